@@ -1,0 +1,115 @@
+//! What a run found, and under which circumstances: everything an exporter needs besides the scan itself.
+
+use serde::Serialize;
+
+use crate::{CodedConcept, LabelMap};
+
+/// Which model produced a result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ModelIdentity {
+    /// Package identifier, for example `lung-fields`.
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+    /// Semantic version.
+    pub version: String,
+    /// SHA-256 of the package manifest, lower-case hexadecimal; the manifest holds the digest of every file.
+    pub digest: String,
+}
+
+/// Where the network ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BackendIdentity {
+    /// `cpu` or `wgpu`.
+    pub name: String,
+    /// Processor and instruction set, or adapter and driver.
+    pub device: String,
+}
+
+/// A probability in [0, 1].
+pub type Probability = f32;
+
+/// One output class of a classifier.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Classification {
+    /// Name for people.
+    pub label: String,
+    /// What it means.
+    pub concept: CodedConcept,
+    /// The network's output after its activation.
+    pub probability: Probability,
+    /// Operating point, when the package states one.
+    pub threshold: Option<Probability>,
+    /// Whether the probability reaches the threshold; `None` without one.
+    pub positive: Option<bool>,
+}
+
+/// The size of one segment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExtentMeasure {
+    /// Cubic millimetres, for a volume.
+    VolumeMm3(f64),
+    /// Square millimetres, for an image whose pixel spacing is known.
+    AreaMm2(f64),
+    /// Share of all pixels, for an image without spacing.
+    PixelShare(f64),
+}
+
+/// What was found in one image or volume.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Finding {
+    /// Class probabilities.
+    Classes(Vec<Classification>),
+    /// A label map on the source grid with the extent of each segment, in the map's order.
+    Segmentation {
+        /// Labels on the source grid.
+        labels: LabelMap,
+        /// One entry a segment: voxels and size.
+        extents: Vec<(u64, ExtentMeasure)>,
+    },
+    /// A picture or map that the network generated, `(channel, row, column)`.
+    Generated(ndarray::Array3<f32>),
+}
+
+/// Wall time of one stage of the run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StageTiming {
+    /// Stage: `read`, `preprocess`, `network`, `postprocess`, an exporter's name.
+    pub stage: String,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+/// Something that the reader of the result should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// A stable word for programs, for example `pixel-spacing-missing`.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// The result of one model on one scan.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Findings {
+    /// The model.
+    pub model: ModelIdentity,
+    /// Where it ran.
+    pub backend: BackendIdentity,
+    /// What was found.
+    pub finding: Finding,
+    /// Wall time a stage, in order.
+    pub timings: Vec<StageTiming>,
+    /// Warnings of reading, gates and processing, in order.
+    pub warnings: Vec<Warning>,
+}
+
+impl Findings {
+    /// Findings without timings or warnings.
+    pub fn new(model: ModelIdentity, backend: BackendIdentity, finding: Finding) -> Self {
+        Self { model, backend, finding, timings: Vec::new(), warnings: Vec::new() }
+    }
+}

@@ -1,0 +1,73 @@
+//! Resampling between grids at any angle: every target voxel is mapped by itself.
+
+use ndarray::parallel::prelude::*;
+use ndarray::{Array3, ArrayView3, Axis};
+
+use super::Padding;
+use super::separable::nearest_index;
+use crate::Affine;
+
+/// Fills a target of `shape` by calling `value` with the source position of each voxel.
+fn fill<T: Copy + Default + Send + Sync>(
+    map: &Affine,
+    shape: [usize; 3],
+    value: impl Fn([f64; 3]) -> T + Sync,
+) -> Array3<T> {
+    let mut target = Array3::default(shape);
+    let step = map.step(2);
+    target.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(slice, mut plane)| {
+        for (row, mut line) in plane.rows_mut().into_iter().enumerate() {
+            let start = map.apply([slice as f64, row as f64, 0.0]);
+            for (column, out) in line.iter_mut().enumerate() {
+                *out = value(std::array::from_fn(|i| start[i] + step[i] * column as f64));
+            }
+        }
+    });
+    target
+}
+
+pub(super) fn linear(source: ArrayView3<'_, f32>, map: &Affine, shape: [usize; 3], padding: Padding) -> Array3<f32> {
+    let last: [f64; 3] = std::array::from_fn(|axis| (source.len_of(Axis(axis)) - 1) as f64);
+    fill(map, shape, |position| {
+        let position: [f64; 3] = match padding {
+            Padding::Border => std::array::from_fn(|i| position[i].clamp(0.0, last[i])),
+            Padding::Zeros if (0..3).any(|i| position[i] <= -1.0 || position[i] >= last[i] + 1.0) => return 0.0,
+            Padding::Zeros => position,
+        };
+        let floor = position.map(f64::floor);
+        let t: [f32; 3] = std::array::from_fn(|i| (position[i] - floor[i]) as f32);
+        let mut sum = 0.0;
+        for corner in 0..8usize {
+            let mut weight = 1.0;
+            let mut at = [0; 3];
+            for i in 0..3 {
+                let up = corner >> i & 1;
+                let index = floor[i] + up as f64;
+                weight *= if up == 1 { t[i] } else { 1.0 - t[i] };
+                if !(0.0..=last[i]).contains(&index) {
+                    weight = 0.0;
+                }
+                at[i] = index.clamp(0.0, last[i]) as usize;
+            }
+            if weight != 0.0 {
+                sum += weight * source[at];
+            }
+        }
+        sum
+    })
+}
+
+pub(super) fn nearest<T: Copy + Default + Send + Sync>(
+    source: ArrayView3<'_, T>,
+    map: &Affine,
+    shape: [usize; 3],
+    padding: Padding,
+) -> Array3<T> {
+    fill(map, shape, |position| {
+        let at = |i: usize| nearest_index(position[i], source.len_of(Axis(i)), padding);
+        match (at(0), at(1), at(2)) {
+            (Some(slice), Some(row), Some(column)) => source[[slice, row, column]],
+            _ => T::default(),
+        }
+    })
+}

@@ -1,0 +1,130 @@
+//! The seam to backends: coarse and object-safe. A backend gets the whole program, so that it may choose layouts, fuse
+//! further, plan memory and tune.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use crate::{MemoryPlan, Program, Result, Tensor, TensorView};
+
+/// What a backend runs on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeviceInfo {
+    /// Processor and instruction set, or adapter name, API and driver.
+    pub name: String,
+    /// Whether this is a software adapter (llvmpipe, WARP, SwiftShader): no GPU, whatever its API.
+    pub software: bool,
+    /// Largest single buffer in bytes, when the device has such a limit.
+    pub max_buffer_bytes: Option<u64>,
+}
+
+impl DeviceInfo {
+    /// A hardware device without a buffer limit.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), software: false, max_buffer_bytes: None }
+    }
+
+    /// Marks the device as software.
+    #[must_use]
+    pub fn software(mut self, software: bool) -> Self {
+        self.software = software;
+        self
+    }
+
+    /// Sets the buffer limit.
+    #[must_use]
+    pub fn max_buffer_bytes(mut self, bytes: u64) -> Self {
+        self.max_buffer_bytes = Some(bytes);
+        self
+    }
+}
+
+/// A step that a backend cannot run, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsupported {
+    /// The node's name.
+    pub node: String,
+    /// The kernel's name.
+    pub kernel: String,
+    /// The reason, in words.
+    pub reason: String,
+}
+
+/// Called with (done, total) while a backend compiles or a run proceeds.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+
+/// Settings of [`Backend::compile`].
+#[derive(Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct CompileOptions<'a> {
+    /// Told how far compiling is.
+    pub progress: Option<Progress<'a>>,
+}
+
+/// Results of a run, once they are back on the host.
+pub type RunFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<Tensor>>> + Send + 'a>>;
+
+/// A way to run programs.
+pub trait Backend: Send + Sync {
+    /// `cpu`, `wgpu` ...: what the user types.
+    fn name(&self) -> &str;
+
+    /// The device behind it.
+    fn device(&self) -> &DeviceInfo;
+
+    /// Every step that this backend cannot run; empty when it can run the program.
+    fn unsupported(&self, program: &Program) -> Vec<Unsupported>;
+
+    /// Compiles a program. Fails with the whole list when steps are unsupported.
+    fn compile(&self, program: Arc<Program>, options: &CompileOptions<'_>) -> Result<Box<dyn Executable>>;
+}
+
+/// A compiled program. Runs may overlap.
+pub trait Executable: Send + Sync {
+    /// The program it was compiled from: input and output names, types and shapes.
+    fn program(&self) -> &Program;
+
+    /// Peak memory of a run.
+    fn plan(&self) -> MemoryPlan;
+
+    /// Starts a run on `inputs` (in the program's order) and gives its outputs (in the program's order) once they are
+    /// on the host. The inputs are read before this returns.
+    fn submit<'a>(&'a self, inputs: &[TensorView<'_>]) -> RunFuture<'a>;
+
+    /// Runs and waits. Not for browsers, where nothing may wait.
+    fn run(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> {
+        block_on(self.submit(inputs))
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits for a future on this thread.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+impl Unsupported {
+    /// The error that [`Backend::compile`] returns for a non-empty list.
+    pub fn error(backend: &str, missing: &[Unsupported]) -> crate::Error {
+        let list: Vec<_> = missing.iter().map(|u| format!("{} (node '{}'): {}", u.kernel, u.node, u.reason)).collect();
+        crate::Error::unsupported(format!("the {backend} backend cannot run: {}", list.join("; ")))
+    }
+}

@@ -1,0 +1,248 @@
+//! Functions of single elements, conversion, and the error function they need.
+
+use super::index::{broadcast_offset, each, strides};
+use super::{floats, from_floats};
+use crate::{Activation, Binary, DType, Data, Error, Result, Tensor, Unary};
+
+pub fn activate(activation: Option<Activation>, x: f64) -> f64 {
+    let Some(activation) = activation else { return x };
+    match activation {
+        Activation::Relu => x.max(0.0),
+        Activation::LeakyRelu(a) => {
+            if x >= 0.0 {
+                x
+            } else {
+                f64::from(a) * x
+            }
+        }
+        Activation::Elu(a) => {
+            if x >= 0.0 {
+                x
+            } else {
+                f64::from(a) * x.exp_m1()
+            }
+        }
+        Activation::Sigmoid => sigmoid(x),
+        Activation::Silu => x * sigmoid(x),
+        Activation::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+        Activation::Clip(lo, hi) => x.min(hi.into()).max(lo.into()),
+    }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+/// The error function: Maclaurin series near 0, continued fraction of erfc beyond (Abramowitz and Stegun 7.1.5, 7.1.14).
+pub fn erf(x: f64) -> f64 {
+    let a = x.abs();
+    if x.is_nan() {
+        return x;
+    }
+    let value = if a < 2.5 {
+        let (mut term, mut sum) = (a, a);
+        for n in 1..80 {
+            term *= -a * a / f64::from(n);
+            sum += term / f64::from(2 * n + 1);
+        }
+        sum * std::f64::consts::FRAC_2_SQRT_PI
+    } else {
+        let tail = (1..60).rev().fold(a, |t, n| a + f64::from(n) / 2.0 / t);
+        1.0 - (-a * a).exp() / (tail * std::f64::consts::PI.sqrt())
+    };
+    value.copysign(x)
+}
+
+pub fn unary(op: Unary, x: &Tensor) -> Result<Tensor> {
+    match (op, x.data()) {
+        (Unary::Not, Data::Bool(v)) => return Tensor::new(x.shape(), Data::Bool(v.iter().map(|b| !b).collect())),
+        (Unary::IsNaN, Data::F32(v)) => {
+            return Tensor::new(x.shape(), Data::Bool(v.iter().map(|b| b.is_nan()).collect()));
+        }
+        (Unary::Abs | Unary::Neg | Unary::Sign, data) if !matches!(data, Data::F32(_) | Data::F64(_)) => {
+            let values = integers(x)?.into_iter().map(|v| match op {
+                Unary::Abs => v.wrapping_abs(),
+                Unary::Neg => v.wrapping_neg(),
+                _ => v.signum(),
+            });
+            return from_integers(x.dtype(), x.shape(), values.collect());
+        }
+        _ => {}
+    }
+    let f = |x: f64| match op {
+        Unary::Activation(a) => activate(Some(a), x),
+        Unary::Abs => x.abs(),
+        Unary::Neg => -x,
+        Unary::Exp => x.exp(),
+        Unary::Log => x.ln(),
+        Unary::Sqrt => x.sqrt(),
+        Unary::Reciprocal => 1.0 / x,
+        Unary::Floor => x.floor(),
+        Unary::Ceil => x.ceil(),
+        Unary::Round => x.round_ties_even(),
+        Unary::Sign => {
+            if x == 0.0 || x.is_nan() {
+                x
+            } else {
+                x.signum()
+            }
+        }
+        Unary::Erf => erf(x),
+        Unary::Tanh => x.tanh(),
+        Unary::Sin => x.sin(),
+        Unary::Cos => x.cos(),
+        Unary::Softplus => softplus(x),
+        Unary::Softsign => x / (1.0 + x.abs()),
+        Unary::HardSigmoid(a, b) => (f64::from(a) * x + f64::from(b)).clamp(0.0, 1.0),
+        Unary::Selu(a, g) => f64::from(g) * if x > 0.0 { x } else { f64::from(a) * x.exp_m1() },
+        Unary::Mish => x * softplus(x).tanh(),
+        Unary::Gelu => 0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)),
+        Unary::GeluTanh => {
+            let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
+            0.5 * x * (1.0 + inner.tanh())
+        }
+        Unary::Not | Unary::IsNaN => f64::NAN,
+    };
+    if matches!(op, Unary::Not | Unary::IsNaN) {
+        return Err(Error::unsupported(format!("{op:?} of {}", x.dtype())));
+    }
+    from_floats(x, x.shape(), floats(x)?.into_iter().map(f).collect())
+}
+
+pub fn binary(op: Binary, a: &Tensor, b: &Tensor, dtype: DType, shape: &[usize]) -> Result<Tensor> {
+    let (sa, sb) = (strides(a.shape()), strides(b.shape()));
+    let mut pairs = Vec::with_capacity(shape.iter().product());
+    each(shape, |i| pairs.push((broadcast_offset(i, a.shape(), &sa), broadcast_offset(i, b.shape(), &sb))));
+    if let (Data::Bool(x), Data::Bool(y)) = (a.data(), b.data()) {
+        let f = |p: bool, q: bool| match op {
+            Binary::And => Ok(p && q),
+            Binary::Or => Ok(p || q),
+            Binary::Xor => Ok(p != q),
+            Binary::Equal => Ok(p == q),
+            _ => Err(Error::unsupported(format!("{op:?} of booleans"))),
+        };
+        let values = pairs.iter().map(|&(i, j)| f(x[i], y[j])).collect::<Result<_>>()?;
+        return Tensor::new(shape, Data::Bool(values));
+    }
+    if matches!(a.dtype(), DType::F32 | DType::F64) {
+        let (x, y) = (floats(a)?, floats(b)?);
+        if dtype == DType::Bool {
+            let values = pairs.iter().map(|&(i, j)| compare(op, &x[i], &y[j])).collect::<Result<_>>()?;
+            return Tensor::new(shape, Data::Bool(values));
+        }
+        let values = pairs.iter().map(|&(i, j)| float_binary(op, x[i], y[j])).collect::<Result<_>>()?;
+        return from_floats(a, shape, values);
+    }
+    let (x, y) = (integers(a)?, integers(b)?);
+    if dtype == DType::Bool {
+        let values = pairs.iter().map(|&(i, j)| compare(op, &x[i], &y[j])).collect::<Result<_>>()?;
+        return Tensor::new(shape, Data::Bool(values));
+    }
+    let values = pairs.iter().map(|&(i, j)| integer_binary(op, x[i], y[j])).collect::<Result<_>>()?;
+    from_integers(a.dtype(), shape, values)
+}
+
+fn compare<T: PartialOrd>(op: Binary, a: &T, b: &T) -> Result<bool> {
+    Ok(match op {
+        Binary::Equal => a == b,
+        Binary::Less => a < b,
+        Binary::LessOrEqual => a <= b,
+        Binary::Greater => a > b,
+        Binary::GreaterOrEqual => a >= b,
+        _ => return Err(Error::unsupported(format!("{op:?} as a comparison"))),
+    })
+}
+
+fn float_binary(op: Binary, a: f64, b: f64) -> Result<f64> {
+    Ok(match op {
+        Binary::Add => a + b,
+        Binary::Sub => a - b,
+        Binary::Mul => a * b,
+        Binary::Div => a / b,
+        Binary::Pow => a.powf(b),
+        Binary::Min => {
+            if a.is_nan() || a < b {
+                a
+            } else {
+                b
+            }
+        }
+        Binary::Max => {
+            if a.is_nan() || a > b {
+                a
+            } else {
+                b
+            }
+        }
+        Binary::PRelu => {
+            if a >= 0.0 {
+                a
+            } else {
+                a * b
+            }
+        }
+        Binary::Mod => a - b * (a / b).floor(),
+        Binary::Fmod => a % b,
+        _ => return Err(Error::unsupported(format!("{op:?} of floats"))),
+    })
+}
+
+fn integer_binary(op: Binary, a: i64, b: i64) -> Result<i64> {
+    let nonzero = |b: i64| if b == 0 { Err(Error::malformed("division of an integer by zero")) } else { Ok(b) };
+    Ok(match op {
+        Binary::Add => a.wrapping_add(b),
+        Binary::Sub => a.wrapping_sub(b),
+        Binary::Mul => a.wrapping_mul(b),
+        Binary::Div => a.wrapping_div(nonzero(b)?),
+        Binary::Mod => {
+            let r = a.wrapping_rem(nonzero(b)?);
+            if r != 0 && (r < 0) != (b < 0) { r + b } else { r }
+        }
+        Binary::Fmod => a.wrapping_rem(nonzero(b)?),
+        Binary::Min => a.min(b),
+        Binary::Max => a.max(b),
+        Binary::Pow => match u32::try_from(b) {
+            Ok(e) => a.wrapping_pow(e),
+            Err(_) => return Err(Error::unsupported("a negative integer power")),
+        },
+        _ => return Err(Error::unsupported(format!("{op:?} of integers"))),
+    })
+}
+
+pub fn integers(tensor: &Tensor) -> Result<Vec<i64>> {
+    tensor.to_i64s().ok_or_else(|| Error::unsupported(format!("{} where an integer is needed", tensor.dtype())))
+}
+
+/// An integer tensor; values wrap to the element type.
+pub fn from_integers(dtype: DType, shape: &[usize], values: Vec<i64>) -> Result<Tensor> {
+    let data = match dtype {
+        DType::I64 => Data::I64(values),
+        DType::I32 => Data::I32(values.into_iter().map(|v| v as i32).collect()),
+        DType::I8 => Data::I8(values.into_iter().map(|v| v as i8).collect()),
+        DType::U8 => Data::U8(values.into_iter().map(|v| v as u8).collect()),
+        DType::Bool => Data::Bool(values.into_iter().map(|v| v != 0).collect()),
+        DType::F32 => Data::F32(values.into_iter().map(|v| v as f32).collect()),
+        DType::F64 => Data::F64(values.into_iter().map(|v| v as f64).collect()),
+    };
+    Tensor::new(shape, data)
+}
+
+pub fn cast(x: &Tensor, to: DType) -> Result<Tensor> {
+    match x.data() {
+        Data::F32(_) | Data::F64(_) => {
+            let v = floats(x)?;
+            match to {
+                DType::F32 => Tensor::new(x.shape(), Data::F32(v.into_iter().map(|v| v as f32).collect())),
+                DType::F64 => Tensor::new(x.shape(), Data::F64(v)),
+                DType::Bool => Tensor::new(x.shape(), Data::Bool(v.into_iter().map(|v| v != 0.0).collect())),
+                _ => from_integers(to, x.shape(), v.into_iter().map(|v| v as i64).collect()),
+            }
+        }
+        Data::Bool(v) => from_integers(to, x.shape(), v.iter().map(|&b| b.into()).collect()),
+        _ => from_integers(to, x.shape(), integers(x)?),
+    }
+}

@@ -1,0 +1,368 @@
+//! What a backend implements: operators with every parameter resolved.
+//!
+//! Shapes are not repeated here: the [`Program`](crate::Program) knows the shape of every value, and a kernel's output
+//! shape is part of its meaning (`Reshape`, `Expand`, `Slice`, `Resize`). Spatial parameters list one entry a spatial
+//! axis (1 to 3), outermost first; tensors of the spatial kernels are `N, C, spatial...`.
+
+use crate::DType;
+
+/// An element-wise function fused behind a kernel that produces float32.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Activation {
+    /// `max(x, 0)`.
+    Relu,
+    /// `x >= 0 ? x : alpha x`.
+    LeakyRelu(f32),
+    /// `x >= 0 ? x : alpha (exp x - 1)`.
+    Elu(f32),
+    /// `1 / (1 + exp -x)`.
+    Sigmoid,
+    /// `x / (1 + exp -x)`, also called Swish.
+    Silu,
+    /// `x max(0, min(1, x / 6 + 1/2))`.
+    HardSwish,
+    /// `max(min, min(max, x))`.
+    Clip(f32, f32),
+}
+
+/// Convolution (cross-correlation, as in ONNX). Inputs: `x [N, C, ...]`, `weight [M, C / groups, kernel...]`,
+/// optional `bias [M]`, optional `residual` of the output's shape, added before the activation.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // The ONNX attributes of the same names.
+pub struct Conv {
+    pub strides: Vec<usize>,
+    /// Zero padding before and after each spatial axis.
+    pub pads: Vec<(usize, usize)>,
+    pub dilations: Vec<usize>,
+    pub groups: usize,
+    pub activation: Option<Activation>,
+}
+
+/// Transposed convolution. Inputs: `x [N, C, ...]`, `weight [C, M / groups, kernel...]`, optional `bias [M]`.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // The ONNX attributes of the same names.
+pub struct ConvTranspose {
+    pub strides: Vec<usize>,
+    /// Cropping before and after each spatial axis. The output padding is taken off `after`, which may so be negative:
+    /// output size is exactly `stride (size - 1) + dilation (kernel - 1) + 1 - before - after`.
+    pub pads: Vec<(usize, isize)>,
+    pub dilations: Vec<usize>,
+    pub groups: usize,
+    pub activation: Option<Activation>,
+}
+
+/// A pooling window. Windows that reach past the padded input (ceil mode) see nothing there.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // The ONNX attributes of the same names.
+pub struct Pool {
+    pub kernel: Vec<usize>,
+    pub strides: Vec<usize>,
+    pub pads: Vec<(usize, usize)>,
+    pub dilations: Vec<usize>,
+}
+
+/// Element-wise functions of one argument. Float kernels take and give float32 unless said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+#[allow(missing_docs)] // Named and defined as the ONNX operators.
+pub enum Unary {
+    Activation(Activation),
+    Abs,
+    Neg,
+    Exp,
+    Log,
+    Sqrt,
+    Reciprocal,
+    Floor,
+    Ceil,
+    /// Half to even.
+    Round,
+    Sign,
+    Erf,
+    Tanh,
+    Sin,
+    Cos,
+    Softplus,
+    Softsign,
+    /// `alpha`, `beta`: `max(0, min(1, alpha x + beta))`.
+    HardSigmoid(f32, f32),
+    /// `alpha`, `gamma`.
+    Selu(f32, f32),
+    /// `x tanh(softplus x)`.
+    Mish,
+    /// Exact: `x/2 (1 + erf(x / sqrt 2))`.
+    Gelu,
+    /// The tanh approximation.
+    GeluTanh,
+    /// Boolean input and output.
+    Not,
+    /// Float input, boolean output.
+    IsNaN,
+}
+
+/// Element-wise functions of two arguments with NumPy broadcasting. Both inputs have one element type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(missing_docs)] // Named and defined as the ONNX operators.
+pub enum Binary {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Pow,
+    Min,
+    Max,
+    /// `a >= 0 ? a : a b`.
+    PRelu,
+    /// Sign of the divisor (Python).
+    Mod,
+    /// Sign of the dividend (C fmod).
+    Fmod,
+    /// The comparisons give booleans.
+    Equal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    /// The three logical ones take and give booleans.
+    And,
+    Or,
+    Xor,
+}
+
+/// How [`Kernel::Reduce`] combines elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(missing_docs)] // Named and defined as the ONNX operators.
+pub enum Reduction {
+    Sum,
+    Mean,
+    Max,
+    Min,
+    Prod,
+    SumSquare,
+    L1,
+    L2,
+    LogSumExp,
+}
+
+/// What padding fills in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum PadMode {
+    /// A value (converted to the tensor's element type).
+    Constant(f32),
+    /// Mirror without repeating the edge.
+    Reflect,
+    /// Repeat the edge.
+    Edge,
+}
+
+/// Interpolation of [`Resize`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ResizeMode {
+    /// Nearest neighbour with its rounding rule.
+    Nearest(Nearest),
+    /// Linear along each resized axis.
+    Linear,
+    /// Cubic with the coefficient `a`; `exclude_outside` renormalises at the border.
+    Cubic {
+        /// `cubic_coeff_a`.
+        a: f32,
+        /// Whether taps outside the input count for nothing.
+        exclude_outside: bool,
+    },
+}
+
+/// Rounding of a source coordinate to an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // The ONNX values of `nearest_mode`.
+pub enum Nearest {
+    RoundPreferFloor,
+    RoundPreferCeil,
+    Floor,
+    Ceil,
+}
+
+/// ONNX `coordinate_transformation_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(missing_docs)] // The ONNX values of the same names.
+pub enum Coordinates {
+    HalfPixel,
+    HalfPixelSymmetric,
+    PytorchHalfPixel,
+    AlignCorners,
+    Asymmetric,
+}
+
+/// Resampling of any axes (those whose scale is not 1).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resize {
+    /// Interpolation.
+    pub mode: ResizeMode,
+    /// How an output index becomes a source coordinate.
+    pub coordinates: Coordinates,
+    /// Output size over input size for each axis of the tensor, as the node states it (not always the ratio of
+    /// the integer sizes).
+    pub scales: Vec<f32>,
+}
+
+/// One operation of a [`Program`](crate::Program).
+///
+/// Element types: a kernel takes and gives float32 unless it says otherwise. `Reshape`, `Transpose`, `Concat`, `Slice`,
+/// `Pad`, `Expand`, `Gather` and `Where` move elements of any type; `Binary` and `Reduce` also work on integers.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Kernel {
+    /// See [`Conv`].
+    Conv(Conv),
+    /// See [`ConvTranspose`].
+    ConvTranspose(ConvTranspose),
+    /// Largest element of each window; padding is minus infinity.
+    MaxPool(Pool),
+    /// Mean of each window, over the padded elements as well when `count_include_pad`.
+    AveragePool {
+        /// The window.
+        pool: Pool,
+        /// Whether padding counts as zeros in the mean.
+        count_include_pad: bool,
+    },
+    /// `alpha a b (+ bias)` with NumPy broadcasting over leading axes; both operands have rank 2 or more.
+    /// Inputs: `a [..., m, k]` (`[..., k, m]` when `trans_a`), `b [..., k, n]` (`[..., n, k]` when `trans_b`),
+    /// optional `bias`, broadcast to the output.
+    MatMul {
+        /// `a` is transposed in its last two axes.
+        trans_a: bool,
+        /// `b` is transposed in its last two axes.
+        trans_b: bool,
+        /// Factor of the product.
+        alpha: f32,
+    },
+    /// Inputs `x [N, C, ...]`, `scale [C]`, `bias [C]`: each instance and channel to mean 0 and variance 1 (biased
+    /// variance plus `epsilon`), then scaled and shifted.
+    InstanceNormalization {
+        /// Added to the variance.
+        epsilon: f32,
+        /// Applied last.
+        activation: Option<Activation>,
+    },
+    /// As instance normalisation, over `groups` runs of neighbouring channels; `scale` and `bias` are `[C]`.
+    GroupNormalization {
+        /// Number of groups; divides C.
+        groups: usize,
+        /// Added to the variance.
+        epsilon: f32,
+    },
+    /// Inputs `x`, `scale`, optional `bias` (both broadcast to the normalised axes): normalises over `axis` and all
+    /// axes after it.
+    LayerNormalization {
+        /// First normalised axis.
+        axis: usize,
+        /// Added to the variance.
+        epsilon: f32,
+    },
+    /// Exponentials along `axis` divided by their sum, or the logarithm of that.
+    Softmax {
+        /// The axis.
+        axis: usize,
+        /// LogSoftmax.
+        log: bool,
+    },
+    /// See [`Unary`].
+    Unary(Unary),
+    /// See [`Binary`].
+    Binary(Binary),
+    /// Inputs `condition` (boolean), `a`, `b`, all broadcast.
+    Where,
+    /// Reduces `axes` (sorted); whether the axes stay with size 1 shows in the output's shape.
+    Reduce {
+        /// How elements combine.
+        reduction: Reduction,
+        /// Axes, ascending.
+        axes: Vec<usize>,
+    },
+    /// Index (int64) of the largest (or smallest) element along `axis`; the axis' presence shows in the output's shape.
+    ArgMax {
+        /// The axis.
+        axis: usize,
+        /// Smallest instead of largest.
+        smallest: bool,
+        /// The last of equal elements instead of the first.
+        select_last: bool,
+    },
+    /// The same elements under the output's shape.
+    Reshape,
+    /// Output axis `i` is input axis `perm[i]`.
+    Transpose {
+        /// The permutation.
+        perm: Vec<usize>,
+    },
+    /// Inputs joined along `axis`.
+    Concat {
+        /// The axis.
+        axis: usize,
+    },
+    /// Output element `i` along each axis is input element `start + i step`; steps may be negative.
+    Slice {
+        /// First index along each axis.
+        starts: Vec<usize>,
+        /// Step along each axis, not 0.
+        steps: Vec<isize>,
+    },
+    /// Padding before and after each axis (all axes of the tensor).
+    Pad {
+        /// Elements added before and after each axis; negative ones were turned into a slice.
+        pads: Vec<(usize, usize)>,
+        /// What fills them.
+        mode: PadMode,
+    },
+    /// See [`Resize`].
+    Resize(Resize),
+    /// Inputs `x`, `indices` (int64, negative counts from the end): output shape is `x` with `axis` replaced by the
+    /// shape of `indices`.
+    Gather {
+        /// The axis.
+        axis: usize,
+    },
+    /// NumPy broadcasting to the output's shape.
+    Expand,
+    /// Conversion of element type, as ONNX Cast: floats to integers truncate, to booleans compare with 0.
+    Cast {
+        /// Target type.
+        to: DType,
+    },
+}
+
+impl Kernel {
+    /// The name under which the kernel is reported: the ONNX operator's where there is one.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kernel::Conv(_) => "Conv",
+            Kernel::ConvTranspose(_) => "ConvTranspose",
+            Kernel::MaxPool(_) => "MaxPool",
+            Kernel::AveragePool { .. } => "AveragePool",
+            Kernel::MatMul { .. } => "MatMul",
+            Kernel::InstanceNormalization { .. } => "InstanceNormalization",
+            Kernel::GroupNormalization { .. } => "GroupNormalization",
+            Kernel::LayerNormalization { .. } => "LayerNormalization",
+            Kernel::Softmax { .. } => "Softmax",
+            Kernel::Unary(_) => "Unary",
+            Kernel::Binary(_) => "Binary",
+            Kernel::Where => "Where",
+            Kernel::Reduce { .. } => "Reduce",
+            Kernel::ArgMax { .. } => "ArgMax",
+            Kernel::Reshape => "Reshape",
+            Kernel::Transpose { .. } => "Transpose",
+            Kernel::Concat { .. } => "Concat",
+            Kernel::Slice { .. } => "Slice",
+            Kernel::Pad { .. } => "Pad",
+            Kernel::Resize(_) => "Resize",
+            Kernel::Gather { .. } => "Gather",
+            Kernel::Expand => "Expand",
+            Kernel::Cast { .. } => "Cast",
+        }
+    }
+}

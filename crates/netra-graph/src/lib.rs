@@ -1,0 +1,40 @@
+//! Network graphs as plain data.
+//!
+//! The way of a network: a reader ([`onnx`], [`safetensors`]) makes a [`Graph`] of ONNX operators with symbolic
+//! sizes; [`Graph::specialise`] fixes the input shapes, infers every shape, folds constants, fuses, and lowers to a
+//! [`Program`]: a straight list of [`Kernel`] steps whose shapes and parameters are all known; a [`Backend`]
+//! compiles the program to an [`Executable`].
+//!
+//! An ONNX operator is an [`Op`]; what backends implement is the much smaller [`Kernel`]. The translation between
+//! them (defaults, opset versions, `auto_pad`, parameters that are inputs) happens once, in [`lower`], so that
+//! a backend never sees it.
+//!
+//! This crate knows no backend and no medicine.
+#![forbid(unsafe_code)]
+
+mod backend;
+mod error;
+pub mod eval;
+mod graph;
+mod kernel;
+pub mod lower;
+pub mod onnx;
+pub mod npz;
+mod op;
+mod passes;
+mod plan;
+mod program;
+pub mod safetensors;
+mod tensor;
+
+pub use backend::{Backend, CompileOptions, DeviceInfo, Executable, Progress, RunFuture, Unsupported, block_on};
+pub use error::{Error, ErrorKind, Result};
+pub use graph::{Dim, Graph, Node, TensorType, Value, ValueId};
+pub use kernel::{
+    Activation, Binary, Conv, ConvTranspose, Coordinates, Kernel, Nearest, PadMode, Pool, Reduction, Resize,
+    ResizeMode, Unary,
+};
+pub use op::{AutoPad, Op, PadFill, Subgraph, Variadic, Window};
+pub use plan::MemoryPlan;
+pub use program::{Program, ProgramBuilder, Step, StepValue};
+pub use tensor::{DType, Data, DataView, Tensor, TensorView};

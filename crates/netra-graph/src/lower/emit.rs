@@ -1,0 +1,290 @@
+//! The program under construction: emitting kernels, folding what is constant, and the helpers that all families use.
+
+use crate::tensor::element_count;
+use crate::{Binary, DType, Error, Kernel, ProgramBuilder, Reduction, Result, Tensor, Unary, ValueId, eval};
+
+/// Folding adds at most this many bytes in one step, and four times as many in all.
+const MAX_FOLDED_BYTES: usize = 64 << 20;
+/// Multiplications (or moved elements) that folding may spend; the evaluator is slow.
+const MAX_FOLDED_WORK: usize = 1 << 27;
+/// Nodes lowered, loops unrolled.
+const MAX_NODES: usize = 200_000;
+/// No real tensor has more axes.
+const MAX_RANK: usize = 16;
+
+/// A program under construction.
+pub struct Lowerer {
+    pub program: ProgramBuilder,
+    node: String,
+    nodes_left: usize,
+    bytes_left: usize,
+    work_left: usize,
+}
+
+/// Checks that a shape can be a tensor's: few axes, and bytes that fit in memory's address space.
+pub fn check_size(shape: &[usize]) -> Result<()> {
+    if shape.len() > MAX_RANK {
+        return Err(Error::limit(format!("a tensor with {} axes", shape.len())));
+    }
+    let bytes = element_count(shape).and_then(|n| n.checked_mul(8));
+    if bytes.is_none_or(|b| isize::try_from(b).is_err()) {
+        return Err(Error::limit(format!("a tensor of shape {shape:?}")));
+    }
+    Ok(())
+}
+
+/// An axis counted from either end; `rank` itself is valid only where the operator says so.
+pub fn axis(axis: i64, rank: usize) -> Result<usize> {
+    let resolved = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
+    resolved
+        .and_then(|a| usize::try_from(a).ok())
+        .filter(|&a| a < rank)
+        .ok_or_else(|| Error::malformed(format!("axis {axis} of a tensor with {rank} axes")))
+}
+
+/// Axes counted from either end, ascending and without repeats.
+pub fn axes(list: &[i64], rank: usize) -> Result<Vec<usize>> {
+    if list.len() > rank {
+        return Err(Error::malformed(format!("{} axes of a tensor with {rank}", list.len())));
+    }
+    let mut axes = list.iter().map(|&a| axis(a, rank)).collect::<Result<Vec<_>>>()?;
+    axes.sort_unstable();
+    match axes.windows(2).find(|w| w[0] == w[1]) {
+        Some(w) => Err(Error::malformed(format!("axis {} is named twice", w[0]))),
+        None => Ok(axes),
+    }
+}
+
+/// NumPy broadcasting of two shapes.
+pub fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
+    let rank = a.len().max(b.len());
+    let size = |s: &[usize], i: usize| (i + s.len()).checked_sub(rank).map_or(1, |j| s[j]);
+    (0..rank)
+        .map(|i| match (size(a, i), size(b, i)) {
+            (x, y) if x == y => Ok(x),
+            (1, y) => Ok(y),
+            (x, 1) => Ok(x),
+            _ => Err(Error::malformed(format!("shapes {a:?} and {b:?} do not broadcast"))),
+        })
+        .collect()
+}
+
+impl Lowerer {
+    pub fn new() -> Self {
+        Self {
+            program: ProgramBuilder::new(),
+            node: String::new(),
+            nodes_left: MAX_NODES,
+            bytes_left: 4 * MAX_FOLDED_BYTES,
+            work_left: MAX_FOLDED_WORK,
+        }
+    }
+
+    /// Names the node that following steps come from.
+    pub fn enter(&mut self, node: &str) -> Result<()> {
+        self.nodes_left =
+            self.nodes_left.checked_sub(1).ok_or_else(|| Error::limit("too many nodes, loops unrolled"))?;
+        node.clone_into(&mut self.node);
+        Ok(())
+    }
+
+    pub fn shape(&self, id: ValueId) -> &[usize] {
+        &self.program.value(id).shape
+    }
+
+    pub fn dtype(&self, id: ValueId) -> DType {
+        self.program.value(id).dtype
+    }
+
+    pub fn constant_of(&self, id: ValueId) -> Option<&Tensor> {
+        self.program.value(id).constant.as_deref()
+    }
+
+    /// The integers of a parameter that is an input.
+    pub fn ints(&self, id: ValueId, what: &str) -> Result<Vec<i64>> {
+        let value = self.program.value(id);
+        if value.shape.len() > 1 {
+            return Err(Error::malformed(format!("{what} has shape {:?}", value.shape)));
+        }
+        let tensor = value.constant.as_ref().ok_or_else(|| not_constant(what))?;
+        tensor.to_i64s().ok_or_else(|| Error::malformed(format!("{what} is {}", value.dtype)))
+    }
+
+    /// The single element of a float parameter that is an input, when it is a constant.
+    pub fn scalar_f32(&self, id: ValueId) -> Option<f32> {
+        match self.constant_of(id)?.as_f32()? {
+            &[value] => Some(value),
+            _ => None,
+        }
+    }
+
+    pub fn constant(&mut self, tensor: Tensor) -> ValueId {
+        let name = format!("{}:constant", self.node);
+        self.program.constant(&name, tensor)
+    }
+
+    /// A float32 scalar.
+    pub fn scalar(&mut self, value: f32) -> Result<ValueId> {
+        Ok(self.constant(Tensor::from_f32([], vec![value])?))
+    }
+
+    /// Adds a step, or a constant when all inputs are constants and the result is small enough.
+    pub fn emit(&mut self, kernel: Kernel, inputs: &[ValueId], dtype: DType, shape: &[usize]) -> Result<ValueId> {
+        let inputs: Vec<_> = inputs.iter().copied().map(Some).collect();
+        self.emit_optional(kernel, &inputs, dtype, shape)
+    }
+
+    /// As [`Self::emit`], with optional inputs.
+    pub fn emit_optional(
+        &mut self,
+        kernel: Kernel,
+        inputs: &[Option<ValueId>],
+        dtype: DType,
+        shape: &[usize],
+    ) -> Result<ValueId> {
+        check_size(shape)?;
+        if let Some(tensor) = self.fold(&kernel, inputs, dtype, shape)? {
+            return Ok(self.constant(tensor));
+        }
+        if shape.contains(&0) {
+            return Err(Error::unsupported(format!("an empty tensor of shape {shape:?} outside shape arithmetic")));
+        }
+        for &id in inputs.iter().flatten() {
+            check_runtime_dtype(&kernel, self.dtype(id))?;
+        }
+        let node = self.node.clone();
+        Ok(self.program.step(&node, kernel, inputs, dtype, shape))
+    }
+
+    fn fold(
+        &mut self,
+        kernel: &Kernel,
+        inputs: &[Option<ValueId>],
+        dtype: DType,
+        shape: &[usize],
+    ) -> Result<Option<Tensor>> {
+        let mut operands = Vec::with_capacity(inputs.len());
+        for id in inputs {
+            match id.map(|id| self.constant_of(id)) {
+                Some(None) => return Ok(None),
+                Some(tensor) => operands.push(tensor),
+                None => operands.push(None),
+            }
+        }
+        let bytes = shape.iter().product::<usize>() * dtype.size();
+        let given: usize = operands.iter().flatten().map(|t| t.bytes()).sum();
+        let growth = bytes.saturating_sub(given);
+        let work = work(kernel, &operands, shape);
+        if growth > MAX_FOLDED_BYTES || bytes > self.bytes_left.max(given) || work > self.work_left {
+            return Ok(None);
+        }
+        let tensor = eval::step(kernel, &operands, dtype, shape)?;
+        if tensor.dtype() != dtype || tensor.shape() != shape {
+            return Err(Error::unsupported(format!("{} of {dtype}", kernel.name())));
+        }
+        self.bytes_left = self.bytes_left.saturating_sub(growth);
+        self.work_left -= work;
+        Ok(Some(tensor))
+    }
+
+    /// The same elements under another shape; the value itself when the shape is the same.
+    pub fn reshape(&mut self, x: ValueId, shape: &[usize]) -> Result<ValueId> {
+        if self.shape(x) == shape {
+            return Ok(x);
+        }
+        check_size(shape)?;
+        if element_count(shape) != element_count(self.shape(x)) {
+            return Err(Error::malformed(format!("shape {:?} does not become {shape:?}", self.shape(x))));
+        }
+        self.emit(Kernel::Reshape, &[x], self.dtype(x), shape)
+    }
+
+    /// An element-wise function that keeps type and shape.
+    pub fn unary(&mut self, op: Unary, x: ValueId) -> Result<ValueId> {
+        let shape = self.shape(x).to_vec();
+        self.emit(Kernel::Unary(op), &[x], self.dtype(x), &shape)
+    }
+
+    /// An element-wise function of two values of one type.
+    pub fn binary(&mut self, op: Binary, a: ValueId, b: ValueId) -> Result<ValueId> {
+        let (left, right) = (self.dtype(a), self.dtype(b));
+        if left != right {
+            return Err(Error::malformed(format!("operands are {left} and {right}")));
+        }
+        let shape = broadcast(self.shape(a), self.shape(b))?;
+        let compares =
+            matches!(op, Binary::Equal | Binary::Less | Binary::LessOrEqual | Binary::Greater | Binary::GreaterOrEqual);
+        self.emit(Kernel::Binary(op), &[a, b], if compares { DType::Bool } else { left }, &shape)
+    }
+
+    pub fn cast(&mut self, x: ValueId, to: DType) -> Result<ValueId> {
+        if self.dtype(x) == to {
+            return Ok(x);
+        }
+        let shape = self.shape(x).to_vec();
+        self.emit(Kernel::Cast { to }, &[x], to, &shape)
+    }
+
+    /// A value that may carry a graph output's name: itself, or a copy when it already carries another one.
+    pub fn output(&mut self, x: ValueId, taken: bool) -> Result<ValueId> {
+        let value = self.program.value(x);
+        if let Some(constant) = value.constant.clone() {
+            return Ok(self.program.constant("", constant));
+        }
+        if !taken {
+            return Ok(x);
+        }
+        let (dtype, shape) = (value.dtype, value.shape.clone());
+        self.emit(Kernel::Reshape, &[x], dtype, &shape)
+    }
+}
+
+/// The error for a parameter that only becomes known while the network runs.
+pub fn not_constant(what: &str) -> Error {
+    Error::unsupported(format!("{what} is not constant"))
+}
+
+/// Multiplications, or moved elements, of one kernel.
+fn work(kernel: &Kernel, operands: &[Option<&Tensor>], shape: &[usize]) -> usize {
+    let elements = |s: &[usize]| element_count(s).unwrap_or(usize::MAX);
+    let input = |i: usize| operands.get(i).copied().flatten().map_or(&[][..], Tensor::shape);
+    let out = elements(shape);
+    match kernel {
+        Kernel::Conv(_) => out.saturating_mul(elements(input(1).get(1..).unwrap_or_default())),
+        Kernel::ConvTranspose(_) => {
+            elements(input(0)).saturating_mul(elements(input(1).get(1..).unwrap_or_default()))
+        }
+        Kernel::MatMul { trans_a, .. } => {
+            let back = if *trans_a { 2 } else { 1 };
+            let inner = input(0).len().checked_sub(back).map_or(1, |i| input(0)[i]);
+            out.saturating_mul(inner)
+        }
+        Kernel::MaxPool(p) | Kernel::AveragePool { pool: p, .. } => out.saturating_mul(elements(&p.kernel)),
+        _ => operands.iter().flatten().map(|t| elements(t.shape())).fold(out, usize::max),
+    }
+}
+
+/// What backends promise to compute; everything else must have been constant.
+fn check_runtime_dtype(kernel: &Kernel, dtype: DType) -> Result<()> {
+    let integer = matches!(dtype, DType::I32 | DType::I64);
+    let fine = match kernel {
+        Kernel::Reshape
+        | Kernel::Transpose { .. }
+        | Kernel::Concat { .. }
+        | Kernel::Slice { .. }
+        | Kernel::Pad { .. }
+        | Kernel::Expand
+        | Kernel::Gather { .. }
+        | Kernel::Where
+        | Kernel::Cast { .. } => true,
+        Kernel::Unary(Unary::Not) | Kernel::Binary(Binary::And | Binary::Or | Binary::Xor) => dtype == DType::Bool,
+        Kernel::Binary(Binary::PRelu) => dtype == DType::F32,
+        Kernel::Binary(_) => dtype == DType::F32 || integer,
+        Kernel::Reduce { reduction, .. } => {
+            let counts = matches!(reduction, Reduction::Sum | Reduction::Max | Reduction::Min | Reduction::Prod);
+            dtype == DType::F32 || (integer && counts)
+        }
+        _ => dtype == DType::F32,
+    };
+    if fine { Ok(()) } else { Err(Error::unsupported(format!("{} of {dtype}", kernel.name()))) }
+}

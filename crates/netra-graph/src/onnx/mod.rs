@@ -1,0 +1,91 @@
+//! ONNX files, operator sets 7 to 28.
+//!
+//! The wire format is read by `rten-onnx` once [`wire`] has shown that every length lies inside its parent. What stands
+//! here is the meaning: one producer a value, a stable topological order, dead nodes dropped, every operator set brought
+//! to the form of the newest one (see [`Op`](crate::Op)), and every size checked against the bytes that are there.
+//! half-precision tensors (float16, bfloat16) become float32, and are computed as such.
+
+mod attributes;
+mod external;
+mod graph;
+mod ops;
+mod sort;
+mod tensor;
+mod wire;
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use rten_onnx::onnx::ModelProto;
+
+use crate::{Error, Graph, Result};
+
+/// The operator sets that are understood, first and last.
+pub const OPSETS: (i64, i64) = (7, 28);
+
+/// Bounds on what a file may ask for.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ReadOptions {
+    /// Most bytes of the ONNX file, and again of all its external data.
+    pub max_bytes: u64,
+    /// Most protobuf messages (nodes, attributes, tensors, dimensions ...).
+    pub max_messages: usize,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { max_bytes: 2 << 30, max_messages: 500_000 }
+    }
+}
+
+/// Reads an ONNX file. External data is read from files inside the file's own folder only.
+///
+/// Errors: `Io`; `Malformed` for what is not ONNX or not a graph (cycles, two producers, undefined values, tensors whose
+/// bytes do not fill their shape); `Unsupported` naming operator, attribute and node; `Limit`.
+pub fn read(path: &Path, options: &ReadOptions) -> Result<Graph> {
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(|e| Error::io(path, e))?;
+    file.take(options.max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
+    let folder = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Err(Error::invalid("a file has a folder").at(path.display())),
+    };
+    parse(bytes, options, external::Source::folder(folder, options.max_bytes)).map_err(|e| e.at(path.display()))
+}
+
+/// Reads an ONNX model that lies in memory. Errors as [`read`]; external data is `Unsupported`.
+pub fn read_bytes(bytes: &[u8], options: &ReadOptions) -> Result<Graph> {
+    parse(bytes.to_vec(), options, external::Source::none())
+}
+
+fn parse(bytes: Vec<u8>, options: &ReadOptions, mut external: external::Source) -> Result<Graph> {
+    if bytes.len() as u64 > options.max_bytes {
+        return Err(Error::limit(format!("an ONNX file of more than {} bytes", options.max_bytes)));
+    }
+    wire::check(&bytes, options.max_messages)?;
+    let model = ModelProto::parse_buf(&bytes).map_err(|e| Error::malformed("no ONNX model").with_source(e))?;
+    drop(bytes);
+    let opset = opset(&model)?;
+    let graph = model.graph.ok_or_else(|| Error::malformed("the ONNX model has no graph"))?;
+    graph::read_main(graph, opset, &mut external)
+}
+
+fn opset(model: &ModelProto) -> Result<i64> {
+    let mut versions = model
+        .opset_import
+        .iter()
+        .filter(|o| matches!(o.domain.as_deref(), None | Some("" | "ai.onnx")))
+        .map(|o| o.version.unwrap_or(0));
+    let version = versions.next().ok_or_else(|| Error::malformed("the ONNX model names no operator set"))?;
+    if versions.any(|other| other != version) {
+        return Err(Error::malformed("the ONNX model names two operator sets"));
+    }
+    if !(OPSETS.0..=OPSETS.1).contains(&version) {
+        let (first, last) = OPSETS;
+        return Err(Error::unsupported(format!("operator set {version}, not one of {first} to {last}")));
+    }
+    Ok(version)
+}

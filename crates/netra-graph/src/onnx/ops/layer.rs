@@ -1,0 +1,85 @@
+//! Normalisation, matrix products, softmax, dropout, control flow.
+
+use super::NodeReader;
+use crate::{Error, Op, Result};
+
+pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
+    let epsilon = |node: &NodeReader<'_, '_, '_>| node.attributes.float_or("epsilon", 1e-5);
+    Ok(Some(match node.op_type {
+        "BatchNormalization" => {
+            node.arity(5, 5)?;
+            node.attributes.ignore(&["momentum"]);
+            if node.attributes.flag("training_mode", false)? {
+                return node.refuse("training_mode", 1);
+            }
+            if !node.attributes.flag("spatial", true)? {
+                return node.refuse("spatial", 0);
+            }
+            Op::BatchNormalization { epsilon: epsilon(node)? }
+        }
+        "InstanceNormalization" => {
+            node.arity(3, 3)?;
+            Op::InstanceNormalization { epsilon: epsilon(node)? }
+        }
+        "GroupNormalization" if node.since(18) => {
+            node.arity(3, 3)?;
+            float32_stash(node)?;
+            Op::GroupNormalization {
+                num_groups: node.attributes.size_or("num_groups", 0, 1)?,
+                epsilon: epsilon(node)?,
+                per_group: !node.since(21),
+            }
+        }
+        "LayerNormalization" if node.since(17) => {
+            node.arity(2, 3)?;
+            float32_stash(node)?;
+            Op::LayerNormalization { axis: node.attributes.int_or("axis", -1)?, epsilon: epsilon(node)? }
+        }
+        "Gemm" => {
+            node.arity(2, 3)?;
+            Op::Gemm {
+                alpha: node.attributes.float_or("alpha", 1.0)?,
+                beta: node.attributes.float_or("beta", 1.0)?,
+                trans_a: node.attributes.int_or("transA", 0)? != 0,
+                trans_b: node.attributes.int_or("transB", 0)? != 0,
+            }
+        }
+        "MatMul" => {
+            node.arity(2, 2)?;
+            Op::MatMul
+        }
+        "Softmax" | "LogSoftmax" => {
+            node.arity(1, 1)?;
+            let flatten = !node.since(13);
+            let axis = node.attributes.int_or("axis", if flatten { 1 } else { -1 })?;
+            Op::Softmax { axis, log: node.op_type == "LogSoftmax", flatten }
+        }
+        "Dropout" => {
+            node.arity(1, 3)?;
+            node.attributes.ignore(&["ratio", "seed"]);
+            Op::Dropout
+        }
+        "If" => {
+            node.arity(1, 1)?;
+            Op::If {
+                then_branch: node.reader.subgraph(node.attributes.graph("then_branch")?)?,
+                else_branch: node.reader.subgraph(node.attributes.graph("else_branch")?)?,
+            }
+        }
+        "Loop" => {
+            if node.inputs.len() < 2 {
+                return Err(Error::malformed("a Loop has two inputs or more"));
+            }
+            Op::Loop { body: node.reader.subgraph(node.attributes.graph("body")?)? }
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// `stash_type` names the precision inside; Netra's is float32 or better.
+fn float32_stash(node: &NodeReader<'_, '_, '_>) -> Result<()> {
+    match node.attributes.int_or("stash_type", 1)? {
+        1 => Ok(()),
+        other => node.refuse("stash_type", other),
+    }
+}

@@ -1,0 +1,96 @@
+//! One node to one [`Op`]: attributes read, older operator sets brought to the newest form.
+
+mod elementwise;
+mod layer;
+mod shape;
+mod spatial;
+
+use super::attributes::Attributes;
+use super::external::Source;
+use super::graph::Reader;
+use super::tensor;
+use crate::{Data, Error, Op, Result, Tensor, ValueId};
+
+/// A node while it is read.
+pub struct NodeReader<'r, 'e, 'a> {
+    pub name: &'r str,
+    pub op_type: &'r str,
+    pub attributes: Attributes<'a>,
+    pub inputs: &'r mut Vec<Option<ValueId>>,
+    pub reader: &'r mut Reader<'e>,
+}
+
+impl NodeReader<'_, '_, '_> {
+    /// Whether the file's operator set is `version` or newer.
+    fn since(&self, version: i64) -> bool {
+        self.reader.opset >= version
+    }
+
+    /// Checks the number of inputs; the first `least` must be there.
+    fn arity(&self, least: usize, most: usize) -> Result<()> {
+        let n = self.inputs.len();
+        if n > most || self.inputs.iter().take_while(|i| i.is_some()).count() < least {
+            return Err(Error::malformed(format!("{n} inputs, not {least} to {most}")));
+        }
+        Ok(())
+    }
+
+    /// Turns what older operator sets pass as an attribute into input `index`.
+    fn parameter(&mut self, index: usize, what: &str, value: Tensor) -> Result<()> {
+        if self.inputs.len() > index {
+            return Err(Error::malformed(format!("input {index} of operator set {}", self.reader.opset)));
+        }
+        self.inputs.resize(index, None);
+        let id = self.reader.parameter(self.name, what, value);
+        self.inputs.push(Some(id));
+        Ok(())
+    }
+
+    /// As [`Self::parameter`], for an optional list of integers.
+    fn ints_parameter(&mut self, index: usize, attribute: &str) -> Result<()> {
+        match self.attributes.ints(attribute)? {
+            Some(list) => self.parameter(index, attribute, Tensor::from_i64s(list)),
+            None => Ok(()),
+        }
+    }
+
+    /// The attribute has a value that Netra does not do.
+    fn refuse<T>(&self, attribute: &str, value: impl std::fmt::Display) -> Result<T> {
+        Err(Error::unsupported(format!("{} with {attribute} = {value}", self.op_type)))
+    }
+
+    fn required<T>(&self, attribute: &str, value: Option<T>) -> Result<T> {
+        value.ok_or_else(|| Error::malformed(format!("attribute '{attribute}' is missing")))
+    }
+}
+
+/// Reads a node's operator. `Unsupported` names operators, attributes and values that are not known.
+pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
+    let families = [spatial::read, layer::read, elementwise::read, shape::read];
+    for family in families {
+        if let Some(op) = family(node)? {
+            return Ok(op);
+        }
+    }
+    Err(Error::unsupported(format!("operator {}", node.op_type)))
+}
+
+/// The tensor of a Constant node.
+pub fn constant(attributes: &Attributes<'_>, external: &mut Source) -> Result<Tensor> {
+    if let Some(proto) = attributes.tensor("value")? {
+        return tensor::read(proto, external);
+    }
+    if let Some(v) = attributes.float("value_float")? {
+        return Tensor::from_f32([], vec![v]);
+    }
+    if let Some(v) = attributes.int("value_int")? {
+        return Tensor::new([], Data::I64(vec![v]));
+    }
+    if let Some(v) = attributes.floats("value_floats")? {
+        return Tensor::from_f32([v.len()], v.to_vec());
+    }
+    if let Some(v) = attributes.ints("value_ints")? {
+        return Ok(Tensor::from_i64s(v));
+    }
+    Err(Error::unsupported("a Constant that is neither a tensor nor numbers"))
+}

@@ -1,0 +1,131 @@
+//! `TensorProto` to [`Tensor`]: every element type, raw or typed, inside the file or beside it.
+
+use std::borrow::Cow;
+
+use half::{bf16, f16};
+use rten_onnx::onnx::{DataLocation, DataType, TensorProto};
+
+use super::external::Source;
+use crate::tensor::element_count;
+use crate::{DType, Data, Error, Result, Tensor};
+
+/// The element type in which values of an ONNX type are kept: half precision as float32, 16-bit integers as int32,
+/// unsigned 32 and 64 bits as int64 (whose values must fit).
+pub fn dtype(data_type: DataType) -> Result<DType> {
+    Ok(match data_type {
+        DataType::FLOAT | DataType::FLOAT16 | DataType::BFLOAT16 => DType::F32,
+        DataType::DOUBLE => DType::F64,
+        DataType::INT8 => DType::I8,
+        DataType::UINT8 => DType::U8,
+        DataType::INT16 | DataType::UINT16 | DataType::INT32 => DType::I32,
+        DataType::UINT32 | DataType::UINT64 | DataType::INT64 => DType::I64,
+        DataType::BOOL => DType::Bool,
+        other => return Err(Error::unsupported(format!("element type {other}"))),
+    })
+}
+
+/// Element types in which results may be asked for: those whose arithmetic Netra keeps. Half precision is computed in
+/// float32.
+pub fn compute_dtype(data_type: DataType) -> Result<DType> {
+    match data_type {
+        DataType::INT16 | DataType::UINT16 | DataType::UINT32 | DataType::UINT64 => {
+            Err(Error::unsupported(format!("element type {data_type}")))
+        }
+        other => dtype(other),
+    }
+}
+
+/// Reads a tensor. `Malformed` when its data do not fill its shape.
+pub fn read(proto: &TensorProto, external: &mut Source) -> Result<Tensor> {
+    let shape = proto
+        .dims
+        .iter()
+        .map(|&d| usize::try_from(d).map_err(|_| Error::malformed(format!("dimension {d}"))))
+        .collect::<Result<Vec<_>>>()?;
+    let data_type = proto.data_type.unwrap_or(DataType(0));
+    let kept = dtype(data_type)?;
+    let elements = element_count(&shape)
+        .filter(|n| n.checked_mul(8).is_some_and(|b| isize::try_from(b).is_ok()))
+        .ok_or_else(|| Error::limit(format!("a tensor of shape {shape:?}")))?;
+    let raw: Option<Cow<'_, [u8]>> = match &proto.data_location {
+        Some(l) if *l == DataLocation::EXTERNAL => {
+            Some(Cow::Owned(external.read(&proto.external_data, elements * width(data_type))?))
+        }
+        // The cell is ours alone; taking its buffer frees it once the tensor is made.
+        _ => proto.raw_data.as_ref().map(|cell| Cow::Owned(cell.take())),
+    };
+    let data = match raw {
+        Some(raw) => from_raw(data_type, &raw, elements)?,
+        None => from_typed(data_type, proto, elements)?,
+    };
+    debug_assert_eq!(data.dtype(), kept);
+    Tensor::new(shape, data)
+}
+
+/// Bytes of one element in the file.
+fn width(data_type: DataType) -> usize {
+    match data_type {
+        DataType::DOUBLE | DataType::INT64 | DataType::UINT64 => 8,
+        DataType::FLOAT | DataType::INT32 | DataType::UINT32 => 4,
+        DataType::FLOAT16 | DataType::BFLOAT16 | DataType::INT16 | DataType::UINT16 => 2,
+        _ => 1,
+    }
+}
+
+fn from_raw(data_type: DataType, raw: &[u8], elements: usize) -> Result<Data> {
+    fn each<const N: usize, T>(raw: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {
+        raw.as_chunks::<N>().0.iter().map(|&b| f(b)).collect()
+    }
+    if elements.checked_mul(width(data_type)) != Some(raw.len()) {
+        return Err(Error::malformed(format!("{} bytes of data for {elements} elements of {data_type}", raw.len())));
+    }
+    Ok(match data_type {
+        DataType::FLOAT => Data::F32(each(raw, f32::from_le_bytes)),
+        DataType::FLOAT16 => Data::F32(each(raw, |b| f16::from_le_bytes(b).to_f32())),
+        DataType::BFLOAT16 => Data::F32(each(raw, |b| bf16::from_le_bytes(b).to_f32())),
+        DataType::DOUBLE => Data::F64(each(raw, f64::from_le_bytes)),
+        DataType::INT8 => Data::I8(each(raw, i8::from_le_bytes)),
+        DataType::UINT8 => Data::U8(raw.to_vec()),
+        DataType::INT16 => Data::I32(each(raw, |b| i16::from_le_bytes(b).into())),
+        DataType::UINT16 => Data::I32(each(raw, |b| u16::from_le_bytes(b).into())),
+        DataType::INT32 => Data::I32(each(raw, i32::from_le_bytes)),
+        DataType::UINT32 => Data::I64(each(raw, |b| u32::from_le_bytes(b).into())),
+        DataType::INT64 => Data::I64(each(raw, i64::from_le_bytes)),
+        DataType::UINT64 => Data::I64(
+            each(raw, u64::from_le_bytes)
+                .into_iter()
+                .map(|v| i64::try_from(v).map_err(|_| Error::unsupported(format!("{v} in a uint64 tensor"))))
+                .collect::<Result<_>>()?,
+        ),
+        DataType::BOOL => Data::Bool(raw.iter().map(|&b| b != 0).collect()),
+        other => return Err(Error::unsupported(format!("element type {other}"))),
+    })
+}
+
+/// The typed fields: all types narrower than 32 bits lie in `int32_data`.
+fn from_typed(data_type: DataType, proto: &TensorProto, elements: usize) -> Result<Data> {
+    fn narrow<T>(list: &[i32], f: impl Fn(i32) -> Option<T>) -> Result<Vec<T>> {
+        list.iter().map(|&v| f(v).ok_or_else(|| Error::malformed(format!("{v} is out of range")))).collect()
+    }
+    let ints = proto.int32_data.as_slice();
+    let half = |v: i32| u16::try_from(v).ok();
+    let data = match data_type {
+        DataType::FLOAT => Data::F32(proto.float_data.clone()),
+        DataType::DOUBLE => Data::F64(proto.double_data.clone()),
+        DataType::INT64 => Data::I64(proto.int64_data.clone()),
+        DataType::INT32 => Data::I32(ints.to_vec()),
+        DataType::INT16 => Data::I32(narrow(ints, |v| i16::try_from(v).ok().map(i32::from))?),
+        DataType::UINT16 => Data::I32(narrow(ints, |v| half(v).map(i32::from))?),
+        DataType::INT8 => Data::I8(narrow(ints, |v| v.try_into().ok())?),
+        DataType::UINT8 => Data::U8(narrow(ints, |v| v.try_into().ok())?),
+        DataType::BOOL => Data::Bool(ints.iter().map(|&v| v != 0).collect()),
+        DataType::FLOAT16 => Data::F32(narrow(ints, |v| half(v).map(|b| f16::from_bits(b).to_f32()))?),
+        DataType::BFLOAT16 => Data::F32(narrow(ints, |v| half(v).map(|b| bf16::from_bits(b).to_f32()))?),
+        other if elements > 0 => return Err(Error::unsupported(format!("element type {other} outside raw data"))),
+        _ => Data::I64(Vec::new()),
+    };
+    if data.len() != elements {
+        return Err(Error::malformed(format!("{} values for {elements} elements of {data_type}", data.len())));
+    }
+    Ok(data)
+}

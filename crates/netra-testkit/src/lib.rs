@@ -1,0 +1,25 @@
+//! Test support: the oracle behind the backend seam, one suite for every backend, golden comparison.
+#![forbid(unsafe_code)]
+
+pub mod golden;
+mod oracle;
+mod rng;
+pub mod suite;
+
+pub use oracle::OracleBackend;
+pub use rng::Rng;
+
+use std::path::{Path, PathBuf};
+
+/// The folder of shared models and scans: `NETRA_ASSETS`, else `../shared/assets` beside the checkout; `None` (and a
+/// note on standard error) when absent, in which case the test that asked should pass without doing anything.
+#[allow(clippy::print_stderr)]
+pub fn assets() -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/assets");
+    let path = std::env::var_os("NETRA_ASSETS").map_or_else(beside, PathBuf::from);
+    if path.is_dir() {
+        return Some(path);
+    }
+    eprintln!("skipped: no shared assets at {} (set NETRA_ASSETS)", path.display());
+    None
+}

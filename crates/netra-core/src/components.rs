@@ -43,11 +43,7 @@ pub struct Components {
 impl Components {
     /// Finds the components of `labels`. `class` gives the class of a label, or `None` for what belongs to no
     /// component; only voxels of one class are joined.
-    pub fn find(
-        labels: ArrayView3<'_, u16>,
-        connectivity: Connectivity,
-        class: impl Fn(u16) -> Option<u16>,
-    ) -> Self {
+    pub fn find(labels: ArrayView3<'_, u16>, connectivity: Connectivity, class: impl Fn(u16) -> Option<u16>) -> Self {
         let (slices, rows, columns) = labels.dim();
         let mut found = Self { shape: [slices, rows, columns], runs: Vec::new(), sizes: Vec::new() };
         // Index of the first run of each line; a line is a (slice, row).
@@ -109,13 +105,7 @@ impl Components {
     }
 
     /// Both runs end at one column: each may still touch, across the corner, the other line's next run.
-    fn join_diagonal(
-        &mut self,
-        a: usize,
-        b: usize,
-        own: &Range<usize>,
-        others: &Range<usize>,
-    ) {
+    fn join_diagonal(&mut self, a: usize, b: usize, own: &Range<usize>, others: &Range<usize>) {
         let touches = |x: &Run, y: &Run| x.class == y.class && y.start == x.end;
         if b + 1 < others.end && touches(&self.runs[a], &self.runs[b + 1]) {
             self.join(a, b + 1);

@@ -9,13 +9,13 @@
 //! This crate does no input or output and knows no DICOM tag and no tensor.
 #![forbid(unsafe_code)]
 
+pub mod components;
 mod error;
 mod findings;
 mod geometry;
 mod image;
 mod labels;
 mod limits;
-pub mod components;
 pub mod orient;
 pub mod percentile;
 pub mod phantom;

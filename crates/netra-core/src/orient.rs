@@ -73,7 +73,9 @@ impl Orientation {
         }
         if seen.contains(&false) {
             let code: String = axes.iter().map(|a| a.letter()).collect();
-            return Err(Error::invalid(format!("'{code}' does not name each of left-right, front-back, head-foot once")));
+            return Err(Error::invalid(format!(
+                "'{code}' does not name each of left-right, front-back, head-foot once"
+            )));
         }
         Ok(Self(axes))
     }
@@ -96,6 +98,16 @@ impl Orientation {
     /// The direction of each array axis.
     pub fn axes(&self) -> [Toward; 3] {
         self.0
+    }
+
+    /// The unit vector (LPS) of each direction.
+    pub fn directions(&self) -> [[f64; 3]; 3] {
+        self.0.map(|toward| {
+            let (axis, along) = toward.world_axis();
+            let mut unit = [0.0; 3];
+            unit[axis] = if along { 1.0 } else { -1.0 };
+            unit
+        })
     }
 
     /// How axes oriented like `self` become axes oriented like `to`.
@@ -153,16 +165,24 @@ impl fmt::Display for Orientation {
     }
 }
 
-/// Where one axis of the reordered array comes from.
-struct AxisMove {
-    from: usize,
-    flip: bool,
+/// Where one axis of a reordered array comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AxisMove {
+    /// The axis it was.
+    pub from: usize,
+    /// Whether its direction is reversed.
+    pub flip: bool,
+}
+
+/// How the axes of a grid have to move to run as `to` says: one entry a new axis.
+pub fn axis_moves(geometry: &Geometry, to: Orientation) -> [AxisMove; 3] {
+    Orientation::nearest(geometry).moves_to(to)
 }
 
 /// A grid with its axes permuted and flipped to run as `to` says, as nearly as the grid's own directions allow.
 /// Every voxel keeps its place in the world.
 pub fn reorient_geometry(geometry: &Geometry, to: Orientation) -> Geometry {
-    let moves = Orientation::nearest(geometry).moves_to(to);
+    let moves = axis_moves(geometry, to);
     let (shape, affine) = (geometry.shape(), geometry.affine());
     let mut origin = [0.0; 3];
     let mut steps = [[0.0; 3]; 3];
@@ -192,7 +212,7 @@ pub fn reorient<'a, T>(
             geometry.shape()
         )));
     }
-    let moves = Orientation::nearest(geometry).moves_to(to);
+    let moves = axis_moves(geometry, to);
     let mut view = voxels.permuted_axes([moves[0].from, moves[1].from, moves[2].from]);
     for (axis, m) in moves.iter().enumerate() {
         if m.flip {
@@ -249,7 +269,8 @@ mod tests {
     #[test]
     fn every_orientation_keeps_each_voxel_where_it_is() {
         let source = axial();
-        let voxels = Array3::from_shape_fn((2, 3, 4), |(s, r, c)| source.affine().apply([s as f64, r as f64, c as f64]));
+        let voxels =
+            Array3::from_shape_fn((2, 3, 4), |(s, r, c)| source.affine().apply([s as f64, r as f64, c as f64]));
         for text in ["RAS", "LIA", "LPS", "SPL", "AIR", "PSR"] {
             let (view, grid) = reorient(voxels.view(), &source, code(text)).expect("same shape");
             assert_eq!(view.shape(), grid.shape());

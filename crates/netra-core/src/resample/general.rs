@@ -4,7 +4,7 @@ use ndarray::parallel::prelude::*;
 use ndarray::{Array3, ArrayView3, Axis};
 
 use super::Padding;
-use super::separable::nearest_index;
+use super::separable::{nearest_index, place};
 use crate::Affine;
 
 /// Fills a target of `shape` by calling `value` with the source position of each voxel.
@@ -27,13 +27,11 @@ fn fill<T: Copy + Default + Send + Sync>(
 }
 
 pub(super) fn linear(source: ArrayView3<'_, f32>, map: &Affine, shape: [usize; 3], padding: Padding) -> Array3<f32> {
-    let last: [f64; 3] = std::array::from_fn(|axis| (source.len_of(Axis(axis)) - 1) as f64);
+    let size: [usize; 3] = std::array::from_fn(|axis| source.len_of(Axis(axis)));
     fill(map, shape, |position| {
-        let position: [f64; 3] = match padding {
-            Padding::Border => std::array::from_fn(|i| position[i].clamp(0.0, last[i])),
-            Padding::Zeros if (0..3).any(|i| position[i] <= -1.0 || position[i] >= last[i] + 1.0) => return 0.0,
-            Padding::Zeros => position,
-        };
+        let at = |i: usize| place(position[i], size[i], padding);
+        let (Some(slice), Some(row), Some(column)) = (at(0), at(1), at(2)) else { return 0.0 };
+        let position = [slice, row, column];
         let floor = position.map(f64::floor);
         let t: [f32; 3] = std::array::from_fn(|i| (position[i] - floor[i]) as f32);
         let mut sum = 0.0;
@@ -44,10 +42,10 @@ pub(super) fn linear(source: ArrayView3<'_, f32>, map: &Affine, shape: [usize; 3
                 let up = corner >> i & 1;
                 let index = floor[i] + up as f64;
                 weight *= if up == 1 { t[i] } else { 1.0 - t[i] };
-                if !(0.0..=last[i]).contains(&index) {
+                if !(0.0..=(size[i] - 1) as f64).contains(&index) {
                     weight = 0.0;
                 }
-                at[i] = index.clamp(0.0, last[i]) as usize;
+                at[i] = index.clamp(0.0, (size[i] - 1) as f64) as usize;
             }
             if weight != 0.0 {
                 sum += weight * source[at];

@@ -21,6 +21,9 @@ pub enum Padding {
     Border,
     /// Zero (background); linear interpolation fades to it within one voxel.
     Zeros,
+    /// The nearest voxel within the grid's extent, which ends half a voxel beyond the outermost centres, and zero from
+    /// there on. For taking a result back to the grid it was made from.
+    Extent,
 }
 
 /// Resamples with trilinear interpolation. Fails when `source` is not of the shape of `from`, or `to` has more
@@ -34,7 +37,8 @@ pub fn linear(source: ArrayView3<'_, f32>, from: &Geometry, to: &Geometry, paddi
     })
 }
 
-/// Resamples by taking the nearest voxel (the even index at a tie). Zeros are `T::default()`. Fails as [`linear`].
+/// Resamples by taking the nearest voxel, of two equally near the later one, so that halving a spacing gives every voxel
+/// two copies. Zeros are `T::default()`. Fails as [`linear`].
 pub fn nearest<T: Copy + Default + Send + Sync>(
     source: ArrayView3<'_, T>,
     from: &Geometry,

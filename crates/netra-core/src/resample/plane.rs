@@ -4,13 +4,16 @@ use ndarray::{Array2, ArrayView2, Axis, Zip};
 
 use crate::{Error, Result};
 
-/// How a picture is resized. Pixel centres lie at half-integers, so that the outer edges of both pictures coincide
-/// (`align_corners=False`).
+/// How a picture is resized. Unless said otherwise, pixel centres lie at half-integers, so that the outer edges of both
+/// pictures coincide (`align_corners=False`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Filter {
     /// Linear interpolation between the two nearest pixels, also when shrinking (`bilinear`).
     Bilinear,
+    /// Linear between the two nearest pixels, with the first and last pixel centres of both pictures coinciding
+    /// (`bilinear`, `align_corners=True`).
+    BilinearAlignCorners,
     /// Linear, with the triangle widened to the target's pixel when shrinking (`bilinear`, `antialias=True`).
     BilinearAntialias,
     /// The pixel at the floor of the scaled index (`nearest`).
@@ -37,6 +40,10 @@ impl AxisWeights {
         for index in 0..target {
             match filter {
                 Filter::Bilinear => table.push_bilinear((index as f64 + 0.5) * scale - 0.5, size),
+                Filter::BilinearAlignCorners => {
+                    let step = (size - 1) as f64 / (target.max(2) - 1) as f64;
+                    table.push_bilinear(index as f64 * step, size);
+                }
                 Filter::BilinearAntialias => table.push_triangle((index as f64 + 0.5) * scale, scale.max(1.0), size),
                 // Both are floors of exact fractions: no rounding can move them to the neighbour.
                 Filter::Nearest => table.push(mul_div(index, size, target), &[1.0]),

@@ -15,11 +15,7 @@ struct Taps {
 
 fn taps(position: f64, size: usize, padding: Padding) -> Taps {
     let last = (size - 1) as f64;
-    let position = match padding {
-        Padding::Border => position.clamp(0.0, last),
-        // Beyond one voxel outside, every tap weighs nothing; the clamp keeps the casts below exact.
-        Padding::Zeros => position.clamp(-1.0, last + 1.0),
-    };
+    let Some(position) = place(position, size, padding) else { return Taps { at: [0; 2], weight: [0.0; 2] } };
     let floor = position.floor();
     let t = (position - floor) as f32;
     let inside = |index: f64| (0.0..=last).contains(&index);
@@ -30,15 +26,31 @@ fn taps(position: f64, size: usize, padding: Padding) -> Taps {
     }
 }
 
-/// The nearest source index of a position, or `None` outside under [`Padding::Zeros`].
+/// Where along an axis of `size` voxels linear interpolation reads for a position; `None` where all is zero.
+pub(super) fn place(position: f64, size: usize, padding: Padding) -> Option<f64> {
+    let last = (size - 1) as f64;
+    let reach = match padding {
+        Padding::Border => return Some(position.clamp(0.0, last)),
+        Padding::Zeros => 1.0,
+        Padding::Extent => 0.5 + ROUNDING,
+    };
+    let inside = position >= -reach && position <= last + reach;
+    inside.then(|| if padding == Padding::Extent { position.clamp(0.0, last) } else { position })
+}
+
+/// The nearest source index of a position, or `None` outside, unless the border is repeated.
 pub(super) fn nearest_index(position: f64, size: usize, padding: Padding) -> Option<usize> {
     let last = (size - 1) as f64;
-    let index = position.round_ties_even();
+    let index = (position + 0.5 + ROUNDING).floor();
     match padding {
         Padding::Border => Some(index.clamp(0.0, last) as usize),
-        Padding::Zeros => (0.0..=last).contains(&index).then_some(index as usize),
+        Padding::Zeros | Padding::Extent => (0.0..=last).contains(&index).then_some(index as usize),
     }
 }
+
+/// Positions come from a product of matrices: what should be a tie may miss it by a rounding error, which must not
+/// break ties now one way, now the other.
+const ROUNDING: f64 = 1e-6;
 
 /// Source position of each index along target axis `axis`, which runs along source axis `pair`.
 fn positions(map: &Affine, axis: usize, pair: usize, size: usize) -> impl Iterator<Item = f64> {

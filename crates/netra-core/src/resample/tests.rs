@@ -31,11 +31,15 @@ fn bilinear_is_torchs() {
 }
 
 #[test]
+fn align_corners_is_torchs() {
+    let aligned = resized([3, 4], Filter::BilinearAlignCorners);
+    close(&aligned, &[-5.0, 0.0, 5.0, 10.0, 7.0, 12.0, 17.0, -1.0, -4.0, 1.0, 6.0, 11.0]);
+    close(&resized([1, 1], Filter::BilinearAlignCorners), &[-5.0]);
+}
+
+#[test]
 fn antialiased_bilinear_is_torchs() {
-    close(
-        &resized([2, 3], Filter::BilinearAntialias),
-        &[5.15909, 5.91711, 6.46429, 4.46429, 6.17112, 6.36688],
-    );
+    close(&resized([2, 3], Filter::BilinearAntialias), &[5.15909, 5.91711, 6.46429, 4.46429, 6.17112, 6.36688]);
     let mixed = resized([3, 9], Filter::BilinearAntialias);
     close(mixed.row(0), &[-2.42857, 6.90476, 7.57143, 3.49206, 6.71429, 7.38095, 2.57143, 3.2381, 12.57143]);
     close(mixed.row(1), &[7.0, 4.40741, 4.79012, 6.02469, 3.0, 9.91358, 9.72839, 6.7037, 4.11111]);
@@ -50,10 +54,7 @@ fn nearest_and_area_are_torchs() {
     close(exact.row(0), &[-5.0, 9.0, 9.0, 0.0, 14.0, 5.0, -4.0, -4.0, 10.0]);
     close(exact.row(1), &[7.0, -2.0, -2.0, 12.0, 3.0, 17.0, 8.0, 8.0, -1.0]);
     let down = resized([3, 4], Filter::Area);
-    close(
-        &down,
-        &[5.0, 6.83333, 4.16667, 6.0, 6.33333, 4.33333, 6.77778, 7.33333, 5.75, 5.66667, 6.83333, 6.75],
-    );
+    close(&down, &[5.0, 6.83333, 4.16667, 6.0, 6.33333, 4.33333, 6.77778, 7.33333, 5.75, 5.66667, 6.83333, 6.75]);
     let mixed = resized([2, 9], Filter::Area);
     close(mixed.row(0), &[1.0, 4.16667, 6.66667, 5.33333, 4.66667, 7.83333, 6.5, 5.16667, 8.33333]);
 }
@@ -79,7 +80,7 @@ fn parallel() -> Geometry {
 }
 
 fn oblique() -> Geometry {
-    grid([2, 3, 3], [[0.3, 0.1, 2.0], [0.2, 1.2, -0.4], [1.0, -0.3, 0.2]], [-9.7, 5.4, 2.3])
+    grid([2, 3, 3], [[0.3, 0.1, 2.0], [0.2, 1.2, -0.4], [1.0, -0.3, 0.2]], [-9.75, 5.47, 2.33])
 }
 
 const PARALLEL_BORDER: [f32; 18] = [
@@ -103,16 +104,16 @@ fn linear_on_oblique_axes_is_scipys() {
     close(
         &border,
         &[
-            -1.16667, 10.94583, 3.14583, 2.63333, 16.65417, 3.39167, 7.23333, 18.20833, 7.43333, 8.8, -0.23333, 10.2,
-            12.33333, 4.99167, 5.44778, 12.24167, 8.28333, 3.35833,
+            -1.74333, 10.50813, 3.81104, 1.97667, 15.90229, 2.91445, 6.57667, 19.36417, 6.77667, 8.22333, 0.42854,
+            9.53, 11.75667, 4.72313, 5.33725, 12.51688, 8.32896, 3.73021,
         ],
     );
     let zeros = linear(voxels.view(), &from, &oblique(), Padding::Zeros).expect("valid");
     close(
         &zeros,
         &[
-            -1.16667, 10.94583, 2.72639, 2.54556, 16.65417, 3.39167, 6.02778, 16.3875, 7.18556, 8.8, -0.23333, 9.52,
-            12.33333, 4.99167, 5.44778, 12.24167, 8.28333, 3.35833,
+            -1.74333, 10.50813, 3.48075, 1.93054, 15.90229, 2.91445, 5.54632, 17.62139, 6.61854, 8.22333, 0.42854,
+            9.3394, 11.75667, 4.72313, 5.33725, 12.51688, 8.32896, 3.73021,
         ],
     );
 }
@@ -121,13 +122,10 @@ fn linear_on_oblique_axes_is_scipys() {
 fn nearest_is_scipys() {
     let (voxels, from) = volume();
     let got = nearest(voxels.view(), &from, &parallel(), Padding::Border).expect("valid");
-    let want = [
-        -1.0, -6.0, -3.0, 21.0, -5.0, 19.0, -1.0, -6.0, -3.0, 21.0, -5.0, 19.0, 7.0, 2.0, 5.0, 0.0, 3.0, -2.0,
-    ];
+    let want = [-1.0, -6.0, -3.0, 21.0, -5.0, 19.0, -1.0, -6.0, -3.0, 21.0, -5.0, 19.0, 7.0, 2.0, 5.0, 0.0, 3.0, -2.0];
     close(&got, &want);
     let got = nearest(voxels.view(), &from, &oblique(), Padding::Zeros).expect("valid");
-    let want =
-        [-7.0, 17.0, 0.0, 7.0, 19.0, 2.0, 9.0, 21.0, 2.0, 13.0, -4.0, 8.0, 15.0, -2.0, -7.0, 17.0, 12.0, -5.0];
+    let want = [-7.0, 17.0, 0.0, 7.0, 19.0, 2.0, 9.0, 21.0, 4.0, 13.0, -4.0, 8.0, 15.0, -2.0, 10.0, 17.0, 0.0, -5.0];
     close(&got, &want);
 }
 
@@ -152,13 +150,35 @@ fn any_memory_order_gives_the_same_values() {
 fn both_paths_agree_on_permuted_axes() {
     let (voxels, from) = volume();
     let to = grid([4, 6, 5], [[0.7, 0.0, 0.0], [0.0, 0.0, 1.1], [0.0, -0.9, 0.0]], [-10.4, 8.0, 1.5]);
-    for padding in [Padding::Border, Padding::Zeros] {
+    for padding in [Padding::Border, Padding::Zeros, Padding::Extent] {
         let map = index_map(&from, &to);
         let quick = linear(voxels.view(), &from, &to, padding).expect("valid");
         close(&quick, general::linear(voxels.view(), &map, to.shape(), padding).as_slice().expect("standard"));
         let quick = nearest(voxels.view(), &from, &to, padding).expect("valid");
         close(&quick, general::nearest(voxels.view(), &map, to.shape(), padding).as_slice().expect("standard"));
     }
+}
+
+#[test]
+fn the_extent_ends_half_a_voxel_beyond_the_centres() {
+    let voxels = Array3::from_elem((1, 1, 2), 3.0f32);
+    let line = |size: usize, step: f64, start: f64| {
+        grid([1, 1, size], [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [step, 0.0, 0.0]], [start, 0.0, 0.0])
+    };
+    // Centres at -0.75, -0.25 ... 1.75 of a grid whose extent is -0.5 to 1.5.
+    let got = linear(voxels.view(), &line(2, 1.0, 0.0), &line(6, 0.5, -0.75), Padding::Extent).expect("valid");
+    close(&got, &[0.0, 3.0, 3.0, 3.0, 3.0, 0.0]);
+}
+
+#[test]
+fn ties_go_to_the_later_voxel_everywhere() {
+    let voxels = Array3::from_shape_fn((1, 1, 40), |(_, _, c)| c as u16);
+    let (s, c) = (0.1f64.sin(), 0.1f64.cos());
+    let line = |size: usize, mm: f64| {
+        grid([1, 1, size], [[0.0, 0.0, 1.0], [-s, c, 0.0], [mm * c, mm * s, 0.0]], [-17.3, 4.1, 88.8])
+    };
+    let got = nearest(voxels.view(), &line(40, 0.7), &line(80, 0.35), Padding::Border).expect("valid");
+    assert!(got.iter().enumerate().all(|(i, &v)| usize::from(v) == i.div_ceil(2).min(39)), "{got:?}");
 }
 
 #[test]

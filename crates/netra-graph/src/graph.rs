@@ -138,9 +138,10 @@ impl Graph {
             }
         }
         let is_weight = |t: &Arc<Tensor>| matches!(t.dtype(), DType::F32 | DType::F64);
-        let missing = self.initialisers.iter().find(|id| {
-            !replacements.contains_key(id) && self.value(**id).constant.as_ref().is_some_and(is_weight)
-        });
+        let missing = self
+            .initialisers
+            .iter()
+            .find(|id| !replacements.contains_key(id) && self.value(**id).constant.as_ref().is_some_and(is_weight));
         if let Some(&id) = missing {
             return Err(Error::malformed(format!("no tensor for initialiser '{}'", self.value(id).name)));
         }

@@ -22,7 +22,7 @@ pub mod onnx;
 pub mod npz;
 mod op;
 mod passes;
-mod plan;
+pub mod plan;
 mod program;
 pub mod safetensors;
 mod tensor;

@@ -66,23 +66,54 @@ pub struct Subgraph {
 #[non_exhaustive]
 #[allow(missing_docs)] // Variants and fields are the ONNX operators and attributes of the same names.
 pub enum Op {
-    Conv { window: Window, group: usize },
-    ConvTranspose { window: Window, group: usize, output_padding: Option<Vec<usize>>, output_shape: Option<Vec<usize>> },
-    MaxPool { window: Window, ceil_mode: bool },
-    AveragePool { window: Window, ceil_mode: bool, count_include_pad: bool },
+    Conv {
+        window: Window,
+        group: usize,
+    },
+    ConvTranspose {
+        window: Window,
+        group: usize,
+        output_padding: Option<Vec<usize>>,
+        output_shape: Option<Vec<usize>>,
+    },
+    MaxPool {
+        window: Window,
+        ceil_mode: bool,
+    },
+    AveragePool {
+        window: Window,
+        ceil_mode: bool,
+        count_include_pad: bool,
+    },
     GlobalAveragePool,
     GlobalMaxPool,
-    BatchNormalization { epsilon: f32 },
-    InstanceNormalization { epsilon: f32 },
+    BatchNormalization {
+        epsilon: f32,
+    },
+    InstanceNormalization {
+        epsilon: f32,
+    },
     GroupNormalization {
         num_groups: usize,
         epsilon: f32,
         /// Scale and bias have one entry a group (operator set 18), not one a channel.
         per_group: bool,
     },
-    LayerNormalization { axis: i64, epsilon: f32 },
-    Gemm { alpha: f32, beta: f32, trans_a: bool, trans_b: bool },
+    LayerNormalization {
+        axis: i64,
+        epsilon: f32,
+    },
+    Gemm {
+        alpha: f32,
+        beta: f32,
+        trans_a: bool,
+        trans_b: bool,
+    },
     MatMul,
+    /// Of one or two operands.
+    Einsum {
+        equation: String,
+    },
     /// Softmax and LogSoftmax.
     Softmax {
         axis: i64,
@@ -94,9 +125,15 @@ pub enum Op {
     Unary(Unary),
     Binary(Binary),
     Variadic(Variadic),
-    Celu { alpha: f32 },
-    ThresholdedRelu { alpha: f32 },
-    Swish { alpha: f32 },
+    Celu {
+        alpha: f32,
+    },
+    ThresholdedRelu {
+        alpha: f32,
+    },
+    Swish {
+        alpha: f32,
+    },
     /// Inputs: x, optional minimum, optional maximum.
     Clip,
     Where,
@@ -109,18 +146,39 @@ pub enum Op {
         noop_with_empty_axes: bool,
     },
     /// ArgMax and ArgMin.
-    ArgMax { axis: i64, keepdims: bool, select_last_index: bool, smallest: bool },
+    ArgMax {
+        axis: i64,
+        keepdims: bool,
+        select_last_index: bool,
+        smallest: bool,
+    },
     /// Inputs: x, axis.
-    CumSum { exclusive: bool, reverse: bool },
-    Concat { axis: i64 },
+    CumSum {
+        exclusive: bool,
+        reverse: bool,
+    },
+    Concat {
+        axis: i64,
+    },
     /// Inputs: x, optional sizes.
-    Split { axis: i64, num_outputs: Option<usize> },
+    Split {
+        axis: i64,
+        num_outputs: Option<usize>,
+    },
     /// Inputs: x, starts, ends, optional axes, optional steps.
     Slice,
-    Gather { axis: i64 },
-    Transpose { perm: Option<Vec<usize>> },
-    Reshape { allowzero: bool },
-    Flatten { axis: i64 },
+    Gather {
+        axis: i64,
+    },
+    Transpose {
+        perm: Option<Vec<usize>>,
+    },
+    Reshape {
+        allowzero: bool,
+    },
+    Flatten {
+        axis: i64,
+    },
     /// Inputs: x, optional axes.
     Squeeze,
     /// Inputs: x, axes.
@@ -128,7 +186,9 @@ pub enum Op {
     Expand,
     Tile,
     /// Inputs: x, pads, optional value, optional axes.
-    Pad { mode: PadFill },
+    Pad {
+        mode: PadFill,
+    },
     /// Inputs: x, optional roi (unused), optional scales, optional sizes.
     Resize {
         mode: ResizeMode,
@@ -142,21 +202,35 @@ pub enum Op {
         /// Mode CRD instead of DCR.
         crd: bool,
     },
-    SpaceToDepth { blocksize: usize },
-    Cast { to: DType },
+    SpaceToDepth {
+        blocksize: usize,
+    },
+    Cast {
+        to: DType,
+    },
     CastLike,
-    Shape { start: i64, end: Option<i64> },
+    Shape {
+        start: i64,
+        end: Option<i64>,
+    },
     Size,
     /// The value has one element.
-    ConstantOfShape { value: Arc<Tensor> },
+    ConstantOfShape {
+        value: Arc<Tensor>,
+    },
     Range,
     Identity,
     /// Inference only: the input itself.
     Dropout,
     /// Only with a condition that is constant once the shapes are known.
-    If { then_branch: Subgraph, else_branch: Subgraph },
+    If {
+        then_branch: Subgraph,
+        else_branch: Subgraph,
+    },
     /// Only with a trip count and conditions that are constant once the shapes are known.
-    Loop { body: Subgraph },
+    Loop {
+        body: Subgraph,
+    },
 }
 
 impl Op {
@@ -175,6 +249,7 @@ impl Op {
             Op::LayerNormalization { .. } => "LayerNormalization",
             Op::Gemm { .. } => "Gemm",
             Op::MatMul => "MatMul",
+            Op::Einsum { .. } => "Einsum",
             Op::Softmax { log: false, .. } => "Softmax",
             Op::Softmax { log: true, .. } => "LogSoftmax",
             Op::Unary(unary) => unary_name(*unary),

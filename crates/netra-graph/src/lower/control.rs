@@ -52,6 +52,7 @@ pub fn loop_(lo: &mut Lowerer, inputs: &Inputs<'_>, body: &Subgraph, captures: &
         if i == MAX_ITERATIONS {
             return Err(Error::limit(format!("more than {MAX_ITERATIONS} iterations")));
         }
+        lo.spend(1 + (carried.len() + captures.len()) / 4)?;
         let index = lo.constant(Tensor::new([], Data::I64(vec![i]))?);
         let formal = [&[index, condition], &carried[..], captures].concat();
         let results = super::lower_graph(lo, &body.graph, &formal)?;

@@ -3,10 +3,13 @@
 use crate::tensor::element_count;
 use crate::{Binary, DType, Error, Kernel, ProgramBuilder, Reduction, Result, Tensor, Unary, ValueId, eval};
 
-/// Folding adds at most this many bytes in one step, and four times as many in all.
+/// Folding makes at most this many bytes beyond those of the graph's own constants.
 const MAX_FOLDED_BYTES: usize = 64 << 20;
-/// Multiplications (or moved elements) that folding may spend; the evaluator is slow.
-const MAX_FOLDED_WORK: usize = 1 << 27;
+/// Multiplications (or moved elements) that folding may spend beyond one for each byte of the graph's own constants; the
+/// evaluator is slow.
+const MAX_FOLDED_WORK: usize = 1 << 26;
+/// Folding that costs no more than this is always done: shape arithmetic must not depend on a budget.
+const SMALL_WORK: usize = 4096;
 /// Nodes lowered, loops unrolled.
 const MAX_NODES: usize = 200_000;
 /// No real tensor has more axes.
@@ -70,21 +73,26 @@ pub fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
 }
 
 impl Lowerer {
-    pub fn new() -> Self {
+    /// For a graph with `weight_bytes` of constants.
+    pub fn new(weight_bytes: usize) -> Self {
         Self {
             program: ProgramBuilder::new(),
             node: String::new(),
             nodes_left: MAX_NODES,
-            bytes_left: 4 * MAX_FOLDED_BYTES,
-            work_left: MAX_FOLDED_WORK,
+            bytes_left: MAX_FOLDED_BYTES.saturating_add(weight_bytes),
+            work_left: MAX_FOLDED_WORK.saturating_add(weight_bytes),
         }
     }
 
     /// Names the node that following steps come from.
-    pub fn enter(&mut self, node: &str) -> Result<()> {
-        self.nodes_left =
-            self.nodes_left.checked_sub(1).ok_or_else(|| Error::limit("too many nodes, loops unrolled"))?;
+    pub fn enter(&mut self, node: &str) {
         node.clone_into(&mut self.node);
+    }
+
+    /// Counts `nodes` more against the bound that keeps unrolled loops finite.
+    pub fn spend(&mut self, nodes: usize) -> Result<()> {
+        let left = self.nodes_left.checked_sub(nodes);
+        self.nodes_left = left.ok_or_else(|| Error::limit("too many nodes, loops unrolled"))?;
         Ok(())
     }
 
@@ -172,18 +180,19 @@ impl Lowerer {
             }
         }
         let bytes = shape.iter().product::<usize>() * dtype.size();
-        let given: usize = operands.iter().flatten().map(|t| t.bytes()).sum();
-        let growth = bytes.saturating_sub(given);
         let work = work(kernel, &operands, shape);
-        if growth > MAX_FOLDED_BYTES || bytes > self.bytes_left.max(given) || work > self.work_left {
+        let small = work <= SMALL_WORK;
+        if !small && (bytes > self.bytes_left || work > self.work_left) {
             return Ok(None);
         }
         let tensor = eval::step(kernel, &operands, dtype, shape)?;
         if tensor.dtype() != dtype || tensor.shape() != shape {
             return Err(Error::unsupported(format!("{} of {dtype}", kernel.name())));
         }
-        self.bytes_left = self.bytes_left.saturating_sub(growth);
-        self.work_left -= work;
+        if !small {
+            self.bytes_left -= bytes;
+            self.work_left -= work;
+        }
         Ok(Some(tensor))
     }
 
@@ -251,9 +260,7 @@ fn work(kernel: &Kernel, operands: &[Option<&Tensor>], shape: &[usize]) -> usize
     let out = elements(shape);
     match kernel {
         Kernel::Conv(_) => out.saturating_mul(elements(input(1).get(1..).unwrap_or_default())),
-        Kernel::ConvTranspose(_) => {
-            elements(input(0)).saturating_mul(elements(input(1).get(1..).unwrap_or_default()))
-        }
+        Kernel::ConvTranspose(_) => elements(input(0)).saturating_mul(elements(input(1).get(1..).unwrap_or_default())),
         Kernel::MatMul { trans_a, .. } => {
             let back = if *trans_a { 2 } else { 1 };
             let inner = input(0).len().checked_sub(back).map_or(1, |i| input(0)[i]);

@@ -35,16 +35,23 @@ pub fn split(lo: &mut Lowerer, inputs: &Inputs<'_>, axis: i64, parts: usize) -> 
     let sizes: Vec<usize> = match inputs.get(1) {
         Some(id) => {
             let sizes = lo.ints(id, "split")?;
-            sizes.iter().map(|&s| usize::try_from(s)).collect::<std::result::Result<_, _>>().map_err(|_| {
-                Error::malformed(format!("parts of sizes {sizes:?}"))
-            })?
+            sizes
+                .iter()
+                .map(|&s| usize::try_from(s))
+                .collect::<std::result::Result<_, _>>()
+                .map_err(|_| Error::malformed(format!("parts of sizes {sizes:?}")))?
         }
-        None if parts == 0 || parts > size => return Err(Error::malformed(format!("{parts} parts of {size} elements"))),
+        None if parts == 0 || parts > size => {
+            return Err(Error::malformed(format!("{parts} parts of {size} elements")));
+        }
         None => {
             let part = size.div_ceil(parts);
             (0..parts).map(|i| part.min(size.saturating_sub(i * part))).collect()
         }
     };
+    if sizes.len() != parts {
+        return Err(Error::malformed(format!("{} sizes for {parts} outputs", sizes.len())));
+    }
     if sizes.iter().try_fold(0usize, |a, &b| a.checked_add(b)) != Some(size) {
         return Err(Error::malformed(format!("parts of sizes {sizes:?} of {size} elements")));
     }
@@ -65,13 +72,7 @@ fn slice_axis(lo: &mut Lowerer, x: ValueId, axis: usize, start: usize, count: us
     emit_slice(lo, x, starts, vec![1; rank], &shape)
 }
 
-fn emit_slice(
-    lo: &mut Lowerer,
-    x: ValueId,
-    starts: Vec<usize>,
-    steps: Vec<isize>,
-    shape: &[usize],
-) -> Result<ValueId> {
+fn emit_slice(lo: &mut Lowerer, x: ValueId, starts: Vec<usize>, steps: Vec<isize>, shape: &[usize]) -> Result<ValueId> {
     if lo.shape(x) == shape && starts.iter().all(|&s| s == 0) {
         return Ok(x);
     }

@@ -5,6 +5,7 @@
 //! kernels. What is constant is computed on the spot, which also resolves the shape arithmetic that exporters write.
 
 mod control;
+mod einsum;
 mod elementwise;
 mod emit;
 mod index;
@@ -20,6 +21,7 @@ mod window;
 use std::collections::HashMap;
 
 use emit::Lowerer;
+pub(crate) use emit::check_size;
 
 use crate::{Dim, Error, Graph, Node, Op, Program, Result, ValueId, passes};
 
@@ -38,7 +40,7 @@ impl Graph {
     /// As [`Graph::specialise`], without the optimising passes.
     pub fn lower(&self, shapes: &[Vec<usize>]) -> Result<Program> {
         self.check_shapes(shapes)?;
-        let mut lowerer = Lowerer::new();
+        let mut lowerer = Lowerer::new(self.weight_bytes());
         let mut inputs = Vec::with_capacity(shapes.len());
         for (&id, shape) in self.inputs.iter().zip(shapes) {
             let value = self.value(id);
@@ -66,7 +68,7 @@ impl Graph {
         for (&id, shape) in self.inputs.iter().zip(shapes) {
             let value = self.value(id);
             let wrong = |what: String| Err(Error::invalid(what).at(format!("input '{}'", value.name)));
-            emit::check_size(shape).map_err(|e| e.at(format!("input '{}'", value.name)))?;
+            check_size(shape).map_err(|e| e.at(format!("input '{}'", value.name)))?;
             let Some(declared) = &value.declared else { continue };
             if declared.shape.len() != shape.len() || shape.contains(&0) {
                 return wrong(format!("shape {shape:?} given, {declared} expected"));
@@ -92,6 +94,7 @@ impl Graph {
 
 /// Lowers the nodes of a graph whose inputs are `inputs`, and gives its outputs.
 fn lower_graph(lowerer: &mut Lowerer, graph: &Graph, inputs: &[ValueId]) -> Result<Vec<ValueId>> {
+    lowerer.spend(graph.values.len() / 8)?;
     let mut known: Vec<Option<ValueId>> = vec![None; graph.values.len()];
     for (id, &input) in graph.inputs.iter().zip(inputs) {
         known[id.index()] = Some(input);
@@ -103,7 +106,8 @@ fn lower_graph(lowerer: &mut Lowerer, graph: &Graph, inputs: &[ValueId]) -> Resu
         let operands = operands.collect::<Result<Vec<_>>>().map_err(|e| e.at(place()))?;
         let captures = captures(&node.op).map(&mut operand).collect::<Result<Vec<_>>>().map_err(|e| e.at(place()))?;
         let first = lowerer.program.value_count();
-        lowerer.enter(&node.name)?;
+        lowerer.enter(&node.name);
+        lowerer.spend(1 + (operands.len() + captures.len()) / 4).map_err(|e| e.at(place()))?;
         let results = lower_node(lowerer, node, &Inputs(&operands), &captures).map_err(|e| e.at(place()))?;
         for (id, &result) in node.outputs.iter().zip(&results) {
             let Some(id) = id else { continue };
@@ -123,7 +127,9 @@ fn resolve(lowerer: &mut Lowerer, graph: &Graph, known: &mut [Option<ValueId>], 
     }
     let value = graph.value(id);
     let Some(constant) = &value.constant else {
-        return Err(Error::unsupported(format!("value '{}', an optional output that is not computed", value.name)));
+        let maker = graph.nodes.iter().find(|n| n.outputs.contains(&Some(id)));
+        let place = maker.map_or_else(String::new, |n| format!("node '{}' ({})", n.name, n.op.name()));
+        return Err(Error::unsupported(format!("'{}', an optional output that is not computed", value.name)).at(place));
     };
     let constant = lowerer.program.constant(&value.name, constant.clone());
     known[id.index()] = Some(constant);
@@ -177,10 +183,9 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
             norm::group(lo, inputs, *num_groups, *epsilon, *per_group)
         }
         Op::LayerNormalization { axis, epsilon } => norm::layer(lo, inputs, *axis, *epsilon),
-        Op::Gemm { alpha, beta, trans_a, trans_b } => {
-            matrix::gemm(lo, inputs, (*alpha, *beta), (*trans_a, *trans_b))
-        }
+        Op::Gemm { alpha, beta, trans_a, trans_b } => matrix::gemm(lo, inputs, (*alpha, *beta), (*trans_a, *trans_b)),
         Op::MatMul => matrix::mat_mul(lo, x()?, inputs.need(1)?),
+        Op::Einsum { equation } => einsum::einsum(lo, inputs, equation),
         Op::Softmax { axis, log, flatten } => norm::softmax(lo, x()?, *axis, *log, *flatten),
         Op::Unary(op) => elementwise::unary(lo, x()?, *op),
         Op::Binary(op) => elementwise::binary(lo, *op, x()?, inputs.need(1)?),
@@ -199,7 +204,11 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
         Op::CumSum { exclusive, reverse } => reduce::cum_sum(lo, inputs, *exclusive, *reverse),
         Op::Concat { axis } => index::concat(lo, &inputs.all()?, *axis),
         Op::Split { axis, num_outputs } => {
-            return index::split(lo, inputs, *axis, num_outputs.unwrap_or(node.outputs.len()));
+            let parts = node.outputs.len();
+            if num_outputs.is_some_and(|n| n != parts) {
+                return Err(Error::malformed(format!("num_outputs of a node with {parts} outputs")));
+            }
+            return index::split(lo, inputs, *axis, parts);
         }
         Op::Slice => index::slice(lo, inputs),
         Op::Gather { axis } => index::gather(lo, x()?, inputs.need(1)?, *axis),

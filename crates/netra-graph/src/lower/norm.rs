@@ -51,13 +51,7 @@ pub fn instance(lo: &mut Lowerer, inputs: &Inputs<'_>, epsilon: f32) -> Result<V
     lo.emit(Kernel::InstanceNormalization { epsilon, activation: None }, &[x, scale, bias], DType::F32, &shape)
 }
 
-pub fn group(
-    lo: &mut Lowerer,
-    inputs: &Inputs<'_>,
-    groups: usize,
-    epsilon: f32,
-    per_group: bool,
-) -> Result<ValueId> {
+pub fn group(lo: &mut Lowerer, inputs: &Inputs<'_>, groups: usize, epsilon: f32, per_group: bool) -> Result<ValueId> {
     let (x, mut scale, mut bias) = (inputs.need(0)?, inputs.need(1)?, inputs.need(2)?);
     let &[_, channels, ..] = lo.shape(x) else {
         return Err(Error::malformed(format!("shape {:?} has no channels", lo.shape(x))));

@@ -32,8 +32,7 @@ fn resolve(lo: &Lowerer, x: ValueId, window: &Window, ceil_mode: bool) -> Result
         }
     }
     let shape = [vec![n, channels], window.output(spatial, ceil_mode)?].concat();
-    let pool =
-        Pool { kernel: window.kernel, strides: window.strides, pads: window.pads, dilations: window.dilations };
+    let pool = Pool { kernel: window.kernel, strides: window.strides, pads: window.pads, dilations: window.dilations };
     Ok((pool, shape))
 }
 

@@ -47,7 +47,7 @@ pub fn reshape(lo: &mut Lowerer, inputs: &Inputs<'_>, allowzero: bool) -> Result
         check_size(&shape)?;
         let rest: usize = shape.iter().product();
         let all: usize = input.iter().product();
-        if rest == 0 || all % rest != 0 {
+        if rest == 0 || !all.is_multiple_of(rest) {
             return Err(wrong());
         }
         shape[i] = all / rest;
@@ -84,6 +84,7 @@ pub fn unsqueeze(lo: &mut Lowerer, inputs: &Inputs<'_>) -> Result<ValueId> {
     let x = inputs.need(0)?;
     let list = lo.ints(inputs.need(1)?, "axes")?;
     let rank = lo.shape(x).len() + list.len();
+    check_size(&vec![1; rank])?;
     let axes = emit::axes(&list, rank)?;
     let mut rest = lo.shape(x).iter();
     let shape: Vec<usize> =

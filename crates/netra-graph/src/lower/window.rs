@@ -69,7 +69,9 @@ impl Resolved {
                     .and_then(|n| n.checked_add(after))
                     .ok_or_else(|| Error::limit("a padded size"))?;
                 let room = padded.checked_sub(extent).ok_or_else(|| {
-                    Error::malformed(format!("a window of {extent} over {padded} elements (axis {i}, padding included)"))
+                    Error::malformed(format!(
+                        "a window of {extent} over {padded} elements (axis {i}, padding included)"
+                    ))
                 })?;
                 let stride = self.strides[i];
                 if !ceil_mode {

@@ -77,9 +77,7 @@ pub fn live_order(graph: &GraphProto, given: &HashSet<&str>) -> Result<Vec<usize
         }
     }
     if let Some(i) = waiting.iter().position(|&n| n > 0) {
-        return Err(
-            Error::malformed("nodes form a cycle").at(format!("node '{}'", node_name(&graph.node[i], i)))
-        );
+        return Err(Error::malformed("nodes form a cycle").at(format!("node '{}'", node_name(&graph.node[i], i))));
     }
     let mut live = vec![false; waiting.len()];
     let mut pending: Vec<usize> = Vec::new();

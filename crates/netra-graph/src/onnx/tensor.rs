@@ -6,7 +6,7 @@ use half::{bf16, f16};
 use rten_onnx::onnx::{DataLocation, DataType, TensorProto};
 
 use super::external::Source;
-use crate::tensor::element_count;
+use crate::lower::check_size;
 use crate::{DType, Data, Error, Result, Tensor};
 
 /// The element type in which values of an ONNX type are kept: half precision as float32, 16-bit integers as int32,
@@ -44,9 +44,8 @@ pub fn read(proto: &TensorProto, external: &mut Source) -> Result<Tensor> {
         .collect::<Result<Vec<_>>>()?;
     let data_type = proto.data_type.unwrap_or(DataType(0));
     let kept = dtype(data_type)?;
-    let elements = element_count(&shape)
-        .filter(|n| n.checked_mul(8).is_some_and(|b| isize::try_from(b).is_ok()))
-        .ok_or_else(|| Error::limit(format!("a tensor of shape {shape:?}")))?;
+    check_size(&shape)?;
+    let elements = shape.iter().product();
     let raw: Option<Cow<'_, [u8]>> = match &proto.data_location {
         Some(l) if *l == DataLocation::EXTERNAL => {
             Some(Cow::Owned(external.read(&proto.external_data, elements * width(data_type))?))

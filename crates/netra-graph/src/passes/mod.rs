@@ -1,8 +1,51 @@
-//! Passes over programs.
+//! Passes over programs: each recognises one pattern and puts fewer, larger kernels in its place.
+//!
+//! A pass keeps every output's name, type and shape, and its values up to rounding. All match backwards from the last
+//! step of a pattern, so a replacement stands where all its inputs are known.
+
+mod activation;
+mod affine;
+mod compact;
+mod edit;
+mod gelu;
+mod gone;
+mod group_norm;
+mod layer_norm;
+mod matmul;
+mod norm_affine;
+mod positive;
+mod residual;
+mod swish;
+#[cfg(test)]
+mod testing;
 
 use crate::Program;
 
-/// Runs every pass until none changes anything.
+/// The passes in order; each says how often it fired.
+const PASSES: [fn(&mut Program) -> usize; 11] = [
+    gone::run,
+    layer_norm::run,
+    group_norm::run,
+    norm_affine::run,
+    positive::run,
+    affine::run,
+    matmul::run,
+    gelu::run,
+    swish::run,
+    residual::run,
+    activation::run,
+];
+
+/// Chains of patterns settle in a few rounds; the bound only guards time.
+const MAX_ROUNDS: usize = 8;
+
+/// Runs every pass until none changes anything, then drops what nothing reads.
 pub fn optimise(program: &mut Program) {
-    let _ = program;
+    compact::run(program);
+    for _ in 0..MAX_ROUNDS {
+        if PASSES.iter().map(|pass| pass(program)).sum::<usize>() == 0 {
+            break;
+        }
+    }
+    compact::run(program);
 }

@@ -99,7 +99,13 @@ fn binary() -> Vec<Case> {
         let base = if exponent < 0.0 { tensor(&[3], Data::F32(vec![0.5, 1.0, 4.0])) } else { base.clone() };
         let shape = base.shape().to_vec();
         let operands = [Operand::Input(base), power];
-        cases.push(Case::single(format!("binary-Pow-{exponent}"), Kernel::Binary(B::Pow), &operands, &shape, FUNCTIONS));
+        cases.push(Case::single(
+            format!("binary-Pow-{exponent}"),
+            Kernel::Binary(B::Pow),
+            &operands,
+            &shape,
+            FUNCTIONS,
+        ));
     }
     let integers = |v: &[i64]| Operand::Input(tensor(&[v.len()], Data::I64(v.to_vec())));
     for op in [B::Add, B::Sub, B::Mul, B::Div, B::Mod, B::Fmod, B::Min, B::Max] {
@@ -122,8 +128,10 @@ fn casts() -> Vec<Case> {
         let kernel = Kernel::Cast { to };
         Case::with_inputs(format!("cast-{name}-{to}"), kernel, &[operand], &mut Rng::new(1), to, &[n], EXACT)
     };
-    let mut cases: Vec<Case> =
-        [DType::I64, DType::I32, DType::Bool, DType::F32].into_iter().map(|to| cast("float", floats(), to, 7)).collect();
+    let mut cases: Vec<Case> = [DType::I64, DType::I32, DType::Bool, DType::F32]
+        .into_iter()
+        .map(|to| cast("float", floats(), to, 7))
+        .collect();
     let integers = || Operand::Input(tensor(&[3], Data::I64(vec![-3, 0, 40_000])));
     cases.extend([DType::F32, DType::I32, DType::Bool].into_iter().map(|to| cast("int64", integers(), to, 3)));
     let flags = Operand::Input(tensor(&[2], Data::Bool(vec![true, false])));

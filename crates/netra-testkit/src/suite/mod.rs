@@ -155,7 +155,12 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (failed, refused) = (self.failures().len(), self.refusals().len());
-        write!(f, "{} cases: {} passed, {refused} refused, {failed} failed", self.0.len(), self.0.len() - failed - refused)
+        write!(
+            f,
+            "{} cases: {} passed, {refused} refused, {failed} failed",
+            self.0.len(),
+            self.0.len() - failed - refused
+        )
     }
 }
 

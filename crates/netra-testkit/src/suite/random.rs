@@ -1,8 +1,6 @@
 //! Seeded random programs of 3 to 12 steps over odd shapes.
 
-use netra_graph::{
-    Activation, Binary, Conv, DType, Kernel, Pool, ProgramBuilder, Reduction, Tensor, Unary, ValueId,
-};
+use netra_graph::{Activation, Binary, Conv, DType, Kernel, Pool, ProgramBuilder, Reduction, Tensor, Unary, ValueId};
 
 use super::{Case, random};
 use crate::Rng;

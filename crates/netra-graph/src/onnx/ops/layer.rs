@@ -48,6 +48,10 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
             node.arity(2, 2)?;
             Op::MatMul
         }
+        "Einsum" => {
+            node.arity(node.inputs.len().max(1), usize::MAX)?;
+            Op::Einsum { equation: node.attributes.string_or("equation", "")?.to_owned() }
+        }
         "Softmax" | "LogSoftmax" => {
             node.arity(1, 1)?;
             let flatten = !node.since(13);

@@ -159,5 +159,10 @@ fn resize(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
     }
     // Of tf_crop_and_resize and of the cubic mode only.
     a.ignore(&["extrapolation_value", "cubic_coeff_a", "exclude_outside"]);
-    Ok(Op::Resize { mode: mode(node, nearest)?, coordinates, axes: a.ints("axes")?.map(<[i64]>::to_vec), legacy: false })
+    Ok(Op::Resize {
+        mode: mode(node, nearest)?,
+        coordinates,
+        axes: a.ints("axes")?.map(<[i64]>::to_vec),
+        legacy: false,
+    })
 }

@@ -1,0 +1,42 @@
+//! Reading of scans under [`Limits`], and strict DICOM writing blocks.
+//!
+//! [`open`] takes a file, a folder or a `.zip` of DICOM Part 10 files, NIfTI files or PNG, JPEG and TIFF pictures, and
+//! returns a [`Collection`] of [`Scan`]s. A scan becomes a [`Volume`](netra_core::Volume) when its frames lie on a regular
+//! grid (else it is refused with the reason), or a list of [`Image`](netra_core::Image)s.
+//!
+//! Reading is tolerant: departures from the standard that leave no doubt about the values become [`Warning`]s. It is
+//! also bounded: every length, dimension and depth is compared with [`Limits`] and with the bytes that are really there
+//! before memory is taken for it. Messages name tags, sizes and files, never a patient.
+#![forbid(unsafe_code)]
+
+mod archive;
+mod attributes;
+mod collection;
+mod dataset;
+mod file;
+mod frames;
+mod geometry;
+mod images;
+mod nifti;
+mod picture;
+mod pixels;
+mod prescan;
+mod scan;
+mod series;
+mod source;
+mod summary;
+mod syntax;
+mod value;
+mod volume;
+pub mod write;
+
+pub use collection::{Collection, open};
+pub use images::{ImageOptions, Voi};
+pub use netra_core::{Limits, Warning};
+pub use nifti::NiftiFile;
+pub use picture::PictureFile;
+pub use pixels::{PixelFormat, SampleKind};
+pub use scan::Scan;
+pub use series::{Instance, Series};
+pub use summary::{GeometryVerdict, Summary};
+pub use syntax::TransferSyntax;

@@ -1,0 +1,240 @@
+//! One spatial axis of a convolution: which inputs an output needs, and how a tile of outputs packs them.
+
+/// One axis of a correlation: output `o` reads the inputs `o stride + taps[k]` (those that exist; zero elsewhere) and
+/// lands at `out_start + o out_step` in the output tensor.
+#[derive(Clone, Debug)]
+pub struct Axis {
+    /// Input size.
+    pub input: usize,
+    /// Outputs computed.
+    pub outputs: usize,
+    /// Inputs between neighbouring outputs.
+    pub stride: usize,
+    /// Offset of each tap.
+    pub taps: Vec<isize>,
+    /// Size of the output tensor.
+    pub out_size: usize,
+    /// Where output 0 lands.
+    pub out_start: usize,
+    /// Elements between neighbouring outputs there.
+    pub out_step: usize,
+}
+
+impl Axis {
+    /// The axis of an ordinary convolution.
+    pub fn forward(input: usize, output: usize, kernel: usize, stride: usize, dilation: usize, before: usize) -> Self {
+        Self {
+            input,
+            outputs: output,
+            stride,
+            taps: (0..kernel).map(|k| (k * dilation) as isize - before as isize).collect(),
+            out_size: output,
+            out_start: 0,
+            out_step: 1,
+        }
+    }
+
+    /// An axis of one element that nothing happens on.
+    pub fn unit() -> Self {
+        Self::forward(1, 1, 1, 1, 1, 0)
+    }
+
+    fn first_tap(&self) -> isize {
+        self.taps.iter().copied().min().unwrap_or(0)
+    }
+
+    /// Taps counted from the first.
+    fn shifts(&self) -> Vec<usize> {
+        let first = self.first_tap();
+        self.taps.iter().map(|t| (t - first) as usize).collect()
+    }
+}
+
+/// How an outer axis (depth or height) is tiled. A tile is `count` outputs, `step` apart, so that tiles of a dilated
+/// convolution share their input rows: row `i` of the slab serves output `i - k` through tap `k`.
+#[derive(Clone, Debug)]
+pub struct RowTiling {
+    /// Outputs between neighbours in a tile.
+    pub step: usize,
+    /// Slab rows between neighbouring outputs of a tile.
+    advance: usize,
+    /// Inputs between neighbouring slab rows.
+    unit: usize,
+    /// Slab row of each tap for output 0 of a tile.
+    tap_rows: Vec<usize>,
+    first: isize,
+    stride: usize,
+}
+
+impl RowTiling {
+    /// The tiling of an axis.
+    pub fn new(axis: &Axis) -> Self {
+        let shifts = axis.shifts();
+        let spread = shifts.iter().fold(0, |g, &s| gcd(g, s));
+        let unit = if spread == 0 { axis.stride } else { spread };
+        let step = unit / gcd(axis.stride, unit);
+        Self {
+            step,
+            advance: step * axis.stride / unit,
+            unit,
+            tap_rows: shifts.iter().map(|s| s / unit).collect(),
+            first: axis.first_tap(),
+            stride: axis.stride,
+        }
+    }
+
+    /// Slab rows of a tile of `count` outputs.
+    pub fn rows(&self, count: usize) -> usize {
+        let reach = self.tap_rows.iter().copied().max().unwrap_or(0);
+        // Rounded up, since rows are stored by their remainder modulo `advance`.
+        ((count - 1) * self.advance + reach + 1).next_multiple_of(self.advance)
+    }
+
+    /// Where slab row `row` of `rows` is stored: rows that neighbouring outputs use through one tap are neighbours.
+    pub fn position(&self, row: usize, rows: usize) -> usize {
+        row % self.advance * (rows / self.advance) + row / self.advance
+    }
+
+    /// Stored position of each tap's row for output 0; output `i` of the tile is `i` further.
+    pub fn tap_positions(&self, rows: usize) -> Vec<usize> {
+        self.tap_rows.iter().map(|&r| self.position(r, rows)).collect()
+    }
+
+    /// Input index of slab row `row` of the tile that starts at output `start`; may lie outside the input.
+    pub fn input(&self, start: usize, row: usize) -> isize {
+        (start * self.stride + row * self.unit) as isize + self.first
+    }
+
+    /// The tiles of at most `most` outputs: first output and count of each.
+    pub fn tiles(&self, outputs: usize, most: usize) -> Vec<(usize, usize)> {
+        let mut tiles = Vec::new();
+        for class in 0..self.step.min(outputs) {
+            let n = (outputs - class).div_ceil(self.step);
+            let parts = n.div_ceil(most.max(1));
+            // Balanced: sizes differ by one at most.
+            for p in 0..parts {
+                let (from, to) = (n * p / parts, n * (p + 1) / parts);
+                tiles.push((class + from * self.step, to - from));
+            }
+        }
+        tiles
+    }
+
+    /// Most outputs that one tile can have.
+    pub fn longest(&self, outputs: usize) -> usize {
+        outputs.div_ceil(self.step)
+    }
+}
+
+/// How the innermost axis (width) is packed: outputs of a tile are neighbours; the inputs are split by their remainder
+/// modulo the stride, so that what neighbouring outputs read through one tap is contiguous.
+#[derive(Clone, Debug)]
+pub struct ColumnPacking {
+    /// The remainders in use, each a run of the slab.
+    pub phases: Vec<usize>,
+    /// Run of each tap.
+    pub tap_phase: Vec<usize>,
+    /// Element of the run at which each tap starts.
+    pub tap_shift: Vec<usize>,
+    first: isize,
+    stride: usize,
+}
+
+impl ColumnPacking {
+    /// The packing of an axis.
+    pub fn new(axis: &Axis) -> Self {
+        let shifts = axis.shifts();
+        let mut phases: Vec<usize> = shifts.iter().map(|s| s % axis.stride).collect();
+        phases.sort_unstable();
+        phases.dedup();
+        Self {
+            tap_phase: shifts.iter().map(|s| phases.partition_point(|&p| p < s % axis.stride)).collect(),
+            tap_shift: shifts.iter().map(|s| s / axis.stride).collect(),
+            phases,
+            first: axis.first_tap(),
+            stride: axis.stride,
+        }
+    }
+
+    /// Elements that a run has beyond the outputs of the tile.
+    pub fn reach(&self) -> usize {
+        self.tap_shift.iter().copied().max().unwrap_or(0)
+    }
+
+    /// Fills `run` with what outputs from `start` on read of `row` in `phase`; zeros outside the row.
+    pub fn fill(&self, row: &[f32], start: usize, phase: usize, run: &mut [f32]) {
+        let from = (start * self.stride + phase) as isize + self.first;
+        let skip = if from < 0 { from.unsigned_abs().div_ceil(self.stride).min(run.len()) } else { 0 };
+        run[..skip].fill(0.0);
+        let from = from + (skip * self.stride) as isize;
+        let available = usize::try_from(from).ok().and_then(|f| row.get(f..)).unwrap_or(&[]);
+        let n = available.len().div_ceil(self.stride).min(run.len() - skip);
+        let (body, rest) = run[skip..].split_at_mut(n);
+        match self.stride {
+            1 => body.copy_from_slice(&available[..n]),
+            2 => body.iter_mut().zip(available.chunks(2)).for_each(|(to, pair)| *to = pair[0]),
+            stride => body.iter_mut().zip(available.iter().step_by(stride)).for_each(|(to, &x)| *to = x),
+        }
+        rest.fill(0.0);
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every output of every tile finds, at its tap's position, the input that the definition names.
+    #[test]
+    fn tiles_hold_what_the_definition_reads() {
+        for (kernel, stride, dilation, before) in
+            [(3, 1, 1, 1), (3, 1, 4, 4), (3, 2, 1, 1), (1, 2, 1, 0), (7, 2, 1, 3), (3, 2, 2, 2), (3, 2, 4, 3), (3, 3, 2, 0)]
+        {
+            let input = 40;
+            let output = (input + 2 * before - dilation * (kernel - 1) - 1) / stride + 1;
+            let axis = Axis::forward(input, output, kernel, stride, dilation, before);
+            let tiling = RowTiling::new(&axis);
+            let mut seen = vec![0; output];
+            for (start, count) in tiling.tiles(output, 5) {
+                let rows = tiling.rows(count);
+                let mut stored = vec![isize::MIN; rows];
+                for row in 0..rows {
+                    stored[tiling.position(row, rows)] = tiling.input(start, row);
+                }
+                for (k, at) in tiling.tap_positions(rows).into_iter().enumerate() {
+                    for i in 0..count {
+                        let o = start + i * tiling.step;
+                        seen[o] += 1;
+                        assert_eq!(stored[at + i], (o * stride) as isize + axis.taps[k]);
+                    }
+                }
+            }
+            assert!(seen.iter().all(|&n| n == kernel), "every output once");
+
+            let packing = ColumnPacking::new(&axis);
+            let row: Vec<f32> = (1..=input).map(|i| i as f32).collect();
+            for start in [0, 3] {
+                let width = output - start;
+                let runs: Vec<Vec<f32>> = packing
+                    .phases
+                    .iter()
+                    .map(|&phase| {
+                        let mut run = vec![f32::NAN; width + packing.reach()];
+                        packing.fill(&row, start, phase, &mut run);
+                        run
+                    })
+                    .collect();
+                for (k, tap) in axis.taps.iter().enumerate() {
+                    for o in 0..width {
+                        let i = ((start + o) * stride) as isize + tap;
+                        let want = if (0..input as isize).contains(&i) { row[i as usize] } else { 0.0 };
+                        assert_eq!(runs[packing.tap_phase[k]][packing.tap_shift[k] + o], want);
+                    }
+                }
+            }
+        }
+    }
+}

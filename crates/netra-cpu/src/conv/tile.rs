@@ -1,0 +1,164 @@
+//! The inner loop: a block of output channels times a run of output pixels, held in registers.
+
+use crate::isa::{InstructionSet, Isa};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512};
+use crate::simd::{Portable, Simd};
+
+/// `out[c][p] = init[c] + sum over k of w[k][c] x[offsets[k] + p]` for the channels and pixels of a [`Tile`].
+///
+/// # Safety
+/// The processor has the instructions of the [`Isa`] that the tile was chosen for. `x` is readable at every offset for
+/// `pixels` elements, `w` for `offsets.len()` times `channels`, `init` for `channels`; `out` is writable for
+/// `channels` times `pixels`.
+pub type Run = unsafe fn(x: *const f32, offsets: &[usize], w: *const f32, init: *const f32, out: *mut f32);
+
+/// Terms that are added up in one chain. Longer sums are sums of such chains: the error grows with the length of a chain
+/// and the number of chains, not with their product.
+const CHAIN: usize = 128;
+
+/// A register tile.
+#[derive(Clone, Copy)]
+pub struct Tile {
+    /// Output channels.
+    pub channels: usize,
+    /// Output pixels: a multiple of the vector width.
+    pub pixels: usize,
+    /// The code.
+    pub run: Run,
+}
+
+impl Tile {
+    /// Cycles (in a rough unit) that one step of the reduction takes: bound by multiply-adds, by loads (a vector that
+    /// starts anywhere costs two) or by the latency of the chain.
+    pub fn step_cost(&self, isa: Isa) -> usize {
+        let vectors = self.pixels / isa.lanes();
+        // Half cycles: two multiply-adds and two loads a cycle, four cycles of latency.
+        (self.channels * vectors).max(2 * vectors + self.channels).max(8)
+    }
+}
+
+/// # Safety
+/// As for [`Run`].
+#[inline(always)]
+unsafe fn tile<S: Simd, const C: usize, const V: usize>(
+    s: S,
+    x: *const f32,
+    offsets: &[usize],
+    w: *const f32,
+    init: *const f32,
+    out: *mut f32,
+) {
+    let mut w = w;
+    for (i, offsets) in offsets.chunks(CHAIN).enumerate() {
+        let mut sums = [[s.splat(0.0); V]; C];
+        for &offset in offsets {
+            let mut xs = [s.splat(0.0); V];
+            for (v, x_v) in xs.iter_mut().enumerate() {
+                // SAFETY: `x` is readable at every offset for `V` vectors.
+                *x_v = unsafe { s.load(x.add(offset + v * S::LANES)) };
+            }
+            for (c, row) in sums.iter_mut().enumerate() {
+                // SAFETY: `w` has `C` elements for each offset.
+                let weight = s.splat(unsafe { *w.add(c) });
+                for (sum, &x_v) in row.iter_mut().zip(&xs) {
+                    *sum = s.fma(weight, x_v, *sum);
+                }
+            }
+            // SAFETY: one past the last of `offsets.len() * C` elements at most.
+            w = unsafe { w.add(C) };
+        }
+        for (c, row) in sums.iter().enumerate() {
+            for (v, &sum) in row.iter().enumerate() {
+                // SAFETY: `init` has `C` elements, and `out` has room for `C` rows of `V` vectors, which the first chain
+                // has written before another reads them.
+                unsafe {
+                    let out = out.add((c * V + v) * S::LANES);
+                    let before = if i == 0 { s.splat(*init.add(c)) } else { s.load(out) };
+                    s.store(out, s.add(before, sum));
+                }
+            }
+        }
+    }
+    if offsets.is_empty() {
+        for c in 0..C {
+            for v in 0..V {
+                // SAFETY: as above.
+                unsafe { s.store(out.add((c * V + v) * S::LANES), s.splat(*init.add(c))) };
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As for [`Run`].
+unsafe fn portable<const C: usize, const V: usize>(
+    x: *const f32,
+    offsets: &[usize],
+    w: *const f32,
+    init: *const f32,
+    out: *mut f32,
+) {
+    // SAFETY: the caller keeps the contract.
+    unsafe { tile::<_, C, V>(Portable, x, offsets, w, init, out) }
+}
+
+/// # Safety
+/// As for [`Run`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2<const C: usize, const V: usize>(
+    x: *const f32,
+    offsets: &[usize],
+    w: *const f32,
+    init: *const f32,
+    out: *mut f32,
+) {
+    // SAFETY: the caller keeps the contract, and the processor has the features that this function enables.
+    unsafe { tile::<_, C, V>(Avx2::assume(), x, offsets, w, init, out) }
+}
+
+/// # Safety
+/// As for [`Run`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx2,fma")]
+unsafe fn avx512<const C: usize, const V: usize>(
+    x: *const f32,
+    offsets: &[usize],
+    w: *const f32,
+    init: *const f32,
+    out: *mut f32,
+) {
+    // SAFETY: the caller keeps the contract, and the processor has the features that this function enables.
+    unsafe { tile::<_, C, V>(Avx512::assume(), x, offsets, w, init, out) }
+}
+
+/// The tiles whose accumulators, inputs and one weight fit the registers of `isa`.
+pub fn tiles(isa: Isa) -> Vec<Tile> {
+    let lanes = isa.lanes();
+    macro_rules! list {
+        ($f:ident: $(($c:literal, $v:literal)),*) => {
+            vec![$(Tile { channels: $c, pixels: $v * lanes, run: $f::<$c, $v> }),*]
+        };
+    }
+    // Sixteen registers.
+    macro_rules! small {
+        ($f:ident) => {
+            list!($f: (1, 2), (1, 4), (1, 7), (2, 1), (2, 2), (2, 3), (2, 5), (3, 1), (3, 2), (3, 3), (4, 1), (4, 2), (4, 3),
+                (5, 1), (5, 2), (6, 1), (6, 2), (7, 1), (8, 1), (10, 1), (12, 1))
+        };
+    }
+    match isa.set() {
+        InstructionSet::Portable => small!(portable),
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx2 => small!(avx2),
+        // Thirty-two registers.
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx512 => list!(avx512:
+            (1, 2), (1, 4), (1, 8), (2, 1), (2, 2), (2, 4), (2, 8), (3, 1), (3, 2), (3, 4), (3, 7),
+            (4, 1), (4, 2), (4, 3), (4, 4), (4, 6), (5, 1), (5, 2), (5, 3), (5, 4), (5, 5), (6, 1), (6, 2), (6, 3), (6, 4),
+            (7, 1), (7, 2), (7, 3), (8, 1), (8, 2), (8, 3), (10, 2), (11, 2), (12, 1), (12, 2), (14, 1), (14, 2), (16, 1)),
+        #[cfg(not(target_arch = "x86_64"))]
+        _ => small!(portable),
+    }
+}

@@ -1,0 +1,232 @@
+//! A compiled program and its runs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use netra_graph::{
+    DType, Data, DataView, Error, Executable, MemoryPlan, Program, Progress, Result, RunFuture, StepValue, Tensor,
+    TensorView, ValueId,
+};
+
+use crate::Context;
+use crate::isa::Isa;
+use crate::memory::{Memory, Place, Slot};
+use crate::parallel::{Scratch, Threads};
+use crate::step::Prepared;
+
+/// Most bytes of buffers that are kept between runs, so that the next run finds its pages mapped.
+const KEEP: usize = 512 << 20;
+
+/// A program compiled for the processor.
+pub struct CpuExecutable {
+    program: Arc<Program>,
+    steps: Vec<Prepared>,
+    memory: Memory,
+    /// Floats of scratch a worker.
+    scratch: usize,
+    isa: Isa,
+    threads: Arc<Threads>,
+    /// Buffers of finished runs.
+    spare: Mutex<Vec<Buffers>>,
+}
+
+/// The buffers of one run.
+struct Buffers {
+    slots: Vec<Data>,
+    scratch: Scratch,
+}
+
+impl CpuExecutable {
+    /// Prepares every step.
+    pub fn new(
+        program: Arc<Program>,
+        isa: Isa,
+        threads: Arc<Threads>,
+        progress: Option<Progress<'_>>,
+    ) -> Result<Self> {
+        let mut steps = Vec::with_capacity(program.steps.len());
+        for (i, step) in program.steps.iter().enumerate() {
+            steps.push(Prepared::new(&program, step, isa, threads.count()));
+            if let Some(progress) = progress {
+                progress(i + 1, program.steps.len());
+            }
+        }
+        let memory = Memory::new(&program);
+        let scratch = steps.iter().map(Prepared::scratch).max().unwrap_or(0);
+        Ok(Self { program, steps, memory, scratch, isa, threads, spare: Mutex::new(Vec::new()) })
+    }
+
+    fn execute(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> {
+        self.program.check_inputs(inputs)?;
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut buffers = spare.unwrap_or_else(|| Buffers {
+            slots: self.memory.slots.iter().map(|slot| empty(slot.dtype)).collect(),
+            scratch: Scratch::new(self.threads.count(), self.scratch),
+        });
+        for i in 0..self.steps.len() {
+            self.step(i, inputs, &mut buffers)
+                .map_err(|e| e.at(format!("node '{}'", self.program.steps[i].node)))?;
+        }
+        let outputs = self.outputs(inputs, &mut buffers)?;
+        if self.memory.bytes() <= KEEP {
+            let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+            // Overlapping runs each have buffers; one set is enough to keep.
+            if spare.is_empty() {
+                spare.push(buffers);
+            }
+        }
+        Ok(outputs)
+    }
+
+    fn step(&self, i: usize, inputs: &[TensorView<'_>], buffers: &mut Buffers) -> Result<()> {
+        if matches!(self.steps[i], Prepared::Alias) {
+            return Ok(());
+        }
+        let step = &self.program.steps[i];
+        let value = self.program.value(step.output);
+        let Place::Slot(slot) = self.memory.places[step.output.index()] else {
+            return Err(Error::malformed("a step's output has no buffer"));
+        };
+        let mut out = std::mem::replace(&mut buffers.slots[slot], Data::F32(Vec::new()));
+        fit(&mut out, self.memory.slots[slot], value.elements())?;
+        let in_place = self.memory.in_place[i];
+        let result = (|| {
+            let views: Vec<Option<TensorView<'_>>> = step
+                .inputs
+                .iter()
+                .enumerate()
+                .map(|(k, id)| match id {
+                    Some(id) if in_place != Some(k) => self.view(*id, inputs, &buffers.slots).map(Some),
+                    _ => Ok(None),
+                })
+                .collect::<Result<_>>()?;
+            let context = Context { isa: self.isa, threads: &self.threads, scratch: &buffers.scratch };
+            self.steps[i].run(&context, &step.kernel, &views, in_place, &value.shape, &mut out)
+        })();
+        buffers.slots[slot] = out;
+        result
+    }
+
+    fn view<'a>(&'a self, id: ValueId, inputs: &[TensorView<'a>], slots: &'a [Data]) -> Result<TensorView<'a>> {
+        let value: &StepValue = self.program.value(id);
+        let data = match self.memory.places[id.index()] {
+            Place::Input(i) => inputs[i].data(),
+            Place::Constant(i) => match &self.program.values[i].constant {
+                Some(tensor) => tensor.view().data(),
+                None => return Err(Error::malformed(format!("value '{}' is not constant", value.name))),
+            },
+            Place::Slot(slot) => prefix(slots[slot].view(), value.elements()),
+            Place::Nowhere => return Err(Error::malformed(format!("value '{}' is never computed", value.name))),
+        };
+        TensorView::new(&value.shape, data)
+    }
+
+    /// Takes the outputs out of their buffers; what two outputs share is copied.
+    fn outputs(&self, inputs: &[TensorView<'_>], buffers: &mut Buffers) -> Result<Vec<Tensor>> {
+        let ids = &self.program.outputs;
+        let place = |id: &ValueId| self.memory.places[id.index()];
+        let mut outputs = Vec::with_capacity(ids.len());
+        for (i, id) in ids.iter().enumerate() {
+            let value = self.program.value(*id);
+            let wanted_again = ids[i + 1..].iter().any(|later| place(later) == place(id));
+            match place(id) {
+                Place::Slot(slot) if !wanted_again => {
+                    let data = std::mem::replace(&mut buffers.slots[slot], empty(value.dtype));
+                    outputs.push(Tensor::new(value.shape.clone(), trim(data))?);
+                }
+                _ => outputs.push(self.view(*id, inputs, &buffers.slots)?.to_tensor()),
+            }
+        }
+        Ok(outputs)
+    }
+}
+
+impl Executable for CpuExecutable {
+    fn program(&self) -> &Program {
+        &self.program
+    }
+
+    fn plan(&self) -> MemoryPlan {
+        let prepared: usize = self.steps.iter().map(Prepared::bytes).sum();
+        let inputs: usize = self.program.inputs.iter().map(|&id| self.program.value(id).bytes()).sum();
+        MemoryPlan {
+            weights: (self.program.weight_bytes() + prepared) as u64,
+            activations: (self.memory.bytes() + inputs) as u64,
+            workspace: (self.threads.count() * self.scratch * size_of::<f32>()) as u64,
+        }
+    }
+
+    fn submit<'a>(&'a self, inputs: &[TensorView<'_>]) -> RunFuture<'a> {
+        let result = self.execute(inputs);
+        Box::pin(std::future::ready(result))
+    }
+}
+
+macro_rules! each_variant {
+    ($data:expr, $v:ident => $body:expr) => {
+        match $data {
+            Data::F32($v) => $body,
+            Data::F64($v) => $body,
+            Data::I8($v) => $body,
+            Data::U8($v) => $body,
+            Data::I32($v) => $body,
+            Data::I64($v) => $body,
+            Data::Bool($v) => $body,
+            _ => return Err(Error::unsupported("an element type unknown to the cpu backend")),
+        }
+    };
+}
+
+fn empty(dtype: DType) -> Data {
+    match dtype {
+        DType::F64 => Data::F64(Vec::new()),
+        DType::I8 => Data::I8(Vec::new()),
+        DType::U8 => Data::U8(Vec::new()),
+        DType::I32 => Data::I32(Vec::new()),
+        DType::I64 => Data::I64(Vec::new()),
+        DType::Bool => Data::Bool(Vec::new()),
+        _ => Data::F32(Vec::new()),
+    }
+}
+
+/// Makes `data` `n` elements long, within a buffer of the slot's size. Elements keep their values; new ones have any.
+fn fit(data: &mut Data, slot: Slot, n: usize) -> Result<()> {
+    fn grow<T: Copy + Default>(v: &mut Vec<T>, whole: usize, n: usize) {
+        if v.capacity() < whole {
+            // Zeroed pages straight from the system: nothing is written before it is used.
+            *v = vec![T::default(); whole];
+        }
+        // SAFETY: `n <= whole <= capacity`, and all `whole` elements were initialised when the buffer was made; plain
+        // values stay valid when the vector is shortened.
+        unsafe { v.set_len(n) };
+    }
+    if data.dtype() != slot.dtype {
+        *data = empty(slot.dtype);
+    }
+    let whole = slot.elements.max(n);
+    each_variant!(data, v => grow(v, whole, n));
+    Ok(())
+}
+
+/// The first `n` elements.
+fn prefix(data: DataView<'_>, n: usize) -> DataView<'_> {
+    match data {
+        DataView::F32(v) => DataView::F32(&v[..n.min(v.len())]),
+        DataView::F64(v) => DataView::F64(&v[..n.min(v.len())]),
+        DataView::I8(v) => DataView::I8(&v[..n.min(v.len())]),
+        DataView::U8(v) => DataView::U8(&v[..n.min(v.len())]),
+        DataView::I32(v) => DataView::I32(&v[..n.min(v.len())]),
+        DataView::I64(v) => DataView::I64(&v[..n.min(v.len())]),
+        DataView::Bool(v) => DataView::Bool(&v[..n.min(v.len())]),
+        other => other,
+    }
+}
+
+/// Gives back what a buffer has beyond its elements when that is much.
+fn trim(mut data: Data) -> Data {
+    if let Data::F32(v) = &mut data
+        && v.capacity() / 5 > v.len() / 4
+    {
+        v.shrink_to_fit();
+    }
+    data
+}

@@ -1,0 +1,122 @@
+//! Which instructions the kernels use.
+
+use crate::simd::{Portable, SimdOp};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512};
+
+/// An instruction set that the kernels are written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum InstructionSet {
+    /// Plain Rust: what the compilation target guarantees (SSE2 on x86-64, NEON on aarch64).
+    Portable,
+    /// 256-bit vectors and fused multiply-add.
+    Avx2,
+    /// 512-bit vectors and 32 registers.
+    Avx512,
+}
+
+impl InstructionSet {
+    /// The sets that this processor has, weakest first.
+    pub fn available() -> Vec<Self> {
+        #[allow(unused_mut)] // Nothing is added on other processors.
+        let mut sets = vec![Self::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                sets.push(Self::Avx2);
+                if is_x86_feature_detected!("avx512f") {
+                    sets.push(Self::Avx512);
+                }
+            }
+        }
+        sets
+    }
+}
+
+impl std::fmt::Display for InstructionSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "AVX2+FMA",
+            Self::Avx512 => "AVX-512",
+        })
+    }
+}
+
+/// An [`InstructionSet`] that this processor is known to have: made by [`Isa::detect`] and [`Isa::new`] only.
+#[derive(Clone, Copy, Debug)]
+pub struct Isa(InstructionSet);
+
+impl Isa {
+    /// The strongest set.
+    pub fn detect() -> Self {
+        Self(InstructionSet::available().last().copied().unwrap_or(InstructionSet::Portable))
+    }
+
+    /// `set`, when the processor has it.
+    pub fn new(set: InstructionSet) -> Option<Self> {
+        InstructionSet::available().contains(&set).then_some(Self(set))
+    }
+
+    /// The set.
+    pub fn set(self) -> InstructionSet {
+        self.0
+    }
+
+    /// Float32 lanes of a vector.
+    pub fn lanes(self) -> usize {
+        match self.0 {
+            InstructionSet::Portable => 4,
+            InstructionSet::Avx2 => 8,
+            InstructionSet::Avx512 => 16,
+        }
+    }
+
+    /// Runs `op`, compiled for this instruction set.
+    pub fn dispatch<O: SimdOp>(self, op: O) -> O::Output {
+        #[cfg(target_arch = "x86_64")]
+        {
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2<O: SimdOp>(op: O) -> O::Output {
+                // SAFETY: the caller of this function has the features it enables.
+                op.run(unsafe { Avx2::assume() })
+            }
+            #[target_feature(enable = "avx512f,avx2,fma")]
+            fn avx512<O: SimdOp>(op: O) -> O::Output {
+                // SAFETY: the caller of this function has the features it enables.
+                op.run(unsafe { Avx512::assume() })
+            }
+            match self.0 {
+                InstructionSet::Portable => op.run(Portable),
+                // SAFETY: an `Isa` holds a set that `available` detected: AVX2 and FMA.
+                InstructionSet::Avx2 => unsafe { avx2(op) },
+                // SAFETY: an `Isa` holds a set that `available` detected: AVX-512 F, and AVX2 and FMA with it.
+                InstructionSet::Avx512 => unsafe { avx512(op) },
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        op.run(Portable)
+    }
+}
+
+/// The processor's own name, where it tells.
+pub fn processor_name() -> String {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::__cpuid;
+        if __cpuid(0x8000_0000).eax >= 0x8000_0004 {
+            let bytes: Vec<u8> = (0x8000_0002..=0x8000_0004)
+                .map(__cpuid)
+                .flat_map(|r| [r.eax, r.ebx, r.ecx, r.edx])
+                .flat_map(u32::to_le_bytes)
+                .take_while(|&b| b != 0)
+                .collect();
+            let name = String::from_utf8_lossy(&bytes).trim().to_string();
+            if !name.is_empty() {
+                return name;
+            }
+        }
+    }
+    std::env::consts::ARCH.to_string()
+}

@@ -1,0 +1,159 @@
+//! Work shared among threads.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use netra_graph::{Error, ErrorKind, Result};
+use rayon::ThreadPool;
+
+/// A number of threads: the one that asks, and a pool of the others.
+pub struct Threads {
+    count: usize,
+    others: Option<ThreadPool>,
+}
+
+impl Threads {
+    /// `count` threads, at least one.
+    pub fn new(count: usize) -> Result<Self> {
+        let count = count.max(1);
+        let others = if count > 1 {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(count - 1)
+                .thread_name(|i| format!("netra-cpu-{i}"))
+                .build()
+                .map_err(|e| Error::new(ErrorKind::Backend, "cannot start threads").with_source(e))?;
+            Some(pool)
+        } else {
+            None
+        };
+        Ok(Self { count, others })
+    }
+
+    /// How many threads work at once.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Calls `f(worker, unit)` once for each unit in `0..units`, in no order. Calls with one worker number, below
+    /// [`count`](Self::count), never overlap within one `for_each`. The asking thread works too, so nothing waits for
+    /// threads that are busy elsewhere for longer than it takes them to see that no unit is left.
+    pub fn for_each(&self, units: usize, f: impl Fn(usize, usize) + Sync) {
+        let workers = self.count.min(units);
+        let (Some(pool), true) = (&self.others, workers > 1) else {
+            (0..units).for_each(|unit| f(0, unit));
+            return;
+        };
+        let next = AtomicUsize::new(0);
+        let work = |worker: usize| {
+            loop {
+                let unit = next.fetch_add(1, Ordering::Relaxed);
+                if unit >= units {
+                    break;
+                }
+                f(worker, unit);
+            }
+        };
+        let work = &work;
+        pool.in_place_scope(|scope| {
+            for worker in 1..workers {
+                scope.spawn(move |_| work(worker));
+            }
+            work(0);
+        });
+    }
+
+    /// Splits `data` into chunks of `chunk` elements (the last may be shorter) and calls `f(index, chunk)` for each.
+    pub fn for_chunks<T: Send>(&self, data: &mut [T], chunk: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+        let len = data.len();
+        let chunk = chunk.max(1);
+        let shared = Shared::new(data);
+        self.for_each(len.div_ceil(chunk), |_, i| {
+            let start = i * chunk;
+            // SAFETY: chunks of different indices do not overlap, each index is visited once, and `data` is
+            // borrowed mutably for the whole call.
+            f(i, unsafe { shared.slice(start, chunk.min(len - start)) });
+        });
+    }
+}
+
+/// A slice of which several threads write parts that do not overlap.
+pub struct Shared<T> {
+    start: *mut T,
+    len: usize,
+}
+
+// SAFETY: a `Shared` only gives out parts on the caller's promise that they do not overlap, so that sharing it is
+// sending parts of a mutable slice.
+unsafe impl<T: Send> Sync for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Send for Shared<T> {}
+
+impl<T> Shared<T> {
+    /// Shares `data`, which must outlive every part taken from it.
+    pub fn new(data: &mut [T]) -> Self {
+        Self { start: data.as_mut_ptr(), len: data.len() }
+    }
+
+    /// The elements `start..start + len`.
+    ///
+    /// # Safety
+    /// The range lies inside the slice, no other part that overlaps it is in use, and the slice that was shared is
+    /// still mutably borrowed for it.
+    #[allow(clippy::mut_from_ref)] // The caller promises that parts do not overlap.
+    pub unsafe fn slice(&self, start: usize, len: usize) -> &mut [T] {
+        debug_assert!(start + len <= self.len);
+        // SAFETY: inside one live allocation and not aliased, as the caller promises.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
+    }
+
+    /// The address of element `at`; using it is bound by the promises of [`slice`](Self::slice).
+    pub fn pointer(&self, at: usize) -> *mut T {
+        self.start.wrapping_add(at)
+    }
+
+    /// Writes one element.
+    ///
+    /// # Safety
+    /// As for [`slice`](Self::slice), with a length of 1.
+    pub unsafe fn write(&self, at: usize, value: T) {
+        debug_assert!(at < self.len);
+        // SAFETY: inside one live allocation and not aliased, as the caller promises.
+        unsafe { self.start.add(at).write(value) }
+    }
+}
+
+/// One cache line.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+/// Scratch memory of a run: one float32 buffer a worker, aligned to cache lines.
+pub struct Scratch {
+    buffers: Vec<Mutex<Vec<Line>>>,
+}
+
+impl Scratch {
+    /// `floats` elements, zeroed, for each of `workers`.
+    pub fn new(workers: usize, floats: usize) -> Self {
+        let lines = floats.div_ceil(16);
+        Self { buffers: (0..workers).map(|_| Mutex::new(vec![Line([0.0; 16]); lines])).collect() }
+    }
+
+    /// The buffer of `worker`.
+    pub fn lock(&self, worker: usize) -> ScratchGuard<'_> {
+        // A poisoned lock only says that another kernel panicked: scratch holds nothing worth protecting.
+        ScratchGuard(self.buffers[worker].lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A worker's scratch while it is in use.
+pub struct ScratchGuard<'a>(MutexGuard<'a, Vec<Line>>);
+
+impl ScratchGuard<'_> {
+    /// The elements. Their values are whatever was left there.
+    pub fn floats(&mut self) -> &mut [f32] {
+        let lines: &mut Vec<Line> = &mut self.0;
+        // SAFETY: a `Line` is 16 float32 without padding (64 bytes, `repr(C)`).
+        unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) }
+    }
+}

@@ -1,0 +1,81 @@
+//! Vectors of float32 behind one trait, so that a kernel is written once and compiled for each instruction set.
+//!
+//! A kernel is a [`SimdOp`]; [`Isa::dispatch`](crate::isa::Isa::dispatch) compiles its `run` with the target features of
+//! the chosen instruction set. Everything between the dispatch and the intrinsics is `#[inline(always)]`, since a
+//! function that is not inlined would be compiled without those features.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+pub mod map;
+pub mod math;
+mod portable;
+
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::Avx512;
+pub use portable::Portable;
+
+/// An instruction set's float32 vectors. A value of an implementing type is a promise that the processor has the
+/// instructions: it is made inside [`Isa::dispatch`](crate::isa::Isa::dispatch) only.
+pub trait Simd: Copy + 'static {
+    /// A vector.
+    type V: Copy;
+    /// Elements of a vector.
+    const LANES: usize;
+
+    /// All lanes `x`.
+    fn splat(self, x: f32) -> Self::V;
+    /// Reads `LANES` elements.
+    ///
+    /// # Safety
+    /// `p` is readable for `LANES` elements; any alignment.
+    unsafe fn load(self, p: *const f32) -> Self::V;
+    /// Writes `LANES` elements.
+    ///
+    /// # Safety
+    /// `p` is writable for `LANES` elements; any alignment.
+    unsafe fn store(self, p: *mut f32, v: Self::V);
+    /// `a + b`.
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`.
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a b`.
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b`.
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a b + c`, fused where the processor can.
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `a > b ? a : b`: `b` when either is NaN.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a < b ? a : b`: `b` when either is NaN.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Square root.
+    fn sqrt(self, a: Self::V) -> Self::V;
+    /// `a >= b ? yes : no`; `no` when either is NaN.
+    fn select_ge(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
+    /// To the nearest integer, ties to even.
+    fn round(self, a: Self::V) -> Self::V;
+    /// `2^a` for whole `a` in -126..=127; anything for others.
+    fn exp2_whole(self, a: Self::V) -> Self::V;
+    /// Magnitude of `a` with the sign of `sign`.
+    fn copysign(self, a: Self::V, sign: Self::V) -> Self::V;
+    /// Sum of the lanes.
+    fn sum(self, a: Self::V) -> f32;
+
+    /// The magnitude.
+    #[inline(always)]
+    fn abs(self, a: Self::V) -> Self::V {
+        self.copysign(a, self.splat(0.0))
+    }
+}
+
+/// Something to be compiled for every instruction set. Implementations of `run` are `#[inline(always)]`.
+pub trait SimdOp {
+    /// What it gives.
+    type Output;
+    /// Does it.
+    fn run<S: Simd>(self, s: S) -> Self::Output;
+}

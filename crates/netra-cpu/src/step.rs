@@ -1,0 +1,228 @@
+//! One step: what is prepared when a program is compiled, and how it runs.
+
+use netra_graph::{Data, Error, Kernel, Program, Result, Step, TensorView};
+
+use crate::binary::Operands;
+use crate::conv::{Convolution, Packed};
+use crate::isa::Isa;
+use crate::matmul::{MatMul, mat_mul};
+use crate::norm::Groups;
+use crate::pool::Pooling;
+use crate::reduce::ArgMax;
+use crate::simd::map::Residual;
+use crate::softmax::Softmax;
+use crate::{Context, binary, elementwise, movement, norm, pool, reduce, resize, softmax};
+
+/// A step with what was decided and computed when the program was compiled.
+pub enum Prepared {
+    /// A convolution or its transpose; packed unless the weights are computed by the program.
+    Convolution(Box<Convolution>, Option<Packed>),
+    /// A resampling.
+    Resize(resize::Plan),
+    /// The output is the input under another shape: nothing to do.
+    Alias,
+    /// Everything else.
+    Plain,
+}
+
+impl Prepared {
+    /// Prepares a step.
+    pub fn new(program: &Program, step: &Step, isa: Isa, threads: usize) -> Self {
+        let shape = |i: usize| {
+            step.inputs.get(i).copied().flatten().map_or(&[][..], |id| program.value(id).shape.as_slice())
+        };
+        let constant = |i: usize| {
+            let id = step.inputs.get(i).copied().flatten()?;
+            Some(program.value(id).constant.as_ref().and_then(|t| t.as_f32()))
+        };
+        let out = program.value(step.output).shape.as_slice();
+        if out.contains(&0) && !matches!(step.kernel, Kernel::Reshape) {
+            return Self::Plain;
+        }
+        let packed = |c: Convolution| {
+            // The bias: left out, constant, or computed by the program.
+            let packed = match (constant(1), constant(2)) {
+                (Some(Some(w)), None) => Some(c.pack(w, None)),
+                (Some(Some(w)), Some(Some(b))) => Some(c.pack(w, Some(b))),
+                _ => None,
+            };
+            Self::Convolution(Box::new(c), packed)
+        };
+        match &step.kernel {
+            Kernel::Conv(p) => packed(Convolution::new(p, shape(0), shape(1), out, isa, threads)),
+            Kernel::ConvTranspose(p) => packed(Convolution::transposed(p, shape(0), shape(1), out, isa, threads)),
+            Kernel::Resize(p) => Self::Resize(resize::Plan::new(p, shape(0), out)),
+            Kernel::Reshape => Self::Alias,
+            _ => Self::Plain,
+        }
+    }
+
+    /// Floats of scratch that each worker needs.
+    pub fn scratch(&self) -> usize {
+        match self {
+            Self::Convolution(c, _) => c.scratch(),
+            Self::Resize(p) => p.scratch(),
+            _ => 0,
+        }
+    }
+
+    /// Bytes of what was prepared.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Convolution(_, packed) => packed.as_ref().map_or(0, Packed::bytes),
+            Self::Resize(p) => p.bytes(),
+            _ => 0,
+        }
+    }
+
+    /// Runs a step. The input that the output is written over, if any, is `None` in `inputs`, and `out` holds it.
+    pub fn run(
+        &self,
+        context: &Context<'_>,
+        kernel: &Kernel,
+        inputs: &[Option<TensorView<'_>>],
+        in_place: Option<usize>,
+        shape: &[usize],
+        out: &mut Data,
+    ) -> Result<()> {
+        let known = match self {
+            Self::Convolution(c, packed) => convolve(context, c, packed.as_ref(), inputs, in_place, out)?,
+            Self::Resize(plan) => match (need(inputs, 0)?.as_f32(), out) {
+                (Some(x), Data::F32(out)) => {
+                    plan.run(context, x, out);
+                    true
+                }
+                _ => false,
+            },
+            Self::Alias => true,
+            Self::Plain => plain(context, kernel, inputs, shape, out)?,
+        };
+        if known { Ok(()) } else { Err(Error::unsupported(format!("{} of these element types", kernel.name()))) }
+    }
+}
+
+fn need<'a>(inputs: &[Option<TensorView<'a>>], i: usize) -> Result<TensorView<'a>> {
+    inputs.get(i).copied().flatten().ok_or_else(|| Error::malformed(format!("input {i} is missing")))
+}
+
+fn need_f32<'a>(inputs: &[Option<TensorView<'a>>], i: usize) -> Result<&'a [f32]> {
+    need(inputs, i)?.as_f32().ok_or_else(|| Error::malformed(format!("input {i} is not float32")))
+}
+
+/// An input that may have become the output.
+fn maybe<'a>(inputs: &[Option<TensorView<'a>>], i: usize) -> Option<TensorView<'a>> {
+    inputs.get(i).copied().flatten()
+}
+
+fn convolve(
+    context: &Context<'_>,
+    c: &Convolution,
+    packed: Option<&Packed>,
+    inputs: &[Option<TensorView<'_>>],
+    in_place: Option<usize>,
+    out: &mut Data,
+) -> Result<bool> {
+    let Data::F32(out) = out else { return Ok(false) };
+    let residual = match (in_place, maybe(inputs, 3).and_then(|r| r.as_f32())) {
+        (Some(_), _) => Residual::Output,
+        (None, Some(r)) => Residual::Tensor(r),
+        (None, None) => Residual::None,
+    };
+    let x = need_f32(inputs, 0)?;
+    match packed {
+        Some(packed) => c.run(context, x, packed, residual, out),
+        None => {
+            let packed = c.pack(need_f32(inputs, 1)?, maybe(inputs, 2).and_then(|b| b.as_f32()));
+            c.run(context, x, &packed, residual, out);
+        }
+    }
+    Ok(true)
+}
+
+fn plain(
+    context: &Context<'_>,
+    kernel: &Kernel,
+    inputs: &[Option<TensorView<'_>>],
+    shape: &[usize],
+    out: &mut Data,
+) -> Result<bool> {
+    if shape.contains(&0) {
+        return Ok(true);
+    }
+    Ok(match (kernel, &mut *out) {
+        (Kernel::MatMul { trans_a, trans_b, alpha }, Data::F32(out)) => {
+            let p = MatMul { trans_a: *trans_a, trans_b: *trans_b, alpha: *alpha };
+            mat_mul(context, p, need(inputs, 0)?, need(inputs, 1)?, maybe(inputs, 2), shape, out);
+            true
+        }
+        (Kernel::MaxPool(p), Data::F32(out)) => {
+            let x = need(inputs, 0)?;
+            pool::pool(context, p, Pooling::Max, need_f32(inputs, 0)?, x.shape(), shape, out);
+            true
+        }
+        (Kernel::AveragePool { pool: p, count_include_pad }, Data::F32(out)) => {
+            let kind = if *count_include_pad { Pooling::MeanWithPadding } else { Pooling::Mean };
+            let x = need(inputs, 0)?;
+            pool::pool(context, p, kind, need_f32(inputs, 0)?, x.shape(), shape, out);
+            true
+        }
+        (Kernel::InstanceNormalization { epsilon, activation }, Data::F32(out)) => {
+            let p = groups(shape, shape[1], *epsilon, *activation);
+            let x = maybe(inputs, 0).and_then(|x| x.as_f32());
+            norm::groups(context, p, x, need_f32(inputs, 1)?, need_f32(inputs, 2)?, out);
+            true
+        }
+        (Kernel::GroupNormalization { groups: n, epsilon }, Data::F32(out)) => {
+            let p = groups(shape, *n, *epsilon, None);
+            let x = maybe(inputs, 0).and_then(|x| x.as_f32());
+            norm::groups(context, p, x, need_f32(inputs, 1)?, need_f32(inputs, 2)?, out);
+            true
+        }
+        (Kernel::LayerNormalization { axis, epsilon }, Data::F32(out)) => {
+            let inner = &shape[*axis..];
+            let Some(scale) = norm::spread(need(inputs, 1)?, inner) else { return Ok(false) };
+            let bias = maybe(inputs, 2).and_then(|b| norm::spread(b, inner));
+            let x = maybe(inputs, 0).and_then(|x| x.as_f32());
+            norm::layer(context, *epsilon, x, &scale, bias.as_deref(), out);
+            true
+        }
+        (Kernel::Softmax { axis, log }, Data::F32(out)) => {
+            let p = Softmax { size: shape[*axis], inner: shape[axis + 1..].iter().product(), log: *log };
+            softmax::softmax(context, p, maybe(inputs, 0).and_then(|x| x.as_f32()), out);
+            true
+        }
+        (Kernel::Unary(op), _) => elementwise::unary(context, *op, maybe(inputs, 0).map(|x| x.data()), out),
+        (Kernel::Binary(op), _) => {
+            let operands = Operands { a: maybe(inputs, 0), b: maybe(inputs, 1) };
+            binary::binary(context, *op, &operands, shape, out)?
+        }
+        (Kernel::Where, _) => {
+            movement::select(context, need(inputs, 0)?, need(inputs, 1)?, need(inputs, 2)?, shape, out)
+        }
+        (Kernel::Reduce { reduction, axes }, _) => reduce::reduce(context, *reduction, axes, need(inputs, 0)?, out)?,
+        (Kernel::ArgMax { axis, smallest, select_last }, _) => {
+            let x = need(inputs, 0)?;
+            let inner = x.shape()[axis + 1..].iter().product();
+            let p = ArgMax { size: x.shape()[*axis], inner, smallest: *smallest, last: *select_last };
+            reduce::arg_max(context, p, x.data(), out)
+        }
+        (Kernel::Reshape, _) => movement::copy(context, need(inputs, 0)?, out),
+        (Kernel::Transpose { perm }, _) => movement::transpose(context, perm, need(inputs, 0)?, shape, out),
+        (Kernel::Concat { axis }, _) => {
+            let parts: Vec<TensorView<'_>> = (0..inputs.len()).map(|i| need(inputs, i)).collect::<Result<_>>()?;
+            movement::concat(context, *axis, &parts, shape, out)
+        }
+        (Kernel::Slice { starts, steps }, _) => {
+            movement::slice(context, starts, steps, need(inputs, 0)?, shape, out)
+        }
+        (Kernel::Pad { pads, mode }, _) => movement::pad(context, pads, *mode, need(inputs, 0)?, shape, out)?,
+        (Kernel::Gather { axis }, _) => movement::gather(context, *axis, need(inputs, 0)?, need(inputs, 1)?, out)?,
+        (Kernel::Expand, _) => movement::expand(context, need(inputs, 0)?, shape, out),
+        (Kernel::Cast { .. }, _) => movement::cast(context, need(inputs, 0)?.data(), out),
+        _ => false,
+    })
+}
+
+fn groups(shape: &[usize], groups: usize, epsilon: f32, activation: Option<netra_graph::Activation>) -> Groups {
+    Groups { channels: shape[1], plane: shape[2..].iter().product(), groups, epsilon, activation }
+}

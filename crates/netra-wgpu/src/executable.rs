@@ -1,0 +1,210 @@
+//! A compiled program: constants on the adapter, steps prepared, buffers freed after their last use.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use netra_graph::{
+    CompileOptions, DType, Error, ErrorKind, Executable, Kernel, MemoryPlan, Program, Result, RunFuture, Tensor,
+    TensorView, ValueId,
+};
+
+use crate::gpu::Gpu;
+use crate::steps::{self, Prepared};
+use crate::transfer::{download, upload};
+use crate::value::Value;
+
+/// Multiply-adds up to which compiling ends with a run on zeros, so that the driver has compiled every shader.
+/// A software adapter does a few 10^9 a second.
+const WARM_UP_HARDWARE: u64 = 1 << 40;
+const WARM_UP_SOFTWARE: u64 = 1 << 31;
+
+/// A program compiled for one adapter.
+pub(crate) struct WgpuExecutable {
+    gpu: Gpu,
+    program: Arc<Program>,
+    prepared: Vec<Prepared>,
+    constants: HashMap<ValueId, Value>,
+    last_uses: Vec<Option<usize>>,
+    plan: MemoryPlan,
+}
+
+/// Turns a panic below (burn and wgpu panic on what they did not expect) into an error.
+fn guarded<T>(what: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+        let message = payload.downcast_ref::<String>().map(String::as_str);
+        let message = message.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Err(Error::new(ErrorKind::Backend, format!("panicked inside burn while {what}: {message}")))
+    })
+}
+
+impl WgpuExecutable {
+    /// Prepares the steps and uploads the constants that they use. The program has no unsupported steps.
+    pub(crate) fn compile(
+        gpu: Gpu,
+        program: Arc<Program>,
+        software: bool,
+        options: &CompileOptions<'_>,
+    ) -> Result<Self> {
+        guarded("compiling", || Self::build(gpu, program, software, options))
+    }
+
+    fn build(gpu: Gpu, program: Arc<Program>, software: bool, options: &CompileOptions<'_>) -> Result<Self> {
+        let total = program.steps.len() + 1;
+        let mut constants = HashMap::new();
+        let mut prepared = Vec::with_capacity(program.steps.len());
+        let put = |constants: &mut HashMap<ValueId, Value>, id: ValueId| -> Result<()> {
+            if let (Some(tensor), false) = (&program.value(id).constant, constants.contains_key(&id)) {
+                let place = || format!("constant '{}'", program.value(id).name);
+                constants.insert(id, upload(&gpu, tensor.view()).map_err(|e| e.at(place()))?);
+            }
+            Ok(())
+        };
+        for (i, step) in program.steps.iter().enumerate() {
+            let ready = steps::prepare(&gpu, &program, step, software);
+            for (k, id) in step.inputs.iter().enumerate() {
+                if let (Some(id), false) = (id, ready.replaces(k)) {
+                    put(&mut constants, *id)?;
+                }
+            }
+            prepared.push(ready);
+            if let Some(progress) = options.progress {
+                progress(i + 1, total);
+            }
+        }
+        for &id in &program.outputs {
+            put(&mut constants, id)?;
+        }
+        let packed: usize = prepared.iter().map(Prepared::bytes).sum();
+        let uploaded: usize = constants.keys().map(|&id| program.value(id).elements() * 4).sum();
+        let plan = plan(&program, gpu.limit(), (packed + uploaded) as u64);
+        let last_uses = program.last_uses();
+        let this = Self { gpu, program, prepared, constants, last_uses, plan };
+        let bound = if software { WARM_UP_SOFTWARE } else { WARM_UP_HARDWARE };
+        if this.work() <= bound {
+            this.warm_up()?;
+        }
+        if let Some(progress) = options.progress {
+            progress(total, total);
+        }
+        Ok(this)
+    }
+
+    /// Multiply-adds of the convolutions and matrix products.
+    fn work(&self) -> u64 {
+        let work = |step: &netra_graph::Step| {
+            let size = |i: usize| step.inputs.get(i).copied().flatten().map(|id| &self.program.value(id).shape);
+            let output = self.program.value(step.output);
+            let each = match &step.kernel {
+                Kernel::Conv(_) => size(1).map(|w| w[1..].iter().product::<usize>()),
+                Kernel::ConvTranspose(_) => size(1).map(|w| w[..1].iter().chain(&w[2..]).product::<usize>()),
+                Kernel::MatMul { trans_a, .. } => {
+                    size(0).and_then(|a| a.iter().rev().nth(usize::from(*trans_a)).copied())
+                }
+                _ => Some(1),
+            };
+            output.elements() as u64 * each.unwrap_or(1) as u64
+        };
+        self.program.steps.iter().map(work).fold(0, u64::saturating_add)
+    }
+
+    /// A run on zeros.
+    fn warm_up(&self) -> Result<()> {
+        let zeros = self.program.inputs.iter().map(|&id| {
+            let value = self.program.value(id);
+            let n = value.elements();
+            let data = match value.dtype {
+                DType::F32 => netra_graph::Data::F32(vec![0.0; n]),
+                DType::I32 => netra_graph::Data::I32(vec![0; n]),
+                DType::I64 => netra_graph::Data::I64(vec![0; n]),
+                DType::I8 => netra_graph::Data::I8(vec![0; n]),
+                DType::U8 => netra_graph::Data::U8(vec![0; n]),
+                _ => netra_graph::Data::Bool(vec![false; n]),
+            };
+            Tensor::new(value.shape.clone(), data)
+        });
+        let zeros = zeros.collect::<Result<Vec<_>>>()?;
+        let views: Vec<_> = zeros.iter().map(Tensor::view).collect();
+        let outputs = self.start(&views)?;
+        // Waits for the work, and reports what failed, by reading the outputs.
+        netra_graph::block_on(self.finish(outputs)).map(drop)
+    }
+
+    /// Launches every step; the outputs are still on the adapter.
+    fn start(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Value>> {
+        self.program.check_inputs(inputs)?;
+        let mut live: Vec<Option<Value>> = vec![None; self.program.values.len()];
+        for (view, &id) in inputs.iter().zip(&self.program.inputs) {
+            let value = upload(&self.gpu, *view);
+            live[id.index()] = Some(value.map_err(|e| e.at(format!("input '{}'", self.program.value(id).name)))?);
+        }
+        let find = |live: &[Option<Value>], id: ValueId| -> Option<Value> {
+            self.constants.get(&id).or(live[id.index()].as_ref()).cloned()
+        };
+        for (i, (step, prepared)) in self.program.steps.iter().zip(&self.prepared).enumerate() {
+            let operands: Vec<Option<Value>> = step.inputs.iter().map(|id| id.and_then(|id| find(&live, id))).collect();
+            let views: Vec<Option<&Value>> = operands.iter().map(Option::as_ref).collect();
+            let value = steps::run(&self.gpu, &self.program, step, prepared, &views)
+                .map_err(|e| e.at(format!("node '{}'", step.node)))?;
+            live[step.output.index()] = Some(value);
+            for id in step.inputs.iter().flatten().chain([&step.output]) {
+                if self.last_uses[id.index()].is_none_or(|last| last <= i) {
+                    live[id.index()] = None;
+                }
+            }
+        }
+        let missing =
+            |id: ValueId| Error::malformed(format!("output '{}' is never computed", self.program.value(id).name));
+        self.program.outputs.iter().map(|&id| find(&live, id).ok_or_else(|| missing(id))).collect()
+    }
+
+    /// Reads the outputs back, one after the other.
+    fn finish(&self, outputs: Vec<Value>) -> impl Future<Output = Result<Vec<Tensor>>> + Send + use<> {
+        let gpu = self.gpu.clone();
+        let dtypes: Vec<DType> = self.program.outputs.iter().map(|&id| self.program.value(id).dtype).collect();
+        async move {
+            let mut tensors = Vec::with_capacity(outputs.len());
+            for (value, dtype) in outputs.into_iter().zip(dtypes) {
+                tensors.push(download(gpu.clone(), value, dtype).await?);
+            }
+            Ok(tensors)
+        }
+    }
+}
+
+impl Executable for WgpuExecutable {
+    fn program(&self) -> &Program {
+        &self.program
+    }
+
+    fn plan(&self) -> MemoryPlan {
+        self.plan
+    }
+
+    fn submit<'a>(&'a self, inputs: &[TensorView<'_>]) -> RunFuture<'a> {
+        let started = guarded("launching a run", || self.start(inputs));
+        Box::pin(async move { self.finish(started?).await })
+    }
+}
+
+/// Peak memory on the adapter. Every element takes 4 bytes there, whatever its type.
+fn plan(program: &Program, limit: usize, weights: u64) -> MemoryPlan {
+    let last = program.last_uses();
+    let bytes = |id: ValueId| {
+        let value = program.value(id);
+        if value.constant.is_some() { 0 } else { value.elements() as u64 * 4 }
+    };
+    let mut live: u64 = program.inputs.iter().map(|&id| bytes(id)).sum();
+    let (mut peak, mut scratch) = (live, 0);
+    for (i, step) in program.steps.iter().enumerate() {
+        live += bytes(step.output);
+        peak = peak.max(live);
+        scratch = scratch.max(steps::workspace(program, step, limit));
+        let mut freed: Vec<ValueId> = step.inputs.iter().flatten().chain([&step.output]).copied().collect();
+        freed.sort_unstable();
+        freed.dedup();
+        freed.retain(|id| last[id.index()].is_none_or(|l| l <= i));
+        live -= freed.into_iter().map(bytes).sum::<u64>();
+    }
+    MemoryPlan { weights, activations: peak, workspace: scratch }
+}

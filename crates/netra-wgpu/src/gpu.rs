@@ -1,0 +1,87 @@
+//! One adapter brought up: buffers on it, launches and read-back.
+
+use std::future::Future;
+
+use burn_backend::{Bytes, DType};
+use burn_cubecl::{CubeDevice, tensor::CubeTensor};
+use cubecl::prelude::*;
+use netra_graph::{Error, ErrorKind, Result};
+
+/// Threads in a workgroup. WebGPU promises 256; 64 suits every adapter.
+const WORKGROUP: u32 = 64;
+
+/// An adapter and the largest buffer it binds.
+#[derive(Clone)]
+pub(crate) struct Gpu {
+    pub(crate) client: Client,
+    device: CubeDevice,
+    limit: usize,
+}
+
+/// A flat buffer of 4-byte elements on the adapter. Cloning shares it; it is freed with the last clone.
+#[derive(Clone)]
+pub(crate) struct Buffer(CubeTensor);
+
+impl Buffer {
+    /// The buffer as a kernel argument.
+    pub(crate) fn arg(&self) -> BufferArg {
+        self.0.clone().into_buffer_arg()
+    }
+
+    /// The buffer as an optional kernel argument.
+    pub(crate) fn optional(buffer: Option<&Buffer>) -> Option<BufferArg> {
+        buffer.map(Buffer::arg)
+    }
+}
+
+impl Gpu {
+    /// Wraps a device that is up.
+    pub(crate) fn new(device: CubeDevice, limit: usize) -> Self {
+        Self { client: device.client(), device, limit }
+    }
+
+    /// The same adapter with a smaller largest buffer.
+    pub(crate) fn with_limit(self, bytes: usize) -> Self {
+        Self { limit: self.limit.min(bytes), ..self }
+    }
+
+    /// Largest buffer in bytes.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// A buffer of `elements`, contents undefined. Never of size 0, which no API binds.
+    pub(crate) fn empty(&self, elements: usize) -> Buffer {
+        let elements = elements.max(1);
+        self.wrap(self.client.empty(elements * 4), elements)
+    }
+
+    /// Uploads the raw bits of 4-byte elements.
+    pub(crate) fn upload<E: CubeElement + Copy>(&self, data: &[E]) -> Buffer {
+        if data.is_empty() {
+            return self.empty(1);
+        }
+        self.wrap(self.client.create(Bytes::from_bytes_vec(E::as_bytes(data).to_vec())), data.len())
+    }
+
+    fn wrap(&self, handle: cubecl::server::Handle, elements: usize) -> Buffer {
+        let shape = [elements].into();
+        Buffer(CubeTensor::new_contiguous(self.client.clone(), self.device.clone(), shape, handle, DType::F32))
+    }
+
+    /// Starts reading a buffer back.
+    pub(crate) fn read(&self, buffer: &Buffer) -> impl Future<Output = Result<Vec<u8>>> + Send + use<> {
+        let (client, handle) = (self.client.clone(), buffer.0.handle.clone());
+        async move {
+            let failed = |reason: String| Error::new(ErrorKind::Backend, format!("read-back failed: {reason}"));
+            let mut read = client.read_async(vec![handle]).await.map_err(|e| failed(e.to_string()))?;
+            read.pop().map(|b| b.to_vec()).ok_or_else(|| failed("nothing came back".into()))
+        }
+    }
+
+    /// Workgroups and their size for `threads`. The count may exceed what is needed: kernels check.
+    pub(crate) fn grid(&self, threads: usize) -> (CubeCount, CubeDim) {
+        let dim = CubeDim::new_1d(WORKGROUP);
+        (cubecl::calculate_cube_count_elemwise(&self.client, threads, dim), dim)
+    }
+}

@@ -1,0 +1,10 @@
+//! CubeCL kernels. All index flat, contiguous buffers of 4-byte elements.
+
+pub(crate) mod activation;
+pub(crate) mod conv;
+pub(crate) mod elementwise;
+pub(crate) mod index;
+pub(crate) mod matmul;
+pub(crate) mod movement;
+pub(crate) mod reduce;
+pub(crate) mod window;

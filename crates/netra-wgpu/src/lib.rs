@@ -1,0 +1,23 @@
+//! The GPU backend: programs on any graphics adapter that wgpu reaches (Vulkan, Metal, DirectX 12, OpenGL, WebGPU).
+//!
+//! burn-wgpu brings adapters up and manages their memory; the kernels are our own, written in CubeCL, and launched
+//! in checked mode (an index beyond a buffer is clamped), so that this crate needs no `unsafe`. All arithmetic is
+//! float32 and exact: no TF32, no half precision. Results are the same from run to run on one adapter.
+//!
+//! A tensor larger than what the adapter binds at once is cut along its channels, see [`WgpuBackend`]. 64-bit
+//! integers are kept in 32 bits: larger values are refused at upload, and arithmetic wraps at 32 bits.
+//!
+//! This is the only crate that names burn, cubecl or wgpu.
+#![forbid(unsafe_code)]
+
+mod adapter;
+mod backend;
+mod executable;
+mod gpu;
+mod kernels;
+mod steps;
+mod transfer;
+mod value;
+
+pub use adapter::{AdapterInfo, AdapterLimits, AdapterSelector, adapters};
+pub use backend::WgpuBackend;

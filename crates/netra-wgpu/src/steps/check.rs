@@ -1,0 +1,192 @@
+//! What can run: every rule that a kernel of this backend relies on is checked here, before anything runs.
+
+use netra_graph::{Conv, Kernel, Program, Step, StepValue};
+
+use super::{elementwise, reduce, resize, shapes};
+use crate::kernels::activation::Act;
+use crate::value::{Repr, count, split};
+
+/// Highest rank of a tensor.
+const MAX_RANK: usize = 8;
+
+struct Context<'a> {
+    inputs: Vec<Option<&'a StepValue>>,
+    output: &'a StepValue,
+    limit: usize,
+}
+
+impl<'a> Context<'a> {
+    fn input(&self, i: usize) -> Result<&'a StepValue, String> {
+        self.inputs.get(i).copied().flatten().ok_or_else(|| format!("input {i} is missing"))
+    }
+
+    fn parts(&self, value: &StepValue) -> usize {
+        split(&value.shape, self.limit).map_or(0, |p| p.len())
+    }
+
+    fn whole(&self, value: &StepValue) -> Result<(), String> {
+        match self.parts(value) {
+            1 => Ok(()),
+            _ => Err(format!(
+                "'{}' {:?} is larger than the {} bytes that the adapter binds, and this kernel needs it in one piece",
+                value.name, value.shape, self.limit
+            )),
+        }
+    }
+
+    fn all_whole(&self) -> Result<(), String> {
+        self.inputs.iter().flatten().copied().chain([self.output]).try_for_each(|v| self.whole(v))
+    }
+
+    fn in_parts(&self) -> bool {
+        self.inputs.iter().flatten().copied().chain([self.output]).any(|v| self.parts(v) != 1)
+    }
+}
+
+fn known(activation: Option<netra_graph::Activation>) -> Result<(), String> {
+    Act::of_optional(activation).map(|_| ()).ok_or_else(|| format!("activation {activation:?} is not known"))
+}
+
+/// Why a step cannot run on an adapter that binds `limit` bytes; `Ok` when it can.
+pub(crate) fn check(program: &Program, step: &Step, limit: usize) -> Result<(), String> {
+    let inputs = step.inputs.iter().map(|id| id.map(|id| program.value(id))).collect();
+    let c = Context { inputs, output: program.value(step.output), limit };
+    for value in c.inputs.iter().flatten().copied().chain([c.output]) {
+        representable(value, limit)?;
+    }
+    shapes::check(step, &c.inputs, c.output)?;
+    match &step.kernel {
+        Kernel::Conv(p) => conv(&c, p),
+        Kernel::ConvTranspose(p) => {
+            known(p.activation)?;
+            c.whole(c.input(1)?)
+        }
+        Kernel::MaxPool(_) | Kernel::AveragePool { .. } => Ok(()),
+        Kernel::MatMul { .. } => c.all_whole(),
+        Kernel::InstanceNormalization { activation, .. } => known(*activation),
+        Kernel::GroupNormalization { groups, .. } => {
+            if c.input(0)?.shape.get(1) == Some(groups) {
+                Ok(())
+            } else {
+                c.all_whole()
+            }
+        }
+        Kernel::LayerNormalization { axis, .. } => {
+            if *axis >= 2 {
+                Ok(())
+            } else {
+                c.all_whole()
+            }
+        }
+        Kernel::Softmax { .. } => Ok(()),
+        Kernel::Unary(op) => elementwise::check_unary(*op, c.input(0)?.dtype),
+        Kernel::Binary(op) => {
+            elementwise::check_binary(*op, c.input(0)?.dtype)?;
+            broadcast(&c)
+        }
+        Kernel::Where | Kernel::Expand => broadcast(&c),
+        Kernel::Reduce { reduction, axes } => {
+            reduce::check_reduce(*reduction, c.input(0)?.dtype)?;
+            // Without the batch axis the kept axes stay in place, so that parts stay parts.
+            if axes.contains(&0) || drops_channels(&c, axes) { c.all_whole() } else { Ok(()) }
+        }
+        Kernel::ArgMax { axis, .. } => {
+            if *axis == 0 {
+                c.all_whole()
+            } else {
+                c.whole(c.output)
+            }
+        }
+        Kernel::Reshape | Kernel::Concat { .. } => Ok(()),
+        Kernel::Transpose { perm } => {
+            if perm.get(1) == Some(&1) {
+                Ok(())
+            } else {
+                c.all_whole()
+            }
+        }
+        Kernel::Slice { steps, .. } => {
+            if steps.get(1) == Some(&1) {
+                Ok(())
+            } else {
+                c.all_whole()
+            }
+        }
+        Kernel::Pad { pads, .. } => {
+            if pads.get(1) == Some(&(0, 0)) {
+                Ok(())
+            } else {
+                c.all_whole()
+            }
+        }
+        Kernel::Resize(p) => resize::check(p, &c.input(0)?.shape, &c.output.shape, c.in_parts()),
+        Kernel::Gather { axis } => {
+            c.whole(c.input(1)?)?;
+            if *axis >= 2 { Ok(()) } else { c.all_whole() }
+        }
+        Kernel::Cast { to } => {
+            let from = c.input(0)?.dtype;
+            // Kept in 32 bits: a wider value would not come back the same.
+            let fits = Repr::of(from).is_some() && Repr::of(*to).is_some();
+            if fits { Ok(()) } else { Err(format!("{from} to {to}")) }
+        }
+        other => Err(format!("the wgpu backend has no {}", other.name())),
+    }
+}
+
+/// Why a value cannot be kept on an adapter that binds `limit` bytes.
+pub(crate) fn representable(value: &StepValue, limit: usize) -> Result<(), String> {
+    if Repr::of(value.dtype).is_none() {
+        return Err(format!("'{}' is {}, which graphics adapters lack", value.name, value.dtype));
+    }
+    if value.shape.len() > MAX_RANK {
+        return Err(format!("'{}' has rank {}, more than {MAX_RANK}", value.name, value.shape.len()));
+    }
+    if split(&value.shape, limit).is_none() {
+        return Err(format!(
+            "'{}' {:?}: one channel is larger than the {limit} bytes that the adapter binds",
+            value.name, value.shape
+        ));
+    }
+    Ok(())
+}
+
+fn conv(c: &Context<'_>, p: &Conv) -> Result<(), String> {
+    known(p.activation)?;
+    let weight = c.input(1)?;
+    if p.groups != 1 || weight.constant.is_none() { c.whole(weight) } else { Ok(()) }
+}
+
+/// Broadcasting to a tensor in parts: operands of a lower rank must be in one piece.
+fn broadcast(c: &Context<'_>) -> Result<(), String> {
+    let rank = c.output.shape.len();
+    c.inputs.iter().flatten().filter(|v| v.shape.len() < rank).try_for_each(|v| c.whole(v))
+}
+
+/// Whether the reduction leaves another axis in the channels' place.
+fn drops_channels(c: &Context<'_>, axes: &[usize]) -> bool {
+    let kept = c.inputs.iter().flatten().next().is_some_and(|x| x.shape.len() == c.output.shape.len());
+    !kept && axes.contains(&1) && c.parts(c.output) != 1
+}
+
+/// Bytes of scratch that a step needs at most besides its inputs and output.
+pub(crate) fn workspace(program: &Program, step: &Step, limit: usize) -> u64 {
+    let shape = |i: usize| step.inputs.get(i).copied().flatten().map(|id| program.value(id).shape.as_slice());
+    let Some(x) = shape(0) else { return 0 };
+    // Steps go part by part, so that scratch is one part's, except where results of all parts wait for assembly.
+    let part = |s: &[usize]| (count(s) * 4).min(limit);
+    let output = &program.value(step.output).shape;
+    let bytes = match &step.kernel {
+        Kernel::Resize(_) => 2 * part(x).max(part(output)),
+        Kernel::Pad { .. } => part(output),
+        Kernel::Reduce { .. } => part(x),
+        Kernel::Softmax { axis, .. } => 2 * count(x) * 4 / x.get(*axis).copied().unwrap_or(1).max(1),
+        Kernel::ArgMax { .. } => count(output) * 4,
+        Kernel::InstanceNormalization { .. } | Kernel::GroupNormalization { .. } => {
+            let rows = x.iter().take(2).product::<usize>();
+            rows * (2 + (count(x) / rows.max(1)).isqrt()) * 4
+        }
+        _ => 0,
+    };
+    bytes as u64
+}

@@ -1,0 +1,62 @@
+//! Matrix products.
+
+use cubecl::prelude::*;
+use netra_graph::{Error, Result};
+
+use super::view::{View, broadcast, walk};
+use crate::gpu::{Buffer, Gpu};
+use crate::kernels::matmul::{ProductLaunch, TILE, matmul_kernel};
+use crate::value::{Value, count};
+
+/// How a product reads its operands.
+#[derive(Clone, Copy)]
+pub(crate) struct Form {
+    pub(crate) trans_a: bool,
+    pub(crate) trans_b: bool,
+    pub(crate) alpha: f32,
+}
+
+/// `alpha a b (+ bias)`. All operands are in one piece (checked on compile).
+pub(crate) fn run(gpu: &Gpu, form: Form, a: &Value, b: &Value, bias: Option<&Value>, shape: &[usize]) -> Result<Value> {
+    let rank = shape.len();
+    let (Some(&m), Some(&n)) = (shape.get(rank.wrapping_sub(2)), shape.last()) else {
+        return Err(Error::invalid(format!("a matrix product of shape {shape:?}")));
+    };
+    let batch = &shape[..rank - 2];
+    let inner = |v: &Value, back: usize| v.shape[v.shape.len() - back];
+    let k = inner(a, if form.trans_a { 2 } else { 1 });
+    let operand = |v: &Value| {
+        // The batch axes broadcast; the matrix axes are walked by rows and columns.
+        let mut full = batch.to_vec();
+        full.extend(&v.shape[v.shape.len() - 2..]);
+        let channels = full.get(1).copied().unwrap_or(1);
+        broadcast(gpu, v, &full, 0, channels)
+    };
+    let (va, vb) = (operand(a), operand(b));
+    let steps = |v: &View, transposed: bool| {
+        let (row, col) = (v.strides[rank - 2] as usize, v.strides[rank - 1] as usize);
+        if transposed { (col, row) } else { (row, col) }
+    };
+    let ((a_row, a_col), (b_row, b_col)) = (steps(&va, form.trans_a), steps(&vb, form.trans_b));
+    let vc = bias.map(|c| broadcast(gpu, c, shape, 0, shape.get(1).copied().unwrap_or(1)));
+    let (bias_row, bias_col) = vc.as_ref().map_or((0, 0), |v| steps(v, false));
+
+    let out = gpu.empty(count(shape));
+    let total = count(batch) * m.div_ceil(TILE) * n.div_ceil(TILE);
+    if total > 0 {
+        let (cubes, dim) = gpu.grid(total);
+        let product = ProductLaunch::new(total, m, n, k, a_row, a_col, b_row, b_col, bias_row, bias_col, form.alpha);
+        // At least one batch axis, so that the kernel has something to walk.
+        let sizes = if batch.is_empty() { vec![1] } else { batch.to_vec() };
+        let path = |v: Option<&View>| match v {
+            Some(v) if !batch.is_empty() => walk(v.offset, &v.strides[..rank - 2]),
+            _ => walk(0, &vec![0; sizes.len()]),
+        };
+        let walks = (path(Some(&va)), path(Some(&vb)), path(vc.as_ref()));
+        let shape = sizes.iter().copied().collect::<SequenceArg<usize>>();
+        let (c, bias) = (&gpu.client, Buffer::optional(vc.as_ref().map(|v| &v.buffer)).into());
+        let (a, b, y) = (va.buffer.arg(), vb.buffer.arg(), out.arg());
+        matmul_kernel::launch(c, cubes, dim, a, b, bias, y, product, shape, walks.0, walks.1, walks.2);
+    }
+    Ok(Value::whole(shape, out))
+}

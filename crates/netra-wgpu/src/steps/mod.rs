@@ -1,0 +1,141 @@
+//! Running one step of a program on the adapter, one file a family of kernels.
+
+mod check;
+mod conv;
+mod elementwise;
+mod fold;
+mod matmul;
+mod movement;
+mod norm;
+mod reduce;
+mod resize;
+mod shapes;
+mod view;
+mod window;
+
+use netra_graph::{Error, Kernel, Program, Result, Step};
+
+use crate::gpu::{Buffer, Gpu};
+use crate::kernels::window::PoolKind;
+use crate::value::Value;
+
+pub(crate) use check::{check, representable, workspace};
+
+/// What a step needs besides its inputs, made once on compile.
+pub(crate) enum Prepared {
+    /// Nothing.
+    Plain,
+    /// Packed weights; the step's own weight input is not uploaded.
+    Conv(conv::Tiled),
+    /// Tables of a resize.
+    Resize(Vec<resize::Table>),
+    /// Tables of a padding that repeats elements.
+    Pad(Vec<Option<Buffer>>),
+}
+
+impl Prepared {
+    /// Bytes of packed weights.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Prepared::Conv(tiled) => tiled.bytes,
+            _ => 0,
+        }
+    }
+
+    /// Whether input `index` of the step is not read when it runs.
+    pub(crate) fn replaces(&self, index: usize) -> bool {
+        matches!(self, Prepared::Conv(_)) && index == 1
+    }
+}
+
+/// Prepares a step that passed [`check`].
+pub(crate) fn prepare(gpu: &Gpu, program: &Program, step: &Step, software: bool) -> Prepared {
+    let shape_of = |i: usize| step.inputs.get(i).copied().flatten().map(|id| program.value(id));
+    let output = &program.value(step.output).shape;
+    let Some(x) = shape_of(0) else { return Prepared::Plain };
+    match &step.kernel {
+        Kernel::Conv(p) => shape_of(1)
+            .and_then(|w| w.constant.as_deref())
+            .and_then(|weight| conv::prepare(gpu, p, &x.shape, weight, output, software))
+            .map_or(Prepared::Plain, Prepared::Conv),
+        Kernel::Resize(p) => Prepared::Resize(resize::tables(gpu, p, &x.shape, output)),
+        Kernel::Pad { pads, mode } => Prepared::Pad(movement::pad_tables(gpu, &x.shape, pads, *mode)),
+        _ => Prepared::Plain,
+    }
+}
+
+/// Runs a step that passed [`check`]. `inputs` are in the step's order; those that the preparation replaces are `None`.
+pub(crate) fn run(
+    gpu: &Gpu,
+    program: &Program,
+    step: &Step,
+    prepared: &Prepared,
+    inputs: &[Option<&Value>],
+) -> Result<Value> {
+    let optional = |i: usize| inputs.get(i).copied().flatten();
+    let need =
+        |i: usize| optional(i).ok_or_else(|| Error::malformed(format!("{} lacks input {i}", step.kernel.name())));
+    let dtype_of = |i: usize| {
+        let id = step.inputs.get(i).copied().flatten();
+        id.map_or(netra_graph::DType::F32, |id| program.value(id).dtype)
+    };
+    let output = program.value(step.output);
+    let shape = output.shape.as_slice();
+    match &step.kernel {
+        Kernel::Conv(p) => {
+            let operands = conv::Operands { x: need(0)?, bias: optional(2), residual: optional(3) };
+            match prepared {
+                Prepared::Conv(tiled) => conv::run_tiled(gpu, p, tiled, &operands, shape),
+                _ => conv::run_grouped(gpu, p, need(1)?, &operands, shape),
+            }
+        }
+        Kernel::ConvTranspose(p) => window::run_conv_transpose(gpu, p, need(0)?, need(1)?, optional(2), shape),
+        Kernel::MaxPool(pool) => Ok(window::run_pool(gpu, need(0)?, pool, PoolKind::Max, shape)),
+        Kernel::AveragePool { pool, count_include_pad } => {
+            let kind = if *count_include_pad { PoolKind::MeanPadded } else { PoolKind::Mean };
+            Ok(window::run_pool(gpu, need(0)?, pool, kind, shape))
+        }
+        Kernel::MatMul { trans_a, trans_b, alpha } => {
+            let form = matmul::Form { trans_a: *trans_a, trans_b: *trans_b, alpha: *alpha };
+            matmul::run(gpu, form, need(0)?, need(1)?, optional(2), shape)
+        }
+        Kernel::InstanceNormalization { epsilon, activation } => {
+            let x = need(0)?;
+            let groups = x.shape.get(1).copied().unwrap_or(1);
+            norm::run_group(gpu, x, need(1)?, need(2)?, groups, *epsilon, *activation)
+        }
+        Kernel::GroupNormalization { groups, epsilon } => {
+            norm::run_group(gpu, need(0)?, need(1)?, need(2)?, *groups, *epsilon, None)
+        }
+        Kernel::LayerNormalization { axis, epsilon } => {
+            Ok(norm::run_layer(gpu, need(0)?, need(1)?, optional(2), *axis, *epsilon))
+        }
+        Kernel::Softmax { axis, log } => Ok(reduce::run_softmax(gpu, *axis, *log, need(0)?)),
+        Kernel::Unary(op) => elementwise::run_unary(gpu, *op, dtype_of(0), need(0)?),
+        Kernel::Binary(op) => elementwise::run_binary(gpu, *op, dtype_of(0), need(0)?, need(1)?, shape),
+        Kernel::Where => Ok(elementwise::run_where(gpu, need(0)?, need(1)?, need(2)?, shape)),
+        Kernel::Reduce { reduction, axes } => reduce::run_reduce(gpu, *reduction, axes, dtype_of(0), need(0)?, shape),
+        Kernel::ArgMax { axis, smallest, select_last } => {
+            Ok(reduce::run_arg(gpu, *axis, *smallest, *select_last, dtype_of(0), need(0)?, shape))
+        }
+        Kernel::Reshape => Ok(movement::run_reshape(gpu, need(0)?, shape)),
+        Kernel::Transpose { perm } => Ok(movement::run_transpose(gpu, need(0)?, perm, shape)),
+        Kernel::Concat { axis } => {
+            let values: Vec<&Value> = inputs.iter().copied().flatten().collect();
+            Ok(movement::run_concat(gpu, &values, *axis, shape))
+        }
+        Kernel::Slice { starts, steps } => Ok(movement::run_slice(gpu, need(0)?, starts, steps, shape)),
+        Kernel::Pad { pads, mode } => match prepared {
+            Prepared::Pad(tables) => Ok(movement::run_pad(gpu, need(0)?, pads, *mode, tables, output.dtype, shape)),
+            _ => Err(Error::malformed("padding without its tables")),
+        },
+        Kernel::Resize(_) => match prepared {
+            Prepared::Resize(tables) => Ok(resize::run(gpu, need(0)?, tables, shape)),
+            _ => Err(Error::malformed("a resize without its tables")),
+        },
+        Kernel::Gather { axis } => Ok(movement::run_gather(gpu, need(0)?, need(1)?, *axis, shape)),
+        Kernel::Expand => Ok(elementwise::run_expand(gpu, need(0)?, shape)),
+        Kernel::Cast { to } => elementwise::run_cast(gpu, need(0)?, dtype_of(0), *to),
+        other => Err(Error::unsupported(format!("{} on the wgpu backend", other.name()))),
+    }
+}

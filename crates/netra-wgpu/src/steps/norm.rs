@@ -1,0 +1,126 @@
+//! Instance, group and layer normalisation.
+
+use netra_graph::{Activation, Error, Result};
+
+use super::elementwise::float_map;
+use super::fold::{Folding, Middle, fold_middle};
+use super::view::{View, broadcast, copy};
+use crate::gpu::{Buffer, Gpu};
+use crate::kernels::activation::Act;
+use crate::kernels::elementwise::UnaryOp;
+use crate::kernels::reduce::{Fold, NormaliseLaunch, normalise_kernel};
+use crate::value::{Part, Value, count, with_channels};
+
+/// How rows and parameters of a normalisation lie.
+struct Rows<'a> {
+    /// Rows, and elements of each.
+    rows: usize,
+    row: usize,
+    /// See [`crate::kernels::reduce::Normalise`].
+    stride: usize,
+    count: usize,
+    first: usize,
+    epsilon: f32,
+    scale: &'a Buffer,
+    bias: Option<&'a Buffer>,
+    act: (Act, f32, f32),
+}
+
+/// Normalises each row of a contiguous buffer. Two passes: the variance is taken about the mean, so that a large mean
+/// costs no digits.
+fn normalise(gpu: &Gpu, x: &Buffer, r: &Rows<'_>) -> Buffer {
+    let total = r.rows * r.row;
+    let out = gpu.empty(total);
+    if total == 0 {
+        return out;
+    }
+    let m = Middle { outer: r.rows, size: r.row, inner: 1 };
+    let sum = fold_middle(gpu, x, m, Folding::floats(Fold::Sum));
+    let mean = gpu.empty(r.rows);
+    float_map(gpu, &sum, &mean, r.rows, UnaryOp::Affine, 1.0 / r.row as f32, 0.0);
+    let squares = fold_middle(gpu, x, m, Folding { shift: Some(&mean), ..Folding::floats(Fold::SumCentred) });
+    let (cubes, dim) = gpu.grid(total);
+    let n = NormaliseLaunch::new(total, r.row, r.stride, r.count, r.first, r.epsilon);
+    let (act, alpha, beta) = r.act;
+    let (c, bias) = (&gpu.client, Buffer::optional(r.bias).into());
+    normalise_kernel::launch(
+        c,
+        cubes,
+        dim,
+        x.arg(),
+        mean.arg(),
+        squares.arg(),
+        r.scale.arg(),
+        bias,
+        out.arg(),
+        n,
+        alpha,
+        beta,
+        act,
+    );
+    out
+}
+
+/// A parameter vector in one piece.
+fn vector(value: &Value) -> Result<&Buffer> {
+    value.single().ok_or_else(|| Error::unsupported("a parameter vector larger than a buffer"))
+}
+
+/// Group normalisation, part by part. With as many groups as channels it is instance normalisation; fewer groups need
+/// the value in one piece (checked on compile).
+pub(crate) fn run_group(
+    gpu: &Gpu,
+    x: &Value,
+    scale: &Value,
+    bias: &Value,
+    groups: usize,
+    epsilon: f32,
+    activation: Option<Activation>,
+) -> Result<Value> {
+    let act = Act::of_optional(activation).ok_or_else(|| Error::unsupported(format!("{activation:?}")))?;
+    let (n, channels) = (x.shape[0], x.shape[1]);
+    let inner = count(&x.shape[2..]);
+    let parts = x.parts.iter().map(|part| {
+        let (rows, row) = if groups == channels {
+            (n * part.channels, inner)
+        } else {
+            (n * groups, channels / groups.max(1) * inner)
+        };
+        let (count, first) = (part.channels, part.start);
+        let (scale, bias) = (vector(scale)?, Some(vector(bias)?));
+        let rows = Rows { rows, row, stride: inner, count, first, epsilon, scale, bias, act };
+        Ok(Part { buffer: normalise(gpu, &part.buffer, &rows), ..*part })
+    });
+    Ok(Value { parts: parts.collect::<Result<_>>()?, shape: x.shape.clone() })
+}
+
+/// Layer normalisation over `axis` and those after it.
+pub(crate) fn run_layer(gpu: &Gpu, x: &Value, scale: &Value, bias: Option<&Value>, axis: usize, epsilon: f32) -> Value {
+    let inner = &x.shape[axis..];
+    let row = count(inner);
+    // Parameters may be smaller than the normalised axes: written out once.
+    let spread = |v: &Value| {
+        let out = View::contiguous(&gpu.empty(row), inner);
+        let channels = inner.get(1).copied().unwrap_or(1);
+        copy(gpu, inner, &broadcast(gpu, v, inner, 0, channels), &out);
+        out.buffer
+    };
+    let (scale, bias) = (spread(scale), bias.map(spread));
+    let parts = x.parts.iter().map(|part| {
+        let rows = count(&with_channels(&x.shape, part.channels)[..axis]);
+        let act = (Act::None, 0.0, 0.0);
+        let r = Rows {
+            rows,
+            row,
+            stride: 1,
+            count: row.max(1),
+            first: 0,
+            epsilon,
+            scale: &scale,
+            bias: bias.as_ref(),
+            act,
+        };
+        Part { buffer: normalise(gpu, &part.buffer, &r), ..*part }
+    });
+    Value { parts: parts.collect(), shape: x.shape.clone() }
+}

@@ -1,0 +1,244 @@
+//! A package on a backend: the call most users make.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use netra_core::{BackendIdentity, Finding, Findings, Limits, ModelIdentity, Result, Warning};
+use netra_graph::{Backend, Graph, TensorView};
+use netra_package::Package;
+use netra_package::manifest::{AsDiscrete, Manifest, OutputContract, Postprocess};
+use netra_package::scope::{self, Unstated};
+
+use crate::clock::Clock;
+use crate::inferer::{self, Outcome};
+use crate::network::{Network, into_values};
+use crate::plan::{self, RunPlan};
+use crate::postprocess::{self, Spacing};
+use crate::{GoldenReport, Input, InputSize, Placement, preprocess, verify};
+
+/// A part of a run, for progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// From scan to tensor; counted once.
+    Preprocess,
+    /// The network; counted in windows.
+    Network,
+    /// From tensor to findings; counted once.
+    Postprocess,
+}
+
+impl Stage {
+    /// The name under which its time is listed in the findings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Preprocess => "preprocess",
+            Stage::Network => "network",
+            Stage::Postprocess => "postprocess",
+        }
+    }
+}
+
+/// Told how much of a stage is done: (stage, done, total).
+pub type Progress<'a> = &'a dyn Fn(Stage, usize, usize);
+
+/// Settings of a run.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct RunOptions<'a> {
+    /// Told how far the run is.
+    pub progress: Option<Progress<'a>>,
+    /// What to do about attributes that the contract restricts and the scan does not state.
+    pub unstated: Unstated,
+    /// Bounds on what steps may allocate.
+    pub limits: Limits,
+    /// Bytes that the network may take, weights included: tiles shrink to stay below (a model that is not tiled cannot).
+    pub network_bytes: Option<u64>,
+}
+
+/// A model ready to run.
+pub struct Model {
+    manifest: Manifest,
+    identity: ModelIdentity,
+    network: Network,
+    package: Option<Arc<Package>>,
+}
+
+impl Model {
+    /// A verified package on a backend. Nothing is compiled before the first run, which knows the shapes.
+    pub fn new(package: Arc<Package>, backend: Arc<dyn Backend>) -> Result<Self> {
+        let mut model =
+            Self::from_parts(package.manifest().clone(), package.identity().clone(), package.graph().clone(), backend)?;
+        model.package = Some(package);
+        Ok(model)
+    }
+
+    /// A model without a package, for networks made in memory; it has no golden cases. Fails when the graph has not the
+    /// input and output that the manifest names.
+    pub fn from_parts(
+        manifest: Manifest,
+        identity: ModelIdentity,
+        graph: Arc<Graph>,
+        backend: Arc<dyn Backend>,
+    ) -> Result<Self> {
+        let network = Network::new(graph, &manifest.network, backend)?;
+        Ok(Self { manifest, identity, network, package: None })
+    }
+
+    /// What the package declares.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Which model it is.
+    pub fn identity(&self) -> &ModelIdentity {
+        &self.identity
+    }
+
+    /// The network on its backend.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Checks the scan against the input contract and runs the model on it. The scan stays the caller's; everything else
+    /// is freed as soon as the next stage has what it needs.
+    ///
+    /// Errors: `OutOfScope` with every reason when the scan is not what the model was made for, or when the result is one
+    /// that the package withholds; `Limit`; `Backend`; `InvalidInput` when the scan holds values that are not
+    /// finite, or preprocessing does not give what the network takes.
+    pub fn run<'a>(&self, input: impl Into<Input<'a>>, options: &RunOptions<'_>) -> Result<Findings> {
+        let input = input.into();
+        let mut warnings = self.package.as_ref().map_or_else(Vec::new, |p| p.warnings().to_vec());
+        warnings.extend(scope::check(&self.manifest.input, &input.subject(), options.unstated)?);
+        let clock = RefCell::new(Clock::default());
+        let tell = |stage, done, total| options.progress.iter().for_each(|progress| progress(stage, done, total));
+
+        tell(Stage::Preprocess, 0, 1);
+        let (values, place) = clock.borrow_mut().time(Stage::Preprocess.name(), || {
+            preprocess::run(&self.manifest.preprocess, input, &options.limits).map(|sample| sample.into_array())
+        })?;
+        tell(Stage::Preprocess, 1, 1);
+
+        let steps = &self.manifest.postprocess;
+        let pointwise = postprocess::pointwise(steps);
+        let channels = values.dim().0;
+        let predict = |window: ndarray::Array4<f32>| {
+            let (channels, slices, rows, columns) = window.dim();
+            let shape = self.network.input_shape([channels, slices, rows, columns])?;
+            clock.borrow_mut().time("compile", || self.network.executable(&shape))?;
+            clock.borrow_mut().time(Stage::Network.name(), || self.network.predict(window))
+        };
+        let discretise = |output: ndarray::ArrayView4<'_, f32>| {
+            let steps = pointwise.unwrap_or_default();
+            clock.borrow_mut().time(Stage::Postprocess.name(), || postprocess::labels(steps, output))
+        };
+        let fits = |window: [usize; 3]| self.window_fits(channels, window, options.network_bytes);
+        let outcome = inferer::run(
+            &self.manifest.inferer,
+            values,
+            &predict,
+            pointwise.is_some().then_some(&discretise),
+            &fits,
+            &|done, total| tell(Stage::Network, done, total),
+        )?;
+
+        tell(Stage::Postprocess, 0, 1);
+        let rest = &steps[pointwise.map_or(0, <[Postprocess]>::len)..];
+        let finding = clock.borrow_mut().time(Stage::Postprocess.name(), || {
+            let result = postprocess::run(rest, outcome, &place)?;
+            self.finding(result.outcome, Spacing::of(input))
+        })?;
+        tell(Stage::Postprocess, 1, 1);
+        warnings.extend(self.operating_point());
+        Ok(self.findings(finding, clock.into_inner(), warnings))
+    }
+
+    /// Runs a model that takes an array (`input.kind = "array"`): a generator's latent vector, for example. `input` is of
+    /// the network's own layout, batch 1.
+    pub fn run_array(&self, input: TensorView<'_>) -> Result<Findings> {
+        let mut clock = Clock::default();
+        clock.time("compile", || self.network.executable(input.shape()))?;
+        let output = clock.time(Stage::Network.name(), || self.network.run(input))?;
+        let finding = clock.time(Stage::Postprocess.name(), || {
+            let values = into_values(output)?;
+            let (_, _, rows, columns) = values.dim();
+            let grid = InputSize::Image { channels: 1, size: [rows, columns] }.geometry()?;
+            let place = Placement { geometry: grid.clone(), source: grid, field_of_view: None };
+            let result = postprocess::run(&self.manifest.postprocess, Outcome::Values(values), &place)?;
+            self.finding(result.outcome, Spacing::Unknown)
+        })?;
+        let warnings = self.package.as_ref().map_or_else(Vec::new, |p| p.warnings().to_vec());
+        Ok(self.findings(finding, clock, warnings))
+    }
+
+    /// Memory of a run on a scan of this size, without running; steps that crop by content count as cropping nothing, so
+    /// that this is an upper bound. Compiles the network for the shapes it will meet.
+    pub fn plan(&self, size: &InputSize, options: &RunOptions<'_>) -> Result<RunPlan> {
+        plan::plan(self, size, None, options)
+    }
+
+    /// As [`plan`](Self::plan) for this very scan: preprocessing is run, so that crops by content are known.
+    pub fn plan_input<'a>(&self, input: impl Into<Input<'a>>, options: &RunOptions<'_>) -> Result<RunPlan> {
+        let input = input.into();
+        let sample = preprocess::run(&self.manifest.preprocess, input, &options.limits)?;
+        let shape = sample.place.geometry.shape();
+        drop(sample);
+        plan::plan(self, &input.size(), Some(shape), options)
+    }
+
+    /// Runs the package's golden cases. A case that differs too much is reported, not an error.
+    pub fn verify(&self) -> Result<Vec<GoldenReport>> {
+        let Some(package) = &self.package else { return Ok(Vec::new()) };
+        let cases = package.golden()?;
+        cases.iter().map(|case| verify::case(&self.network, case, &self.manifest.postprocess)).collect()
+    }
+
+    /// Whether a window can be run: no value over the device's largest buffer, all of it under `bytes`.
+    pub(crate) fn window_fits(&self, channels: usize, window: [usize; 3], bytes: Option<u64>) -> Result<bool> {
+        let shape = self.network.input_shape([channels, window[0], window[1], window[2]])?;
+        if let Some(most) = self.network.backend().device().max_buffer_bytes {
+            let program = self.network.program(&shape)?;
+            if program.values.iter().any(|value| value.bytes() as u64 > most) {
+                return Ok(false);
+            }
+        }
+        match bytes {
+            Some(most) => Ok(self.network.executable(&shape)?.plan().peak() <= most),
+            None => Ok(true),
+        }
+    }
+
+    fn finding(&self, outcome: Outcome, spacing: Spacing) -> Result<Finding> {
+        match (&self.manifest.output, outcome) {
+            (OutputContract::Segmentation { segments, abstain }, Outcome::Labels(labels)) => {
+                postprocess::segmentation(labels, segments, abstain.as_ref(), spacing)
+            }
+            (OutputContract::Classification { classes, abstain }, Outcome::Values(values)) => {
+                postprocess::classification(values, classes, abstain.as_ref())
+            }
+            (OutputContract::Generated { channels, .. }, Outcome::Values(values)) => {
+                postprocess::generated(values, *channels)
+            }
+            _ => Err(netra_core::Error::malformed("the postprocessing steps do not lead to the output declared")),
+        }
+    }
+
+    /// The threshold that made the labels, and its version: results must say which one it was.
+    fn operating_point(&self) -> Option<Warning> {
+        self.manifest.postprocess.iter().find_map(|step| match step {
+            Postprocess::AsDiscrete(AsDiscrete::Threshold { value, version }) => Some(Warning {
+                code: "operating-point".to_owned(),
+                message: format!("labels are where the probability reaches {value} ({version})"),
+            }),
+            _ => None,
+        })
+    }
+
+    fn findings(&self, finding: Finding, clock: Clock, warnings: Vec<Warning>) -> Findings {
+        let backend = self.network.backend();
+        let backend = BackendIdentity { name: backend.name().to_owned(), device: backend.device().name.clone() };
+        let mut findings = Findings::new(self.identity.clone(), backend, finding);
+        findings.timings = clock.into_timings();
+        findings.warnings = warnings;
+        findings
+    }
+}

@@ -1,0 +1,155 @@
+//! A network on a backend, compiled once a shape.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ndarray::Array4;
+use netra_core::{Error, ErrorKind, Result};
+use netra_graph::{Backend, CompileOptions, Data, Executable, Graph, Program, Tensor, TensorView};
+use netra_package::from_graph;
+use netra_package::manifest::{self, Layout};
+
+/// Compiled programs that are kept at a time. Windows of one input have a handful of shapes; inputs cropped by their
+/// content have a new shape each.
+const KEPT: usize = 8;
+
+/// An input shape and what was compiled for it.
+type Compiled = (Vec<usize>, Arc<dyn Executable>);
+
+/// A graph with its backend and the executables compiled so far.
+pub struct Network {
+    graph: Arc<Graph>,
+    backend: Arc<dyn Backend>,
+    layout: Layout,
+    channels: usize,
+    size: Option<Vec<usize>>,
+    output: usize,
+    /// Most recently used last.
+    compiled: Mutex<Vec<Compiled>>,
+}
+
+impl Network {
+    /// Joins a graph, what the manifest says of it, and a backend. Fails when the graph has not the one input and the
+    /// output that the manifest names.
+    pub fn new(graph: Arc<Graph>, declared: &manifest::Network, backend: Arc<dyn Backend>) -> Result<Self> {
+        let inputs: Vec<&str> = graph.inputs.iter().map(|&id| graph.value(id).name.as_str()).collect();
+        if inputs != [declared.input.as_str()] {
+            let found = inputs.join(", ");
+            return Err(Error::unsupported(format!("a network of inputs {found}, not `{}` alone", declared.input)));
+        }
+        let output = graph.outputs.iter().position(|&id| graph.value(id).name == declared.output);
+        let output = output.ok_or_else(|| Error::malformed(format!("no output `{}`", declared.output)))?;
+        Ok(Self {
+            layout: declared.layout,
+            channels: declared.channels,
+            size: declared.size.clone(),
+            graph,
+            backend,
+            output,
+            compiled: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// The backend.
+    pub fn backend(&self) -> &dyn Backend {
+        &*self.backend
+    }
+
+    /// The graph's program for an input shape, not compiled.
+    pub fn program(&self, shape: &[usize]) -> Result<Program> {
+        self.graph.specialise(std::slice::from_ref(&shape.to_vec())).map_err(from_graph)
+    }
+
+    /// The shape of the network's output for an input shape.
+    pub fn output_shape(&self, shape: &[usize]) -> Result<Vec<usize>> {
+        let program = self.program(shape)?;
+        Ok(program.value(program.outputs[self.output]).shape.clone())
+    }
+
+    /// The executable for an input shape, compiled at the first call.
+    pub fn executable(&self, shape: &[usize]) -> Result<Arc<dyn Executable>> {
+        if let Some(found) = self.lookup(shape) {
+            return Ok(found);
+        }
+        let program = Arc::new(self.program(shape)?);
+        let executable: Arc<dyn Executable> =
+            self.backend.compile(program, &CompileOptions::default()).map_err(from_graph)?.into();
+        // A panic elsewhere leaves the list whole: every change to it is one push or remove.
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if compiled.len() >= KEPT {
+            compiled.remove(0);
+        }
+        compiled.push((shape.to_vec(), executable.clone()));
+        Ok(executable)
+    }
+
+    fn lookup(&self, shape: &[usize]) -> Option<Arc<dyn Executable>> {
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = compiled.iter().position(|(s, _)| s == shape)?;
+        let entry = compiled.remove(index);
+        let executable = entry.1.clone();
+        compiled.push(entry);
+        Some(executable)
+    }
+
+    /// Runs the network on a tensor of any shape it takes and gives the output that the manifest names.
+    pub fn run(&self, input: TensorView<'_>) -> Result<Tensor> {
+        let executable = self.executable(input.shape())?;
+        let mut outputs = executable.run(&[input]).map_err(from_graph)?;
+        if self.output >= outputs.len() {
+            return Err(Error::new(ErrorKind::Backend, format!("{} outputs came back", outputs.len())));
+        }
+        Ok(outputs.swap_remove(self.output))
+    }
+
+    /// The input shape for `(channel, slice, row, column)` values. Fails when the manifest declares other channels or
+    /// another size, or an image where it wants a volume.
+    pub fn input_shape(&self, [channels, slices, rows, columns]: [usize; 4]) -> Result<Vec<usize>> {
+        let spatial = match self.layout {
+            Layout::Nchw if slices == 1 => vec![rows, columns],
+            Layout::Ncdhw => vec![slices, rows, columns],
+            _ => return Err(Error::invalid(format!("{slices} slices for a network of layout {:?}", self.layout))),
+        };
+        if channels != self.channels || self.size.as_ref().is_some_and(|size| *size != spatial) {
+            let size = self.size.as_ref().map_or_else(String::new, |s| format!(" of size {s:?}"));
+            return Err(Error::invalid(format!(
+                "preprocessing gives {channels} channels of size {spatial:?}, the network takes {}{size}",
+                self.channels
+            )));
+        }
+        Ok([vec![1, channels], spatial].concat())
+    }
+
+    /// Runs the network on `(channel, slice, row, column)` values, which are freed before this returns; the output has
+    /// the same axes (all but the first of size 1 for a network that gives one number a class).
+    pub fn predict(&self, values: Array4<f32>) -> Result<Array4<f32>> {
+        let (channels, slices, rows, columns) = values.dim();
+        let shape = self.input_shape([channels, slices, rows, columns])?;
+        // Windows and samples are row-major and fill their block, so that this moves it.
+        let elements = values.len();
+        let block = if values.is_standard_layout() {
+            let (block, offset) = values.into_raw_vec_and_offset();
+            let start = offset.unwrap_or(0);
+            if block.len() == elements { block } else { block[start..start + elements].to_vec() }
+        } else {
+            values.iter().copied().collect()
+        };
+        let input = Tensor::from_f32(shape, block).map_err(from_graph)?;
+        let output = self.run(input.view())?;
+        drop(input);
+        into_values(output)
+    }
+}
+
+/// An output tensor of batch 1 as `(channel, slice, row, column)`.
+pub(crate) fn into_values(output: Tensor) -> Result<Array4<f32>> {
+    let shape = match *output.shape() {
+        [1, channels] => [channels, 1, 1, 1],
+        [1, channels, rows, columns] => [channels, 1, rows, columns],
+        [1, channels, slices, rows, columns] => [channels, slices, rows, columns],
+        ref other => return Err(Error::unsupported(format!("a network output of shape {other:?}"))),
+    };
+    let Data::F32(values) = output.into_data() else {
+        return Err(Error::unsupported("a network output that is not float32"));
+    };
+    Array4::from_shape_vec(shape, values).map_err(|e| Error::new(ErrorKind::Backend, "output").with_source(e))
+}

@@ -1,0 +1,261 @@
+//! Memory of a run before it runs.
+//!
+//! The stages are those of [`Model::run`]; what each keeps alive is written down here next to the code that does so
+//! only in spirit, so a test compares the two. Small things (tables, rows, run lists) are left out.
+
+use netra_core::{Geometry, Result};
+use netra_package::manifest::{Inferer, OutputContract, Postprocess, Preprocess};
+use serde::Serialize;
+
+use crate::inferer::{SlidingWindow, Tiling, three};
+use crate::sample::check_size;
+use crate::{InputSize, Model, RunOptions, postprocess, preprocess};
+
+/// What a run will take.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunPlan {
+    /// Each stage with the most bytes alive during it, the caller's scan included.
+    pub stages: Vec<StagePlan>,
+    /// Shape of the tensor that preprocessing gives.
+    pub tensor_shape: Vec<usize>,
+    /// Shape of the largest window that the network sees.
+    pub window_shape: Vec<usize>,
+    /// Number of windows.
+    pub windows: usize,
+    /// Weights, values and scratch of the network itself: on the adapter where the backend is a GPU, else part of the
+    /// stage `network`.
+    pub network_bytes: u64,
+}
+
+/// The most bytes alive during a stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StagePlan {
+    /// `source`, `preprocess`, `network`, `postprocess`.
+    pub stage: String,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl RunPlan {
+    /// The most bytes alive at any time, the network's own included.
+    pub fn peak(&self) -> u64 {
+        self.stages.iter().map(|s| s.bytes).max().unwrap_or(0)
+    }
+}
+
+/// Plans a run on a scan of `size`; `cropped` is the tensor's size where content decides it.
+pub(crate) fn plan(
+    model: &Model,
+    size: &InputSize,
+    cropped: Option<[usize; 3]>,
+    options: &RunOptions<'_>,
+) -> Result<RunPlan> {
+    let manifest = model.manifest();
+    let source = size.bytes();
+    let prepared = Prepared::trace(&manifest.preprocess, size, cropped, options)?;
+    let [slices, rows, columns] = prepared.shape;
+    let tensor_shape = model.network().input_shape([prepared.channels, slices, rows, columns])?;
+    let tensor = bytes(prepared.channels, prepared.shape);
+
+    let pointwise = postprocess::pointwise(&manifest.postprocess).is_some();
+    let windows = Windows::of(model, &manifest.inferer, &prepared, options)?;
+    let window_shape =
+        model.network().input_shape([prepared.channels, windows.size[0], windows.size[1], windows.size[2]])?;
+    let network_bytes = model.network().executable(&window_shape)?.plan().peak();
+    let output = model.network().output_shape(&window_shape)?;
+    let output_channels = output.get(1).copied().unwrap_or(1);
+    let output_space = output.get(2..).filter(|space| !space.is_empty());
+    let window_output = output.iter().map(|&n| n as u64).product::<u64>() * 4;
+
+    let spatial = output_space.is_some();
+    let values = if spatial { bytes(output_channels, prepared.shape) } else { window_output };
+    let labels = elements(prepared.shape) * 2;
+    let held = source + prepared.kept;
+    // Single windows hand their tensor over; several are cut from it.
+    let (network, result) = match windows.kind {
+        WindowKind::Single => {
+            let padded = bytes(prepared.channels, windows.size);
+            let padding = if padded == tensor { 0 } else { tensor };
+            let run = padded + network_bytes.max(padding);
+            let after = window_output + if pointwise { labels } else { 0 };
+            (run.max(after), if pointwise { labels } else { values })
+        }
+        WindowKind::Tiles => {
+            let result = if pointwise { labels } else { values };
+            let window = bytes(prepared.channels, windows.size) + network_bytes;
+            (tensor + result + window, result)
+        }
+        WindowKind::Blended(padded) => {
+            let sum = bytes(output_channels, padded) + bytes(1, padded) + bytes(1, windows.size);
+            let input = bytes(prepared.channels, padded);
+            let window = bytes(prepared.channels, windows.size) + network_bytes;
+            let cropping = if padded == prepared.shape { 0 } else { values };
+            let blend = input + sum + window;
+            (blend.max(sum + cropping + labels), if pointwise { labels } else { values })
+        }
+    };
+    let post = if spatial {
+        postprocess_bytes(&manifest.postprocess, pointwise, result, output_channels, size)
+    } else {
+        result
+    };
+    let post = match manifest.output {
+        // A label map is counted once more where its segments are measured; classes weigh nothing.
+        OutputContract::Segmentation { .. } => post.max(elements(size.geometry()?.shape()) * 2),
+        OutputContract::Classification { .. } | OutputContract::Generated { .. } => post,
+    };
+    let stage = |stage: &str, bytes: u64| StagePlan { stage: stage.to_owned(), bytes };
+    Ok(RunPlan {
+        stages: vec![
+            stage("source", source),
+            stage("preprocess", source + prepared.peak),
+            stage("network", held + network),
+            stage("postprocess", held + post),
+        ],
+        tensor_shape,
+        window_shape,
+        windows: windows.count,
+        network_bytes,
+    })
+}
+
+fn elements(shape: [usize; 3]) -> u64 {
+    shape.iter().map(|&n| n as u64).product()
+}
+
+fn bytes(channels: usize, shape: [usize; 3]) -> u64 {
+    4 * channels as u64 * elements(shape)
+}
+
+/// What preprocessing leaves and what it takes on the way, beside the source.
+struct Prepared {
+    channels: usize,
+    shape: [usize; 3],
+    /// Most bytes alive.
+    peak: u64,
+    /// Bytes kept for the way back (a field of view).
+    kept: u64,
+}
+
+impl Prepared {
+    fn trace(
+        steps: &[Preprocess],
+        size: &InputSize,
+        cropped: Option<[usize; 3]>,
+        options: &RunOptions<'_>,
+    ) -> Result<Self> {
+        let mut grid: Geometry = size.geometry()?;
+        let mut channels = size.channels();
+        // Bytes of the own array; none while the source is only looked at.
+        let (mut own, mut peak, mut kept) = (0u64, 0u64, 0u64);
+        // Whether the array is not one row-major block any more, so that the tensor is a copy.
+        let mut scattered = false;
+        for step in steps {
+            let to = preprocess::geometry::target(step, &grid)?;
+            let now = bytes(channels, grid.shape());
+            let (made, scratch) = match step {
+                Preprocess::Orientation { .. } | Preprocess::CropForeground { .. } => {
+                    scattered = true;
+                    (None, 0)
+                }
+                Preprocess::CropFieldOfView { .. } => {
+                    scattered = true;
+                    kept = elements(grid.shape()) * 2;
+                    (None, bytes(1, grid.shape()))
+                }
+                Preprocess::Resize { .. } | Preprocess::Spacing { .. } | Preprocess::Conform { .. } => {
+                    check_size(channels, to.shape(), &options.limits)?;
+                    let one = if channels > 1 { bytes(1, to.shape()) } else { 0 };
+                    let narrow = bytes(1, [1, grid.shape()[1], to.shape()[2]]);
+                    let image = matches!(size, InputSize::Image { .. });
+                    (Some(bytes(channels, to.shape())), one + if image { narrow } else { 0 })
+                }
+                Preprocess::ResizeWithPadOrCrop { .. } => {
+                    check_size(channels, to.shape(), &options.limits)?;
+                    scattered = true;
+                    let pads = (0..3).any(|axis| to.shape()[axis] > grid.shape()[axis]);
+                    (pads.then(|| bytes(channels, to.shape())), 0)
+                }
+                Preprocess::Grayscale {} if channels > 1 => {
+                    channels = 1;
+                    (Some(bytes(1, grid.shape())), 0)
+                }
+                Preprocess::ToRgb {} if channels == 1 => {
+                    channels = 3;
+                    (Some(3 * now), 0)
+                }
+                Preprocess::Grayscale {} | Preprocess::ToRgb {} => (None, 0),
+                // Values change in place, once they are not the caller's.
+                _ => ((own == 0).then_some(now), 0),
+            };
+            peak = peak.max(kept + own + made.unwrap_or(0) + scratch);
+            if let Some(made) = made {
+                own = made;
+                scattered = false;
+            }
+            grid = to;
+        }
+        let shape = cropped.unwrap_or(grid.shape());
+        if own == 0 || scattered {
+            peak = peak.max(kept + own + bytes(channels, shape));
+        }
+        Ok(Self { channels, shape, peak, kept })
+    }
+}
+
+enum WindowKind {
+    /// One run; the tensor is handed over (padded, perhaps).
+    Single,
+    /// Several, put side by side.
+    Tiles,
+    /// Several, summed over an input padded to this size.
+    Blended([usize; 3]),
+}
+
+struct Windows {
+    kind: WindowKind,
+    /// The largest.
+    size: [usize; 3],
+    count: usize,
+}
+
+impl Windows {
+    fn of(model: &Model, inferer: &Inferer, prepared: &Prepared, options: &RunOptions<'_>) -> Result<Self> {
+        let shape = prepared.shape;
+        Ok(match inferer {
+            Inferer::Whole { pad_to_multiple } => {
+                let size = shape.map(|n| if n == 1 { 1 } else { n.next_multiple_of((*pad_to_multiple).max(1)) });
+                Self { kind: WindowKind::Single, size, count: 1 }
+            }
+            Inferer::SlidingWindow { .. } => {
+                let window = SlidingWindow::from_manifest(inferer)?;
+                let padded = window.padded(shape);
+                let count = window.starts(padded).len();
+                Self { kind: WindowKind::Blended(padded), size: window.roi_size, count }
+            }
+            Inferer::Tiled { roi_size, halo } => {
+                let fits = |window| model.window_fits(prepared.channels, window, options.network_bytes);
+                let tiling = Tiling::fitting(shape, three(roi_size)?, *halo, &fits)?;
+                let count = tiling.tiles().len();
+                let kind = if count == 1 { WindowKind::Single } else { WindowKind::Tiles };
+                Self { kind, size: tiling.largest_window(), count }
+            }
+        })
+    }
+}
+
+/// Most bytes that the steps after inference take, `result` included, which is labels when `pointwise`.
+fn postprocess_bytes(steps: &[Postprocess], pointwise: bool, result: u64, channels: usize, size: &InputSize) -> u64 {
+    let source = size.bytes() / (4 * size.channels().max(1) as u64);
+    let fused = steps.windows(2).any(|pair| matches!(pair, [Postprocess::Invert { .. }, Postprocess::AsDiscrete(_)]));
+    let inverts = steps.iter().any(|step| matches!(step, Postprocess::Invert { .. }));
+    let back = match (inverts, pointwise, fused) {
+        (false, _, _) => 0,
+        (true, true, _) => 2 * source,
+        // Labels, the greatest value so far, and one channel.
+        (true, false, true) => (2 + 4 + 4) * source,
+        // All channels, and one more before it is put in its place.
+        (true, false, false) => 4 * (channels as u64 + 1) * source,
+    };
+    result + back
+}

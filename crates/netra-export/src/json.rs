@@ -1,0 +1,152 @@
+//! The finding as JSON, for programs. No patient's name or number.
+
+use std::io::Write;
+use std::path::Path;
+
+use netra_core::{
+    BackendIdentity, Classification, Error, ErrorKind, ExtentMeasure, Finding, Findings, ModelIdentity, Result, Segment,
+    SourceFrame, StageTiming, Warning,
+};
+use serde::Serialize;
+
+use crate::{Exporter, Pixels, Source, atomic};
+
+/// Names the layout of the document; it changes when a field changes its meaning or goes.
+const FORMAT: &str = "netra-findings/1";
+
+/// One JSON document with model, backend, source, finding, timings and warnings. Fields stand in a fixed order.
+#[derive(Clone, Copy, Debug)]
+pub struct Json;
+
+impl Exporter for Json {
+    fn name(&self) -> &'static str {
+        "json"
+    }
+
+    fn file_name(&self, stem: &str) -> String {
+        format!("{stem}.json")
+    }
+
+    fn write(&self, findings: &Findings, source: &Source<'_>, out: &Path) -> Result<()> {
+        let document = Document::new(findings, source)?;
+        let mut text = serde_json::to_string_pretty(&document)
+            .map_err(|e| Error::new(ErrorKind::InvalidInput, format!("a value has no JSON form: {e}")).at(out.display()))?;
+        text.push('\n');
+        atomic::write(out, |file| file.write_all(text.as_bytes()).map_err(|e| Error::io(out, e)))
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    format: &'static str,
+    netra_version: &'static str,
+    model: &'a ModelIdentity,
+    backend: &'a BackendIdentity,
+    source: SourceIdentity<'a>,
+    finding: FindingDocument<'a>,
+    timings: &'a [StageTiming],
+    warnings: &'a [Warning],
+}
+
+#[derive(Serialize)]
+struct SourceIdentity<'a> {
+    id: String,
+    kind: &'static str,
+    shape: [usize; 3],
+    /// Millimetres between neighbours along slice, row and column; null when unknown.
+    spacing_mm: Option<Vec<f64>>,
+    modality: Option<&'a str>,
+    sop_class_uid: Option<&'a str>,
+    study_instance_uid: Option<&'a str>,
+    series_instance_uid: Option<&'a str>,
+    instances: Vec<InstanceReference<'a>>,
+}
+
+#[derive(Serialize)]
+struct InstanceReference<'a> {
+    sop_instance_uid: &'a str,
+    frame: u32,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum FindingDocument<'a> {
+    Classes { classes: &'a [Classification] },
+    Segmentation { segments: Vec<SegmentDocument<'a>> },
+    Generated { shape: [usize; 3], minimum: f32, maximum: f32 },
+}
+
+#[derive(Serialize)]
+struct SegmentDocument<'a> {
+    #[serde(flatten)]
+    segment: &'a Segment,
+    voxels: u64,
+    extent: &'a ExtentMeasure,
+}
+
+impl<'a> Document<'a> {
+    fn new(findings: &'a Findings, source: &Source<'a>) -> Result<Self> {
+        Ok(Self {
+            format: FORMAT,
+            netra_version: env!("CARGO_PKG_VERSION"),
+            model: &findings.model,
+            backend: &findings.backend,
+            source: SourceIdentity::new(source),
+            finding: FindingDocument::new(&findings.finding)?,
+            timings: &findings.timings,
+            warnings: &findings.warnings,
+        })
+    }
+}
+
+impl<'a> SourceIdentity<'a> {
+    fn new(source: &Source<'a>) -> Self {
+        let (kind, acquisition, spacing, frames): (_, _, _, &[SourceFrame]) = match source.pixels {
+            Pixels::Image(image) => {
+                ("image", &image.acquisition, image.spacing.map(|s| s.to_vec()), image.frame.as_slice())
+            }
+            Pixels::Volume(volume) => {
+                ("volume", &volume.acquisition, Some(volume.geometry().spacing().to_vec()), &volume.frames)
+            }
+        };
+        Self {
+            id: source.scan.id(),
+            kind,
+            shape: source.pixels.shape(),
+            spacing_mm: spacing,
+            modality: acquisition.modality.as_deref(),
+            sop_class_uid: acquisition.sop_class_uid.as_deref(),
+            study_instance_uid: acquisition.study_instance_uid.as_deref(),
+            series_instance_uid: acquisition.series_instance_uid.as_deref(),
+            instances: frames
+                .iter()
+                .map(|frame| InstanceReference { sop_instance_uid: &frame.sop_instance_uid, frame: frame.frame })
+                .collect(),
+        }
+    }
+}
+
+impl<'a> FindingDocument<'a> {
+    fn new(finding: &'a Finding) -> Result<Self> {
+        Ok(match finding {
+            Finding::Classes(classes) => Self::Classes { classes },
+            Finding::Segmentation { labels, extents } => Self::Segmentation {
+                segments: labels
+                    .segments()
+                    .iter()
+                    .zip(extents)
+                    .map(|(segment, (voxels, extent))| SegmentDocument { segment, voxels: *voxels, extent })
+                    .collect(),
+            },
+            Finding::Generated(map) => {
+                let (channels, rows, columns) = map.dim();
+                Self::Generated {
+                    shape: [channels, rows, columns],
+                    minimum: map.iter().copied().fold(f32::INFINITY, f32::min),
+                    maximum: map.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+                }
+            }
+            _ => return Err(Error::unsupported("JSON does not know this kind of finding")),
+        })
+    }
+}

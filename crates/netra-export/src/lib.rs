@@ -1,0 +1,107 @@
+//! Results in the formats others read: JSON, PNG, NIfTI, DICOM SEG. One file a format, each behind [`Exporter`].
+//!
+//! Every exporter writes to a temporary name and renames (see [`atomic`]), and every result refers to its
+//! source by UID and to its model by digest. JSON, PNG and NIfTI carry no patient's name or number; DICOM
+//! SEG does, since it must be filed in the patient's record.
+#![forbid(unsafe_code)]
+
+mod json;
+mod nifti;
+mod picture;
+mod seg;
+
+use std::path::Path;
+
+use netra_core::{Error, Finding, Findings, Image, LabelMap, Result, Volume};
+use netra_dicom::Scan;
+
+pub use json::Json;
+pub use netra_dicom::write::atomic;
+pub use nifti::Nifti;
+pub use picture::Png;
+pub use seg::{Seg, SegKind};
+
+/// The names that [`exporter`] knows, in the order in which a user should read them.
+pub const NAMES: [&str; 5] = ["json", "png", "nii", "seg", "seg-binary"];
+
+/// One output format.
+pub trait Exporter {
+    /// The name by which users ask for it.
+    fn name(&self) -> &'static str;
+
+    /// The file name of a result called `stem`, with the format's own suffix.
+    fn file_name(&self, stem: &str) -> String;
+
+    /// Writes `findings` on `source` to `out`, whole or not at all. Fails with
+    /// [`Unsupported`](netra_core::ErrorKind::Unsupported) when the format cannot hold this kind of finding or source.
+    fn write(&self, findings: &Findings, source: &Source<'_>, out: &Path) -> Result<()>;
+}
+
+/// What a result was computed from.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The scan as read: headers and identifiers.
+    pub scan: &'a Scan,
+    /// The pixels that the model saw, on the grid of the label map.
+    pub pixels: Pixels<'a>,
+}
+
+/// The pixels of a [`Source`].
+#[derive(Clone, Copy)]
+pub enum Pixels<'a> {
+    /// One picture of the scan.
+    Image(&'a Image),
+    /// The whole scan on a regular grid.
+    Volume(&'a Volume),
+}
+
+impl Pixels<'_> {
+    /// Slices, rows and columns; an image has one slice.
+    pub fn shape(&self) -> [usize; 3] {
+        match self {
+            Pixels::Image(image) => [1, image.size()[0], image.size()[1]],
+            Pixels::Volume(volume) => volume.geometry().shape(),
+        }
+    }
+}
+
+/// The exporter called `name`, one of [`NAMES`].
+pub fn exporter(name: &str) -> Result<Box<dyn Exporter>> {
+    Ok(match name {
+        "json" => Box::new(Json),
+        "png" => Box::new(Png),
+        "nii" => Box::new(Nifti),
+        "seg" => Box::new(Seg::new(SegKind::LabelMap)),
+        "seg-binary" => Box::new(Seg::new(SegKind::Binary)),
+        _ => return Err(Error::invalid(format!("no output format {name:?}; there are {}", NAMES.join(", ")))),
+    })
+}
+
+/// The label map of `findings`, checked to lie on the grid of `source`.
+fn label_map<'f>(findings: &'f Findings, source: &Source<'_>, format: &str) -> Result<&'f LabelMap> {
+    let Finding::Segmentation { labels, .. } = &findings.finding else {
+        return Err(Error::unsupported(format!("{format} holds a label map, and this finding has none")));
+    };
+    let shape = source.pixels.shape();
+    if labels.labels().shape() != shape {
+        return Err(Error::invalid(format!(
+            "labels of shape {:?} on a source of shape {shape:?}",
+            labels.labels().shape()
+        )));
+    }
+    Ok(labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_has_its_exporter() {
+        for name in NAMES {
+            assert_eq!(exporter(name).unwrap().name(), name);
+        }
+        let error = exporter("pdf").err().expect("refused");
+        assert!(error.to_string().contains("seg-binary"), "{error}");
+    }
+}

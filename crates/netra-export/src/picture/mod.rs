@@ -1,0 +1,50 @@
+//! The finding as a PNG picture for people: overlay, montage or bars. No patient's name or number.
+
+mod bars;
+mod canvas;
+mod font;
+mod grey;
+mod montage;
+mod overlay;
+mod page;
+mod panels;
+mod resize;
+mod view;
+
+use std::path::Path;
+
+use netra_core::{Error, Finding, Findings, Result};
+
+use crate::{Exporter, Pixels, Source, label_map};
+
+/// A picture of about 1400 pixels' width. A segmentation of an image: the source beside the overlay. A segmentation of
+/// a volume: rows of axial, coronal and sagittal planes through the labelled extent, head up, the patient's right on the
+/// left. Classes: the source beside their probabilities. Grey values are windowed from the 0.5th to the 99.5th percentile.
+#[derive(Clone, Copy, Debug)]
+pub struct Png;
+
+impl Exporter for Png {
+    fn name(&self) -> &'static str {
+        "png"
+    }
+
+    fn file_name(&self, stem: &str) -> String {
+        format!("{stem}.png")
+    }
+
+    fn write(&self, findings: &Findings, source: &Source<'_>, out: &Path) -> Result<()> {
+        let canvas = match (&findings.finding, source.pixels) {
+            (Finding::Segmentation { extents, .. }, pixels) => {
+                let map = label_map(findings, source, "PNG")?;
+                match pixels {
+                    Pixels::Image(image) => panels::segmentation(findings, map, extents, image),
+                    Pixels::Volume(volume) => montage::segmentation(findings, map, extents, volume),
+                }
+            }
+            (Finding::Classes(classes), pixels) => bars::classes(findings, classes, pixels),
+            (Finding::Generated(map), _) => panels::generated(findings, map)?,
+            _ => return Err(Error::unsupported("PNG does not know this kind of finding")),
+        };
+        canvas.write(out)
+    }
+}

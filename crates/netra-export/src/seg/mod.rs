@@ -1,0 +1,157 @@
+//! DICOM segmentation objects: Label Map Segmentation and (binary) Segmentation (PS3.3 A.51, C.8.20).
+
+mod frames;
+mod pixels;
+mod planes;
+mod segments;
+
+use std::path::Path;
+
+use dicom_core::VR;
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::InMemDicomObject;
+use netra_core::{Error, Findings, Result};
+use netra_dicom::write::element::{empty, first_text, is, sequence, text, texts, us};
+use netra_dicom::write::{Moment, Uids, module, write_part10};
+
+use crate::{Exporter, Source, label_map};
+use planes::SourcePlanes;
+
+/// Label Map Segmentation Storage.
+const LABEL_MAP_STORAGE: &str = uids::LABEL_MAP_SEGMENTATION_STORAGE;
+
+/// How the labels are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SegKind {
+    /// One frame a plane, whose pixels are the segment numbers, 8 or 16 bits, RLE compressed. Compact, young (2024).
+    LabelMap,
+    /// One frame a plane and segment, one bit a pixel; planes without the segment are left out. Read everywhere.
+    Binary,
+}
+
+/// A segmentation object in the study of its source, with identifiers of its own.
+#[derive(Clone, Debug)]
+pub struct Seg {
+    kind: SegKind,
+    uids: Uids,
+}
+
+impl Seg {
+    /// With fresh random identifiers at every write.
+    pub fn new(kind: SegKind) -> Self {
+        Self { kind, uids: Uids::random() }
+    }
+
+    /// With identifiers from `uids`, so that a test can write the same object twice.
+    pub fn with_uids(kind: SegKind, uids: Uids) -> Self {
+        Self { kind, uids }
+    }
+
+    /// The data set and its transfer syntax.
+    fn data_set(&self, findings: &Findings, source: &Source<'_>) -> Result<(InMemDicomObject, &'static str)> {
+        let map = label_map(findings, source, "DICOM SEG")?;
+        if map.segments().is_empty() {
+            return Err(Error::invalid("a label map without segments makes no segmentation"));
+        }
+        let planes = SourcePlanes::of(source)?;
+        let (rows, columns) = (map.labels().dim().1, map.labels().dim().2);
+        let (Ok(rows), Ok(columns)) = (u16::try_from(rows), u16::try_from(columns)) else {
+            return Err(Error::limit(format!("{rows} x {columns} pixels do not fit Rows and Columns")));
+        };
+        let now = Moment::now();
+        let mut object = InMemDicomObject::new_empty();
+        self.put_identity(&mut object, findings, planes.header, &now)?;
+        put_image(&mut object, planes.header, &now);
+        us(&mut object, tags::ROWS, &[rows]);
+        us(&mut object, tags::COLUMNS, &[columns]);
+
+        let numbered = segments::Numbered::of(map, self.kind);
+        let sequence_items = segments::items(&numbered, self.kind, &findings.model, &self.uids)?;
+        sequence(&mut object, tags::SEGMENT_SEQUENCE, sequence_items);
+        text(&mut object, tags::SEGMENTS_OVERLAP, VR::CS, "NO");
+        text(&mut object, tags::SEGMENTATION_TYPE, VR::CS, match self.kind {
+            SegKind::LabelMap => "LABELMAP",
+            SegKind::Binary => "BINARY",
+        });
+
+        let frames = pixels::frames(map, &numbered, self.kind);
+        let count = i32::try_from(frames.len())
+            .map_err(|_| Error::limit(format!("{} frames do not fit Number of Frames", frames.len())))?;
+        is(&mut object, tags::NUMBER_OF_FRAMES, count);
+        if planes.orientation.is_some() {
+            module::frame_of_reference(&mut object, &match &planes.frame_of_reference {
+                Some(uid) => uid.clone(),
+                // A source with positions but without a frame of reference gets one of its own.
+                None => self.uids.uid("frame-of-reference")?,
+            });
+        }
+        frames::put(&mut object, &frames, &planes, self.kind, &self.uids.uid("dimensions")?)?;
+        let transfer_syntax = pixels::put(&mut object, map, &numbered, &frames, self.kind)?;
+        Ok((object, transfer_syntax))
+    }
+
+    /// Who and where: SOP Common, the patient's record, the series, the equipment, Content Identification.
+    fn put_identity(
+        &self, object: &mut InMemDicomObject, findings: &Findings, header: &InMemDicomObject, now: &Moment,
+    ) -> Result<()> {
+        let class = match self.kind {
+            SegKind::LabelMap => LABEL_MAP_STORAGE,
+            SegKind::Binary => uids::SEGMENTATION_STORAGE,
+        };
+        let model = &findings.model;
+        module::sop_common(object, class, &self.uids.uid("instance")?, now);
+        module::patient_and_study_from(object, header)?;
+        let description = format!("{} segmentation", model.name);
+        module::series(object, "SEG", &self.uids.uid("series")?, series_number(header), &description, now);
+        module::equipment(object, &module::Equipment {
+            model_name: &model.name,
+            serial_number: &model.digest,
+            versions: &[&format!("{} {}", model.id, model.version)],
+        });
+        module::contributing_equipment(object, header, now);
+        text(object, tags::CONTENT_LABEL, VR::CS, "SEGMENTATION");
+        text(object, tags::CONTENT_DESCRIPTION, VR::LO, &format!("{} {}", model.name, model.version));
+        empty(object, tags::CONTENT_CREATOR_NAME, VR::PN);
+        Ok(())
+    }
+}
+
+impl Exporter for Seg {
+    fn name(&self) -> &'static str {
+        match self.kind {
+            SegKind::LabelMap => "seg",
+            SegKind::Binary => "seg-binary",
+        }
+    }
+
+    fn file_name(&self, stem: &str) -> String {
+        match self.kind {
+            SegKind::LabelMap => format!("{stem}.seg.dcm"),
+            SegKind::Binary => format!("{stem}.seg-binary.dcm"),
+        }
+    }
+
+    fn write(&self, findings: &Findings, source: &Source<'_>, out: &Path) -> Result<()> {
+        let (object, transfer_syntax) = self.data_set(findings, source)?;
+        write_part10(object, transfer_syntax, out)
+    }
+}
+
+/// A number after the source's, so that a list of series shows the result below its source's thousand.
+fn series_number(header: &InMemDicomObject) -> i32 {
+    let source = first_text(header, tags::SERIES_NUMBER).and_then(|text| text.parse::<i32>().ok());
+    1000 + source.filter(|number| (0..1_000_000).contains(number)).unwrap_or(0)
+}
+
+/// General Image, Image Pixel and Segmentation Image, as far as they do not depend on the labels.
+fn put_image(object: &mut InMemDicomObject, header: &InMemDicomObject, now: &Moment) {
+    texts(object, tags::IMAGE_TYPE, VR::CS, &["DERIVED", "PRIMARY"]);
+    is(object, tags::INSTANCE_NUMBER, 1);
+    text(object, tags::CONTENT_DATE, VR::DA, &now.date);
+    text(object, tags::CONTENT_TIME, VR::TM, &now.time);
+    us(object, tags::SAMPLES_PER_PIXEL, &[1]);
+    text(object, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
+    us(object, tags::PIXEL_REPRESENTATION, &[0]);
+    text(object, tags::PRESENTATION_LUT_SHAPE, VR::CS, "IDENTITY");
+    module::lossy_compression_from(object, header);
+}

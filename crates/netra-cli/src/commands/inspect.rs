@@ -1,0 +1,94 @@
+//! `netra inspect`: what a scan or a package is.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use netra::Model;
+use netra::dicom::{GeometryVerdict, Summary};
+use serde_json::json;
+
+use crate::args::InspectArgs;
+use crate::exit;
+use crate::terminal::{Terminal, bytes};
+
+/// Runs the command.
+pub fn run(args: &InspectArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    if args.path.join(netra::package::manifest::FILE_NAME).is_file() {
+        return package(&args.path, terminal);
+    }
+    let collection = netra::open(&args.path)?;
+    let summaries: Vec<_> = collection.scans.iter().map(netra::Scan::summary).collect();
+    for summary in &summaries {
+        scan(summary, terminal);
+    }
+    for warning in &collection.warnings {
+        terminal.note(&format!("warning {}: {}", warning.code, warning.message));
+    }
+    let mut refused = Vec::new();
+    for (path, error) in &collection.refused {
+        terminal.error(&format!("{}: {error}", path.display()));
+        refused.push(json!({ "path": path, "kind": format!("{:?}", error.kind()), "error": error.to_string() }));
+    }
+    terminal.document(&json!({ "scans": summaries, "refused": refused, "warnings": collection.warnings }))?;
+    Ok(ExitCode::from(match (summaries.is_empty(), refused.is_empty()) {
+        (_, true) => 0,
+        (false, false) => exit::PARTIAL,
+        (true, false) => 3,
+    }))
+}
+
+fn scan(summary: &Summary, terminal: &Terminal) {
+    let known = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            terminal.line(&format!("  {name:<12} {value}"));
+        }
+    };
+    terminal.line(&summary.id);
+    known("kind", Some(&summary.kind));
+    known("modality", summary.modality.as_deref());
+    known("body part", summary.body_part.as_deref());
+    known("view", summary.view_position.as_deref());
+    known("SOP class", summary.sop_class.as_deref().or(summary.sop_class_uid.as_deref()));
+    for syntax in &summary.transfer_syntaxes {
+        known("syntax", Some(syntax));
+    }
+    known("photometric", summary.photometric_interpretation.as_deref());
+    known("sample", summary.sample.as_deref());
+    let size = summary.size.map_or_else(String::new, |[rows, columns]| format!(" of {rows} x {columns}"));
+    known("frames", Some(&format!("{}{size} in {} files", summary.frames, summary.instances)));
+    if !summary.spacing.is_empty() {
+        let each: Vec<String> = summary.spacing.iter().map(|s| format!("{s:.4}")).collect();
+        known("spacing", Some(&format!("{} mm", each.join(" x "))));
+    }
+    known(
+        "geometry",
+        Some(&match &summary.geometry {
+            GeometryVerdict::Regular => "regular grid".to_owned(),
+            GeometryVerdict::Refused(reason) => format!("refused: {reason}"),
+            GeometryVerdict::Images => "single images".to_owned(),
+        }),
+    );
+    for warning in &summary.warnings {
+        known("warning", Some(&format!("{}: {}", warning.code, warning.message)));
+    }
+}
+
+fn package(path: &Path, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    let model = Model::open(path)?;
+    let package = model.package();
+    let (manifest, identity) = (package.manifest(), package.identity());
+    terminal.line(&format!("{} {}: {}", identity.id, identity.version, identity.name));
+    terminal.line(&format!("  task       {}", manifest.model.task));
+    terminal.line(&format!("  licence    {}", manifest.model.licence));
+    terminal.line(&format!("  source     {}", manifest.model.source));
+    terminal.line(&format!("  purpose    {}", manifest.intended_use.purpose));
+    for not_for in &manifest.intended_use.not_for {
+        terminal.line(&format!("  not for    {not_for}"));
+    }
+    terminal.line(&format!("  ethics     {}; {}", manifest.ethics.approval, manifest.ethics.consent));
+    terminal.line(&format!("  parameters {}", package.graph().parameter_count()));
+    terminal.line(&format!("  memory     {} ({})", bytes(manifest.memory.peak_bytes), manifest.memory.note));
+    terminal.line(&format!("  digest     sha256 {} (every file verified)", identity.digest));
+    terminal.document(&json!({ "identity": identity, "manifest": manifest }))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,11 @@
+//! One file a command.
+
+pub mod bench;
+pub mod demo;
+pub mod devices;
+pub mod graph;
+pub mod inspect;
+pub mod models;
+pub mod plan;
+pub mod run;
+pub mod verify;

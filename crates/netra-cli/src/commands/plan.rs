@@ -1,0 +1,34 @@
+//! `netra plan`: peak memory before a run.
+
+use std::process::ExitCode;
+
+use netra::RunOptions;
+use serde_json::json;
+
+use crate::args::PlanArgs;
+use crate::resolve;
+use crate::terminal::{Terminal, bytes};
+
+/// Runs the command.
+pub fn run(args: &PlanArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    let engine = resolve::model(&args.model)?.on(args.backend.backend)?;
+    super::run::announce(&engine, terminal);
+    let collection = netra::open(&args.input)?;
+    let mut plans = Vec::new();
+    for scan in &collection.scans {
+        for plan in engine.plan(scan, &RunOptions::default())? {
+            terminal.line(&scan.id());
+            terminal.line(&format!("  windows      {} of up to {:?}", plan.windows, plan.window_shape));
+            for stage in &plan.stages {
+                terminal.line(&format!("  {:<12} {:>12}", stage.stage, bytes(stage.bytes)));
+            }
+            terminal.line(&format!("  {:<12} {:>12}", "peak", bytes(plan.peak())));
+            plans.push(json!({ "scan": scan.id(), "peak_bytes": plan.peak(), "plan": plan }));
+        }
+    }
+    for (path, error) in &collection.refused {
+        terminal.error(&format!("{}: {error}", path.display()));
+    }
+    terminal.document(&plans)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,150 @@
+//! The real binary: what it writes, what it says, how it exits.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn netra(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_netra"))
+        .current_dir(folder)
+        .env_remove("NETRA_MODELS")
+        .args(arguments)
+        .output()
+        .expect("the binary starts")
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("no signal")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn models() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models")
+}
+
+/// A copy of the lung-field package.
+fn copy_package(to: &Path) -> PathBuf {
+    let target = to.join("lung-fields");
+    std::fs::create_dir_all(target.join("golden")).unwrap();
+    for name in ["netra.toml", "model.onnx", "card.md", "LICENSE", "golden/case1.npz"] {
+        std::fs::copy(models().join("lung-fields").join(name), target.join(name)).unwrap();
+    }
+    target
+}
+
+#[test]
+fn the_demo_writes_a_segmentation_a_picture_and_a_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = netra(folder.path(), &["demo", "--backend", "cpu", "-o", "out"]);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let names: Vec<String> = std::fs::read_dir(folder.path().join("out"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    for suffix in [".png", ".json", "phantom-chest.dcm"] {
+        assert!(names.iter().any(|n| n.ends_with(suffix)), "{suffix} in {names:?}");
+    }
+    assert!(!names.iter().any(|n| n.ends_with(".part")), "{names:?}");
+    let report = names.iter().find(|n| n.ends_with(".json")).unwrap();
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("out").join(report)).unwrap()).unwrap();
+    assert!(!report.to_string().contains("Phantom^Chest"), "no patient name in a report");
+}
+
+#[test]
+fn a_bad_file_does_not_stop_a_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(code(&netra(folder.path(), &["demo", "--backend", "cpu", "-o", "in"])), 0);
+    let scans = folder.path().join("scans");
+    std::fs::create_dir(&scans).unwrap();
+    std::fs::write(scans.join("a-bad.dcm"), [b"\0".repeat(128).as_slice(), b"DICM", b"nonsense"].concat()).unwrap();
+    std::fs::copy(folder.path().join("in/phantom-chest.dcm"), scans.join("b-good.dcm")).unwrap();
+    let output = netra(folder.path(), &["run", "lung-fields", "scans", "-o", "out", "-b", "cpu", "--json"]);
+    assert_eq!(code(&output), 1, "{}", text(&output.stderr));
+    let outcomes: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    assert_eq!(outcomes.as_array().unwrap().len(), 2, "{outcomes}");
+    assert!(text(&output.stderr).contains("a-bad.dcm"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn what_a_model_was_not_made_for_is_refused_with_every_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    // A one-slice NIfTI header: a volume, where the model takes a picture.
+    let mut nifti = vec![0u8; 352 + 8 * 8 * 8 * 2];
+    nifti[0..4].copy_from_slice(&348i32.to_le_bytes());
+    for (i, size) in [3i16, 8, 8, 8, 1, 1, 1, 1].into_iter().enumerate() {
+        nifti[40 + 2 * i..42 + 2 * i].copy_from_slice(&size.to_le_bytes());
+    }
+    nifti[70..72].copy_from_slice(&4i16.to_le_bytes());
+    nifti[72..74].copy_from_slice(&16i16.to_le_bytes());
+    for i in 0..4 {
+        nifti[76 + 4 * i..80 + 4 * i].copy_from_slice(&1f32.to_le_bytes());
+    }
+    nifti[108..112].copy_from_slice(&352f32.to_le_bytes());
+    nifti[254..256].copy_from_slice(&1i16.to_le_bytes());
+    for (row, offset) in [280, 296, 312].into_iter().enumerate() {
+        nifti[offset + 4 * row..offset + 4 * row + 4].copy_from_slice(&1f32.to_le_bytes());
+    }
+    nifti[344..348].copy_from_slice(b"n+1\0");
+    std::fs::write(folder.path().join("volume.nii"), nifti).unwrap();
+    let output = netra(folder.path(), &["run", "lung-fields", "volume.nii", "-o", "out", "-b", "cpu"]);
+    assert!(matches!(code(&output), 3 | 4), "{} {}", code(&output), text(&output.stderr));
+    assert!(std::fs::read_dir(folder.path().join("out")).unwrap().next().is_none(), "nothing was written");
+}
+
+#[test]
+fn a_flipped_byte_refuses_to_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let package = copy_package(folder.path());
+    let weights = package.join("model.onnx");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    let output = netra(folder.path(), &["verify", "lung-fields", "-b", "cpu"]);
+    // The folder of that name is a package, so it is what is meant.
+    assert_eq!(code(&output), 5, "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("model.onnx"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn golden_cases_of_the_built_in_model_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = netra(folder.path(), &["verify", "lung-fields", "-b", "cpu", "--json"]);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let reports: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(!reports.as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_bare_network_reproduces_its_golden_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let package = copy_package(folder.path());
+    let (network, golden) = (package.join("model.onnx"), package.join("golden/case1.npz"));
+    let arguments = ["graph", "run", network.to_str().unwrap(), "--inputs", golden.to_str().unwrap()];
+    let output = netra(folder.path(), &[&arguments[..], &["--outputs", "out.npz", "-b", "cpu"]].concat());
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    assert!(folder.path().join("out.npz").is_file());
+    assert!(text(&output.stdout).contains("logits"), "{}", text(&output.stdout));
+    let shown = netra(folder.path(), &["graph", "show", network.to_str().unwrap()]);
+    assert!(text(&shown.stdout).contains("Conv"), "{}", text(&shown.stdout));
+}
+
+#[test]
+fn exit_codes_tell_the_kinds_of_failure_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let exits = |arguments: &[&str]| code(&netra(folder.path(), arguments));
+    assert_eq!(exits(&["run"]), 2, "usage");
+    assert_eq!(exits(&["run", "no-such-model", "x.dcm", "-o", "out"]), 2, "no such model");
+    assert_eq!(exits(&["run", "lung-fields", "missing.dcm", "-o", "out", "-b", "cpu"]), 3, "nothing to read");
+    assert_eq!(exits(&["verify", "lung-fields", "-b", "wgpu:99"]), 6, "no such adapter");
+    assert_eq!(exits(&["inspect", "missing.dcm"]), 3);
+    assert_eq!(exits(&["models", "list"]), 0);
+    assert_eq!(exits(&["models", "show", "meshnet-18"]), 0);
+    let help = netra(folder.path(), &["--help"]);
+    assert!(text(&help.stdout).contains("Exit codes"), "{}", text(&help.stdout));
+}

@@ -1,0 +1,158 @@
+//! Which backend runs a model, and why.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use netra_core::{Error, Result};
+use netra_cpu::CpuBackend;
+use netra_graph::Backend;
+
+/// Where to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Device {
+    /// The best hardware graphics adapter, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU, on all its cores.
+    Cpu,
+    /// The best graphics adapter, a software one if there is no other; never the CPU backend instead.
+    Gpu,
+    /// The graphics adapter of this index in [`adapters`].
+    Adapter(usize),
+}
+
+impl FromStr for Device {
+    type Err = Error;
+
+    /// `auto`, `cpu`, `wgpu` or `wgpu:N`.
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" => Ok(Device::Auto),
+            "cpu" => Ok(Device::Cpu),
+            "wgpu" => Ok(Device::Gpu),
+            _ => text
+                .strip_prefix("wgpu:")
+                .and_then(|n| n.parse().ok())
+                .map(Device::Adapter)
+                .ok_or_else(|| Error::invalid(format!("no backend '{text}'; there are auto, cpu, wgpu and wgpu:N"))),
+        }
+    }
+}
+
+/// A graphics adapter of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adapter {
+    /// What [`Device::Adapter`] takes.
+    pub index: usize,
+    /// Name, API and driver.
+    pub description: String,
+    /// Whether it is a software rasteriser, which `auto` never picks.
+    pub software: bool,
+    /// Largest storage binding in bytes.
+    pub max_binding_bytes: u64,
+}
+
+/// A backend that was chosen, and the reason in words.
+pub struct Chosen {
+    /// The backend.
+    pub backend: Arc<dyn Backend>,
+    /// Why it was chosen.
+    pub why: String,
+}
+
+impl Device {
+    /// Brings the backend up. `Auto` falls back to the CPU and says so; the others fail instead.
+    pub fn open(self) -> Result<Chosen> {
+        match self {
+            Device::Cpu => cpu("as asked"),
+            Device::Auto => match gpu::open(self) {
+                Ok(backend) => Ok(Chosen { backend, why: "a hardware graphics adapter is present".into() }),
+                Err(error) => cpu(&format!("no graphics adapter to use: {error}")),
+            },
+            Device::Gpu | Device::Adapter(_) => {
+                let backend = gpu::open(self)?;
+                let software = if backend.device().software { ", a software adapter" } else { "" };
+                Ok(Chosen { backend, why: format!("as asked{software}") })
+            }
+        }
+    }
+}
+
+fn cpu(why: &str) -> Result<Chosen> {
+    let backend = CpuBackend::new(None).map_err(netra_package::from_graph)?;
+    Ok(Chosen { backend: Arc::new(backend), why: why.into() })
+}
+
+/// Every graphics adapter of this machine; empty without one, and in a build without the `wgpu` feature.
+pub fn adapters() -> Vec<Adapter> {
+    gpu::adapters()
+}
+
+#[cfg(feature = "wgpu")]
+mod gpu {
+    use std::sync::Arc;
+
+    use netra_core::Result;
+    use netra_graph::Backend;
+    use netra_wgpu::{AdapterSelector, WgpuBackend};
+
+    use super::{Adapter, Device};
+
+    pub fn open(device: Device) -> Result<Arc<dyn Backend>> {
+        let selector = match device {
+            Device::Adapter(index) => AdapterSelector::Index(index),
+            Device::Gpu => AdapterSelector::Any,
+            Device::Auto | Device::Cpu => AdapterSelector::Auto,
+        };
+        let backend = WgpuBackend::open(selector).map_err(netra_package::from_graph)?;
+        Ok(Arc::new(backend))
+    }
+
+    pub fn adapters() -> Vec<Adapter> {
+        let describe = |a: netra_wgpu::AdapterInfo| Adapter {
+            index: a.index,
+            description: format!("{} ({}, {})", a.name, a.api, a.driver),
+            software: a.software,
+            max_binding_bytes: a.limits.max_binding_bytes,
+        };
+        netra_wgpu::adapters().into_iter().map(describe).collect()
+    }
+}
+
+#[cfg(not(feature = "wgpu"))]
+mod gpu {
+    use std::sync::Arc;
+
+    use netra_core::{Error, ErrorKind, Result};
+    use netra_graph::Backend;
+
+    use super::{Adapter, Device};
+
+    pub fn open(_: Device) -> Result<Arc<dyn Backend>> {
+        Err(Error::new(ErrorKind::Backend, "this build has no GPU backend (cargo feature 'wgpu')"))
+    }
+
+    pub fn adapters() -> Vec<Adapter> {
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_backends() {
+        assert_eq!("auto".parse::<Device>().unwrap(), Device::Auto);
+        assert_eq!("wgpu:3".parse::<Device>().unwrap(), Device::Adapter(3));
+        assert!("wgpu:x".parse::<Device>().is_err());
+        assert!("cuda".parse::<Device>().unwrap_err().to_string().contains("wgpu:N"));
+    }
+
+    #[test]
+    fn the_cpu_is_always_there() {
+        let chosen = Device::Cpu.open().unwrap();
+        assert_eq!(chosen.backend.name(), "cpu");
+        assert!(!Device::Auto.open().unwrap().backend.device().software, "auto never picks a software adapter");
+    }
+}

@@ -1,0 +1,157 @@
+//! The short way: a model opened, put on a device, run on scans.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use netra_core::{Error, Findings, Image, Limits, Result, StageTiming, Volume};
+use netra_dicom::{ImageOptions, Scan};
+use netra_export::Source;
+use netra_package::manifest::{InputKind, Voi};
+use netra_package::{Package, catalogue};
+use netra_pipeline::{Input, RunOptions, RunPlan};
+
+use crate::{Chosen, Device};
+
+/// A verified model package, not yet on a device.
+#[derive(Clone)]
+pub struct Model(Arc<Package>);
+
+impl Model {
+    /// Opens a package folder and verifies every file of it against the manifest's SHA-256 digests.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self(Arc::new(Package::open(path.as_ref(), &Limits::default())?)))
+    }
+
+    /// The model inside the library: lung fields on frontal chest radiographs.
+    pub fn lung_fields() -> Result<Self> {
+        let entry = catalogue::find("lung-fields").ok_or_else(|| Error::unsupported("a build without lung-fields"))?;
+        Ok(Self(Arc::new(entry.package()?)))
+    }
+
+    /// The package.
+    pub fn package(&self) -> &Arc<Package> {
+        &self.0
+    }
+
+    /// Puts the model on a device.
+    pub fn on(&self, device: Device) -> Result<Engine> {
+        self.with(device.open()?)
+    }
+
+    /// Puts the model on a backend that is already up.
+    pub fn with(&self, chosen: Chosen) -> Result<Engine> {
+        let model = netra_pipeline::Model::new(self.0.clone(), chosen.backend)?;
+        Ok(Engine { package: self.0.clone(), model, why: chosen.why })
+    }
+}
+
+/// A model on a device, ready to run. Networks are compiled at the first scan of each size and kept.
+pub struct Engine {
+    package: Arc<Package>,
+    model: netra_pipeline::Model,
+    why: String,
+}
+
+impl Engine {
+    /// The package.
+    pub fn package(&self) -> &Package {
+        &self.package
+    }
+
+    /// The stages behind this engine.
+    pub fn pipeline(&self) -> &netra_pipeline::Model {
+        &self.model
+    }
+
+    /// Why this backend was chosen, in words.
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// Runs the model on a scan: one reading for a volume, one a picture otherwise. Fails with
+    /// [`OutOfScope`](netra_core::ErrorKind::OutOfScope) and every reason when the scan is not what the model was made
+    /// for.
+    pub fn run<'s>(&self, scan: &'s Scan) -> Result<Vec<Reading<'s>>> {
+        self.run_with(scan, &RunOptions::default())
+    }
+
+    /// As [`run`](Self::run), with settings: progress, limits, a bound on the network's memory.
+    pub fn run_with<'s>(&self, scan: &'s Scan, options: &RunOptions<'_>) -> Result<Vec<Reading<'s>>> {
+        let started = std::time::Instant::now();
+        let pixels = self.read(scan, &options.limits)?;
+        let seconds = started.elapsed().as_secs_f64() / pixels.len().max(1) as f64;
+        let readings = pixels.into_iter().map(|pixels| {
+            let mut findings = self.model.run(pixels.input(), options)?;
+            findings.timings.insert(0, StageTiming { stage: "read".into(), seconds });
+            findings.warnings.splice(0..0, scan.warnings());
+            Ok(Reading { findings, scan, pixels })
+        });
+        readings.collect()
+    }
+
+    /// Memory of a run on each picture or volume of a scan. The scan is decoded and preprocessed, the network is not run.
+    pub fn plan(&self, scan: &Scan, options: &RunOptions<'_>) -> Result<Vec<RunPlan>> {
+        let pixels = self.read(scan, &options.limits)?;
+        pixels.iter().map(|pixels| self.model.plan_input(pixels.input(), options)).collect()
+    }
+
+    /// Decodes what the model's input contract asks of a scan.
+    fn read(&self, scan: &Scan, limits: &Limits) -> Result<Vec<Pixels>> {
+        let contract = &self.package.manifest().input;
+        match contract.kind {
+            InputKind::Volume => Ok(vec![Pixels::Volume(scan.volume(limits)?)]),
+            InputKind::Image => {
+                let voi = match contract.voi {
+                    Voi::Apply => netra_dicom::Voi::Apply,
+                    Voi::Ignore => netra_dicom::Voi::Ignore,
+                };
+                let images = scan.images(&ImageOptions { voi }, limits)?;
+                Ok(images.into_iter().map(Pixels::Image).collect())
+            }
+            InputKind::Array => Err(Error::unsupported("this model takes an array, not a scan: see `netra graph run`")),
+        }
+    }
+}
+
+/// The pixels that a model saw.
+#[derive(Clone, Debug)]
+pub enum Pixels {
+    /// One picture.
+    Image(Image),
+    /// A volume.
+    Volume(Volume),
+}
+
+impl Pixels {
+    fn input(&self) -> Input<'_> {
+        match self {
+            Pixels::Image(image) => Input::Image(image),
+            Pixels::Volume(volume) => Input::Volume(volume),
+        }
+    }
+}
+
+/// What a model found in one picture or volume of a scan, with the pixels it saw.
+pub struct Reading<'s> {
+    /// The findings.
+    pub findings: Findings,
+    /// The pixels.
+    pub pixels: Pixels,
+    scan: &'s Scan,
+}
+
+impl Reading<'_> {
+    /// Writes the findings in a format of [`netra_export::NAMES`], whole or not at all.
+    pub fn write(&self, format: &str, path: &Path) -> Result<()> {
+        netra_export::exporter(format)?.write(&self.findings, &self.source(), path)
+    }
+
+    /// The scan and pixels, for an exporter.
+    pub fn source(&self) -> Source<'_> {
+        let pixels = match &self.pixels {
+            Pixels::Image(image) => netra_export::Pixels::Image(image),
+            Pixels::Volume(volume) => netra_export::Pixels::Volume(volume),
+        };
+        Source { scan: self.scan, pixels }
+    }
+}

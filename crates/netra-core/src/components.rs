@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use ndarray::{Array3, ArrayView1, ArrayView3, Axis, Slice};
 
+use crate::{Error, Result};
+
 /// Which voxels touch: those that differ by at most one along each axis, and along no more axes than this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Connectivity {
@@ -18,15 +20,15 @@ pub enum Connectivity {
     Corners = 3,
 }
 
-/// A stretch of voxels of one class within one row.
+/// A stretch of voxels of one class within one row. Numbers are small, since the worst mask has a run a voxel.
 struct Run {
-    line: usize,
-    start: usize,
+    line: u32,
+    start: u32,
     /// One past the last column.
-    end: usize,
-    class: u16,
+    end: u32,
     /// Index of a run of the same component, never larger than the own index; the root points to itself.
-    parent: usize,
+    parent: u32,
+    class: u16,
 }
 
 /// The connected components of the classes of an array.
@@ -42,9 +44,17 @@ pub struct Components {
 
 impl Components {
     /// Finds the components of `labels`. `class` gives the class of a label, or `None` for what belongs to no
-    /// component; only voxels of one class are joined.
-    pub fn find(labels: ArrayView3<'_, u16>, connectivity: Connectivity, class: impl Fn(u16) -> Option<u16>) -> Self {
+    /// component; only voxels of one class are joined. Fails (`Limit`) for arrays of 2^32 voxels and more.
+    pub fn find(
+        labels: ArrayView3<'_, u16>,
+        connectivity: Connectivity,
+        class: impl Fn(u16) -> Option<u16>,
+    ) -> Result<Self> {
         let (slices, rows, columns) = labels.dim();
+        // Lines, columns and runs are all counted by numbers no larger than that of the voxels.
+        if u32::try_from(labels.len()).is_err() {
+            return Err(Error::limit(format!("components of {} voxels", labels.len())));
+        }
         let mut found = Self { shape: [slices, rows, columns], runs: Vec::new(), sizes: Vec::new() };
         // Index of the first run of each line; a line is a (slice, row).
         let mut lines = Vec::with_capacity(slices * rows + 1);
@@ -60,28 +70,29 @@ impl Components {
         found.sizes = vec![0; found.runs.len()];
         for index in 0..found.runs.len() {
             let root = found.root(index);
-            found.sizes[root] += (found.runs[index].end - found.runs[index].start) as u64;
+            found.sizes[root] += u64::from(found.runs[index].end - found.runs[index].start);
         }
-        found
+        Ok(found)
     }
 
     fn push_runs(&mut self, line: usize, classes: impl Iterator<Item = Option<u16>>) {
         let mut open = None;
-        for (column, class) in classes.enumerate() {
+        for (column, class) in (0u32..).zip(classes) {
             if class == open
                 && let Some(run) = self.runs.last_mut()
                 && class.is_some()
             {
                 run.end = column + 1;
             } else if let Some(class) = class {
-                self.runs.push(Run { line, start: column, end: column + 1, class, parent: self.runs.len() });
+                let parent = self.runs.len() as u32;
+                self.runs.push(Run { line: line as u32, start: column, end: column + 1, parent, class });
             }
             open = class;
         }
     }
 
     /// Joins the runs of two lines that overlap, or come within `reach` columns of each other.
-    fn join_lines(&mut self, own: Range<usize>, others: Range<usize>, reach: usize) {
+    fn join_lines(&mut self, own: Range<usize>, others: Range<usize>, reach: u32) {
         let (mut a, mut b) = (own.start, others.start);
         while a < own.end && b < others.end {
             let (x, y) = (&self.runs[a], &self.runs[b]);
@@ -116,18 +127,17 @@ impl Components {
     }
 
     fn root(&mut self, mut index: usize) -> usize {
-        while self.runs[index].parent != index {
-            let grandparent = self.runs[self.runs[index].parent].parent;
+        while self.runs[index].parent as usize != index {
+            let grandparent = self.runs[self.runs[index].parent as usize].parent;
             self.runs[index].parent = grandparent;
-            index = grandparent;
+            index = grandparent as usize;
         }
         index
     }
 
     fn join(&mut self, a: usize, b: usize) {
         let (a, b) = (self.root(a), self.root(b));
-        let (low, high) = (a.min(b), a.max(b));
-        self.runs[high].parent = low;
+        self.runs[a.max(b)].parent = a.min(b) as u32;
     }
 
     /// Class and number of voxels of each component, in the order of their first voxels.
@@ -145,9 +155,9 @@ impl Components {
             let run = &self.runs[index];
             if let Some(value) = value(numbers[root]) {
                 labels
-                    .index_axis_mut(Axis(0), run.line / rows)
-                    .row_mut(run.line % rows)
-                    .slice_axis_mut(Axis(0), Slice::from(run.start..run.end))
+                    .index_axis_mut(Axis(0), run.line as usize / rows)
+                    .row_mut(run.line as usize % rows)
+                    .slice_axis_mut(Axis(0), Slice::from(run.start as usize..run.end as usize))
                     .fill(value);
             }
         }
@@ -167,14 +177,14 @@ impl Components {
 }
 
 /// The lines already walked whose voxels may touch those of `line`, and by how many columns they may then differ.
-fn earlier_lines(line: usize, rows: usize, connectivity: Connectivity) -> impl Iterator<Item = (usize, usize)> {
+fn earlier_lines(line: usize, rows: usize, connectivity: Connectivity) -> impl Iterator<Item = (usize, u32)> {
     let (slice, row) = (line / rows, line % rows);
     [(0, 0), (1, 0), (1, 1), (1, 2)].into_iter().filter_map(move |(slices_back, row_shift)| {
         // Within the slice only the row before; in the slice before also the rows on both sides.
         let slice = slice.checked_sub(slices_back)?;
         let row = if slices_back == 0 || row_shift == 1 { row.checked_sub(1)? } else { row + row_shift / 2 };
-        let axes = slices_back + usize::from(slices_back == 0 || row_shift > 0);
-        let reach = (connectivity as usize).checked_sub(axes)?.min(1);
+        let axes = if slices_back == 1 && row_shift > 0 { 2 } else { 1 };
+        let reach = (connectivity as u32).checked_sub(axes)?.min(1);
         (row < rows).then_some((slice * rows + row, reach))
     })
 }
@@ -187,34 +197,41 @@ pub fn keep_largest(
     count: usize,
     joined: bool,
     applies: impl Fn(u16) -> bool,
-) {
+) -> Result<()> {
     let class = |label: u16| (label != 0 && applies(label)).then_some(if joined { 1 } else { label });
-    let mut components = Components::find(labels.view(), connectivity, class);
+    let mut components = Components::find(labels.view(), connectivity, class)?;
     let sizes = components.sizes();
-    let mut order: Vec<usize> = (0..sizes.len()).collect();
-    order.sort_by_key(|&number| std::cmp::Reverse(sizes[number].1));
-    let mut kept: HashMap<u16, usize> = HashMap::new();
+    // For each class its largest components so far, largest first.
+    let mut largest: HashMap<u16, Vec<usize>> = HashMap::new();
+    for (number, &(class, size)) in sizes.iter().enumerate() {
+        let kept = largest.entry(class).or_default();
+        let rank = kept.partition_point(|&other| sizes[other].1 >= size);
+        if rank < count {
+            kept.insert(rank, number);
+            kept.truncate(count);
+        }
+    }
     let mut stays = vec![false; sizes.len()];
-    for number in order {
-        let kept = kept.entry(sizes[number].0).or_default();
-        stays[number] = *kept < count;
-        *kept += 1;
+    for &number in largest.values().flatten() {
+        stays[number] = true;
     }
     components.relabel(labels, |number| (!stays[number]).then_some(0));
+    Ok(())
 }
 
 /// Sets components of fewer than `voxels` voxels to 0; each label is looked at by itself.
-pub fn remove_small(labels: &mut Array3<u16>, connectivity: Connectivity, voxels: u64) {
-    let mut components = Components::find(labels.view(), connectivity, |label| (label != 0).then_some(label));
+pub fn remove_small(labels: &mut Array3<u16>, connectivity: Connectivity, voxels: u64) -> Result<()> {
+    let mut components = Components::find(labels.view(), connectivity, |label| (label != 0).then_some(label))?;
     let sizes = components.sizes();
     components.relabel(labels, |number| (sizes[number].1 < voxels).then_some(0));
+    Ok(())
 }
 
 /// Fills holes: background that no path through `connectivity` joins with the array's border, and that a single
 /// label surrounds, takes that label when it `applies`. For a map of one label this is SciPy's `binary_fill_holes`
 /// with the same structure; holes between two labels are left alone, since nothing says whose they are.
-pub fn fill_holes(labels: &mut Array3<u16>, connectivity: Connectivity, applies: impl Fn(u16) -> bool) {
-    let mut components = Components::find(labels.view(), connectivity, |label| (label == 0).then_some(0));
+pub fn fill_holes(labels: &mut Array3<u16>, connectivity: Connectivity, applies: impl Fn(u16) -> bool) -> Result<()> {
+    let mut components = Components::find(labels.view(), connectivity, |label| (label == 0).then_some(0))?;
     let numbers = components.numbers();
     let mut holes = vec![Hole::Unseen; components.sizes().len()];
     for index in 0..components.runs.len() {
@@ -226,6 +243,7 @@ pub fn fill_holes(labels: &mut Array3<u16>, connectivity: Connectivity, applies:
         Hole::Within(label) if applies(label) => Some(label),
         _ => None,
     });
+    Ok(())
 }
 
 /// What surrounds a stretch of background.
@@ -251,12 +269,13 @@ impl Hole {
 
 /// The labels that share a face with a run of background.
 fn surroundings(labels: &Array3<u16>, run: &Run, [slices, rows, columns]: [usize; 3]) -> Hole {
-    let (slice, row) = (run.line / rows, run.line % rows);
-    let at_border = row == 0 || row + 1 == rows || run.start == 0 || run.end == columns;
+    let (line, start, end) = (run.line as usize, run.start as usize, run.end as usize);
+    let (slice, row) = (line / rows, line % rows);
+    let at_border = row == 0 || row + 1 == rows || start == 0 || end == columns;
     if at_border || (slices > 1 && (slice == 0 || slice + 1 == slices)) {
         return Hole::Open;
     }
-    let ends = [[slice, row, run.start - 1], [slice, row, run.end]];
+    let ends = [[slice, row, start - 1], [slice, row, end]];
     let mut hole = ends.iter().fold(Hole::Unseen, |hole, &at| hole.and(Hole::Within(labels[at])));
     let mut neighbours = vec![(slice, row - 1), (slice, row + 1)];
     if slices > 1 {
@@ -264,7 +283,7 @@ fn surroundings(labels: &Array3<u16>, run: &Run, [slices, rows, columns]: [usize
     }
     for (slice, row) in neighbours {
         let line: ArrayView1<'_, u16> = labels.index_axis(Axis(0), slice).index_axis_move(Axis(0), row);
-        for &label in line.slice_axis(Axis(0), Slice::from(run.start..run.end)) {
+        for &label in line.slice_axis(Axis(0), Slice::from(start..end)) {
             if label != 0 {
                 hole = hole.and(Hole::Within(label));
             }

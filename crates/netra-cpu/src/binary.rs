@@ -4,7 +4,8 @@ use netra_graph::{Binary, Data, DataView, Error, Result, TensorView};
 
 use crate::Context;
 use crate::parallel::Shared;
-use crate::simd::map::zip;
+use crate::simd::function::{self, First, Function2, Second};
+use crate::simd::map::{map, zip};
 use crate::simd::{Simd, SimdOp};
 use crate::strided::{Nest, broadcast_strides, strides};
 
@@ -225,13 +226,12 @@ impl SimdOp for Row {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let zero = s.splat(0.0);
         match self.op {
-            Binary::Add => self.walk(s, |a, b| s.add(a, b)),
-            Binary::Sub => self.walk(s, |a, b| s.sub(a, b)),
-            Binary::Mul => self.walk(s, |a, b| s.mul(a, b)),
-            Binary::Div => self.walk(s, |a, b| s.div(a, b)),
-            Binary::PRelu => self.walk(s, |a, b| s.select_ge(a, zero, a, s.mul(a, b))),
+            Binary::Add => self.walk(s, function::Add),
+            Binary::Sub => self.walk(s, function::Sub),
+            Binary::Mul => self.walk(s, function::Mul),
+            Binary::Div => self.walk(s, function::Div),
+            Binary::PRelu => self.walk(s, function::PRelu),
             Binary::Min => self.scalar(|a, b| if a.is_nan() || a < b { a } else { b }),
             Binary::Max => self.scalar(|a, b| if a.is_nan() || a > b { a } else { b }),
             Binary::Pow => self.scalar(power),
@@ -248,25 +248,19 @@ impl SimdOp for Row {
 
 impl Row {
     #[inline(always)]
-    fn walk<S: Simd>(&self, s: S, f: impl Fn(S::V, S::V) -> S::V) {
+    fn walk<S: Simd>(&self, s: S, f: impl Function2<S>) {
         let &Row { a, b, strides, dst, n, .. } = self;
         // SAFETY: by construction of `Row`; a stride of 0 needs one element only.
         unsafe {
             match strides {
                 [1, 1] => zip(s, a, b, dst, n, f),
-                [1, 0] => {
-                    let y = s.splat(*b);
-                    zip(s, a, a, dst, n, |x, _| f(x, y));
-                }
-                [0, 1] => {
-                    let x = s.splat(*a);
-                    zip(s, b, b, dst, n, |y, _| f(x, y));
-                }
+                [1, 0] => map(s, a, dst, n, Second(*b, f)),
+                [0, 1] => map(s, b, dst, n, First(*a, f)),
                 _ => {
                     for i in 0..n {
                         let (x, y) = (s.splat(*a.add(i * strides[0])), s.splat(*b.add(i * strides[1])));
                         let mut v = [0.0f32; 16];
-                        s.store(v.as_mut_ptr(), f(x, y));
+                        s.store(v.as_mut_ptr(), f.call(s, x, y));
                         dst.add(i).write(v[0]);
                     }
                 }

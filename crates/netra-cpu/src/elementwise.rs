@@ -4,7 +4,7 @@ use netra_graph::{Activation, Data, DataView, Unary};
 
 use crate::Context;
 use crate::simd::map::{map, with_activation};
-use crate::simd::{Simd, SimdOp, math};
+use crate::simd::{Simd, SimdOp, function};
 
 /// Elements that one thread takes at a time: 64 KiB of float32.
 const CHUNK: usize = 16 * 1024;
@@ -107,27 +107,21 @@ impl SimdOp for Pass {
                 unsafe { map(s, src, dst, n, $f) }
             };
         }
-        let (zero, one) = (s.splat(0.0), s.splat(1.0));
         match op {
-            Unary::Activation(a) => with_activation!(s, Some(a), f => vector!(f)),
-            Unary::Abs => vector!(|x| s.abs(x)),
-            Unary::Neg => vector!(|x| s.mul(x, s.splat(-1.0))),
-            Unary::Exp => vector!(|x| math::exp(s, x)),
-            Unary::Sqrt => vector!(|x| s.sqrt(x)),
-            Unary::Reciprocal => vector!(|x| s.div(one, x)),
-            Unary::Round => vector!(|x| s.round(x)),
-            Unary::Erf => vector!(|x| math::erf(s, x)),
-            Unary::Tanh => vector!(|x| math::tanh(s, x)),
-            Unary::Softsign => vector!(|x| s.div(x, s.add(one, s.abs(x)))),
-            Unary::HardSigmoid(a, b) => {
-                vector!(|x| s.max(zero, s.min(one, s.fma(s.splat(a), x, s.splat(b)))))
-            }
-            Unary::Selu(a, g) => vector!(|x| {
-                let negative = s.mul(s.splat(a), s.sub(math::exp(s, x), one));
-                s.mul(s.splat(g), s.select_ge(x, zero, x, negative))
-            }),
-            Unary::Gelu => vector!(|x| math::gelu(s, x)),
-            Unary::GeluTanh => vector!(|x| math::gelu_tanh(s, x)),
+            Unary::Activation(a) => with_activation!(Some(a), f => vector!(f)),
+            Unary::Abs => vector!(function::Abs),
+            Unary::Neg => vector!(function::Neg),
+            Unary::Exp => vector!(function::Exp),
+            Unary::Sqrt => vector!(function::Sqrt),
+            Unary::Reciprocal => vector!(function::Reciprocal),
+            Unary::Round => vector!(function::Round),
+            Unary::Erf => vector!(function::Erf),
+            Unary::Tanh => vector!(function::Tanh),
+            Unary::Softsign => vector!(function::Softsign),
+            Unary::HardSigmoid(a, b) => vector!(function::HardSigmoid(a, b)),
+            Unary::Selu(a, g) => vector!(function::Selu(a, g)),
+            Unary::Gelu => vector!(function::Gelu),
+            Unary::GeluTanh => vector!(function::GeluTanh),
             Unary::Log => self.scalar(f32::ln),
             Unary::Floor => self.scalar(f32::floor),
             Unary::Ceil => self.scalar(f32::ceil),

@@ -9,7 +9,7 @@ use crate::Context;
 use crate::isa::Isa;
 use crate::parallel::Shared;
 use crate::simd::map::{map, with_activation};
-use crate::simd::{Simd, SimdOp};
+use crate::simd::{Simd, SimdOp, function};
 use crate::strided::broadcast_strides;
 
 /// Elements of a block: 16 KiB of float32.
@@ -57,11 +57,8 @@ impl SimdOp for Block<'_> {
     fn run<S: Simd>(self, s: S) -> Moments {
         let n = self.0.len();
         let body = n - n % (4 * S::LANES);
+        let rest = &self.0[body..];
         // Four chains hide the latency of additions; each adds at most 256 elements.
-        let total = |f: &dyn Fn(f32) -> f32, vectors: [S::V; 4]| -> f64 {
-            let lanes: f64 = vectors.into_iter().map(|v| f64::from(s.sum(v))).sum();
-            lanes + self.0[body..].iter().map(|&x| f64::from(f(x))).sum::<f64>()
-        };
         let mut sums = [s.splat(0.0); 4];
         for i in (0..body).step_by(4 * S::LANES) {
             for (j, sum) in sums.iter_mut().enumerate() {
@@ -69,7 +66,14 @@ impl SimdOp for Block<'_> {
                 *sum = s.add(*sum, unsafe { s.load(self.0.as_ptr().add(i + j * S::LANES)) });
             }
         }
-        let mean = total(&|x| x, sums) / n.max(1) as f64;
+        let mut total = 0.0;
+        for sum in sums {
+            total += f64::from(s.sum(sum));
+        }
+        for &x in rest {
+            total += f64::from(x);
+        }
+        let mean = total / n.max(1) as f64;
         let centre = mean as f32;
         let around = s.splat(centre);
         let mut sums = [s.splat(0.0); 4];
@@ -80,7 +84,14 @@ impl SimdOp for Block<'_> {
                 *sum = s.fma(d, d, *sum);
             }
         }
-        Moments { n: n as f64, mean, squares: total(&|x| (x - centre) * (x - centre), sums) }
+        let mut squares = 0.0;
+        for sum in sums {
+            squares += f64::from(s.sum(sum));
+        }
+        for &x in rest {
+            squares += f64::from((x - centre) * (x - centre));
+        }
+        Moments { n: n as f64, mean, squares }
     }
 }
 
@@ -99,9 +110,8 @@ impl SimdOp for Affine {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Affine { src, dst, n, factor, shift, activation } = self;
-        let (factor, shift) = (s.splat(factor), s.splat(shift));
         // SAFETY: by construction of `Affine`.
-        with_activation!(s, activation, f => unsafe { map(s, src, dst, n, |x| f(s.fma(x, factor, shift))) })
+        with_activation!(activation, f => unsafe { map(s, src, dst, n, function::Affine(factor, shift, f)) })
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::Context;
 use crate::parallel::Shared;
 use crate::simd::map::map;
-use crate::simd::{Simd, SimdOp, math};
+use crate::simd::{Simd, SimdOp, function};
 
 /// Columns handled at once when the axis is not the last: one cache line of maxima and one of sums a vector.
 const COLUMNS: usize = 256;
@@ -64,21 +64,17 @@ impl SimdOp for Row<'_> {
         let Row { row, log } = self;
         let (src, dst, n) = (row.as_ptr(), row.as_mut_ptr(), row.len());
         let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let shift = s.splat(max);
         if log {
             let sum: f64 = row.iter().map(|v| f64::from((v - max).exp())).sum();
-            let shift = s.splat(sum.ln() as f32 );
-            let top = s.splat(max);
             // SAFETY: both pointers are of `row`.
-            unsafe { map(s, src, dst, n, |x| s.sub(s.sub(x, top), shift)) };
+            unsafe { map(s, src, dst, n, function::Minus(max, sum.ln() as f32)) };
             return;
         }
         // SAFETY: both pointers are of `row`.
-        unsafe { map(s, src, dst, n, |x| math::exp(s, s.sub(x, shift))) };
+        unsafe { map(s, src, dst, n, function::ExpBelow(max)) };
         let sum: f32 = row.chunks(1024).map(|c| f64::from(c.iter().sum::<f32>())).sum::<f64>() as f32;
-        let inverse = s.splat(1.0 / sum);
         // SAFETY: both pointers are of `row`.
-        unsafe { map(s, dst, dst, n, |x| s.mul(x, inverse)) };
+        unsafe { map(s, dst, dst, n, function::Scale(1.0 / sum)) };
     }
 }
 
@@ -111,11 +107,11 @@ impl SimdOp for Columns<'_> {
             if p.log {
                 let mut e = [0.0f32; COLUMNS];
                 // SAFETY: `row` has `n` elements, at most `COLUMNS`.
-                unsafe { map(s, row.as_ptr(), e.as_mut_ptr(), n, |x| math::exp(s, x)) };
+                unsafe { map(s, row.as_ptr(), e.as_mut_ptr(), n, function::Exp) };
                 sum.iter_mut().zip(&e[..n]).for_each(|(t, v)| *t += v);
             } else {
                 // SAFETY: both pointers are of `row`.
-                unsafe { map(s, row.as_ptr(), row.as_mut_ptr(), n, |x| math::exp(s, x)) };
+                unsafe { map(s, row.as_ptr(), row.as_mut_ptr(), n, function::Exp) };
                 sum.iter_mut().zip(row.iter()).for_each(|(t, v)| *t += *v);
             }
         }

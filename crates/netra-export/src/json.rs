@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use netra_core::{
-    BackendIdentity, Classification, Error, ErrorKind, ExtentMeasure, Finding, Findings, ModelIdentity, Result, Segment,
-    SourceFrame, StageTiming, Warning,
+    BackendIdentity, Classification, Error, ErrorKind, ExtentMeasure, Finding, Findings, ModelIdentity, Result,
+    Segment, SourceFrame, StageTiming, Warning,
 };
 use serde::Serialize;
 
@@ -29,8 +29,9 @@ impl Exporter for Json {
 
     fn write(&self, findings: &Findings, source: &Source<'_>, out: &Path) -> Result<()> {
         let document = Document::new(findings, source)?;
-        let mut text = serde_json::to_string_pretty(&document)
-            .map_err(|e| Error::new(ErrorKind::InvalidInput, format!("a value has no JSON form: {e}")).at(out.display()))?;
+        let mut text = serde_json::to_string_pretty(&document).map_err(|e| {
+            Error::new(ErrorKind::InvalidInput, format!("a value has no JSON form: {e}")).at(out.display())
+        })?;
         text.push('\n');
         atomic::write(out, |file| file.write_all(text.as_bytes()).map_err(|e| Error::io(out, e)))
     }

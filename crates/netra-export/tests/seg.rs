@@ -1,4 +1,5 @@
 //! Segmentation objects re-read with dicom-object: every bit, reference and position is where the standard puts it.
+#![allow(clippy::unwrap_used)] // helpers of tests may panic
 
 mod common;
 
@@ -16,11 +17,13 @@ use netra_export::{Exporter, Pixels, Seg, SegKind, Source};
 
 fn export(case: &Case, findings: &Findings, kind: SegKind, folder: &Path) -> DefaultDicomObject {
     let out = folder.join(format!("{}-{kind:?}.dcm", case.name));
-    Seg::with_uids(kind, Uids::derived(format!("result of {}", case.name))).write(findings, &case.source(), &out).expect("written");
+    Seg::with_uids(kind, Uids::derived(format!("result of {}", case.name)))
+        .write(findings, &case.source(), &out)
+        .expect("written");
     open_file(&out).expect("read back")
 }
 
-fn group<'a>(item: &'a InMemDicomObject, sequence: Tag) -> &'a InMemDicomObject {
+fn group(item: &InMemDicomObject, sequence: Tag) -> &InMemDicomObject {
     items(item, sequence).first().expect("one item")
 }
 

@@ -1,5 +1,6 @@
 //! Other people's software on our files: dciodvfy, highdicom, pydicom and nibabel, through the scripts of
 //! `tests/validate`. Skipped, with a note, where neither NETRA_PYTHON nor the workspace's `.venv` has them.
+#![allow(clippy::print_stderr, clippy::unwrap_used)] // helpers of tests may panic and print
 
 mod common;
 
@@ -18,7 +19,8 @@ fn workspace() -> PathBuf {
 fn python() -> Option<PathBuf> {
     let beside = workspace().join(".venv/bin/python");
     let python = std::env::var_os("NETRA_PYTHON").map_or(beside, PathBuf::from);
-    let usable = Command::new(&python).args(["-c", "import highdicom, nibabel"]).output().is_ok_and(|o| o.status.success());
+    let usable =
+        Command::new(&python).args(["-c", "import highdicom, nibabel"]).output().is_ok_and(|o| o.status.success());
     if !usable {
         eprintln!("skipped: no validators in {} (run tests/setup or set NETRA_PYTHON)", python.display());
     }
@@ -106,7 +108,10 @@ fn segmentations_of_real_scans() {
         ("cr", "dicom/pydicom_test_files/test_files/dicomdirtests/77654033/CR1/6154"),
         ("test-pattern", "dicom/cornerstone_testimages/TestPattern_RGB.dcm"),
         ("lossy-photo", "dicom/pydicom_test_files/test_files/SC_rgb_jpeg_dcmtk.dcm"),
-        ("single-ct", "dicom/cornerstone_testimages/CTImage.dcm_LittleEndianExplicitTransferSyntax_1.2.840.10008.1.2.1.dcm"),
+        (
+            "single-ct",
+            "dicom/cornerstone_testimages/CTImage.dcm_LittleEndianExplicitTransferSyntax_1.2.840.10008.1.2.1.dcm",
+        ),
     ] {
         let case = Case::open(name, &assets.join(path));
         check_segmentations(&python, &case, &case.findings(3), folder.path());

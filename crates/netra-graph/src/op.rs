@@ -170,6 +170,8 @@ pub enum Op {
     Gather {
         axis: i64,
     },
+    /// Only with indices that are constant once the shapes are known.
+    ScatterNd,
     Transpose {
         perm: Option<Vec<usize>>,
     },
@@ -271,6 +273,7 @@ impl Op {
             Op::Split { .. } => "Split",
             Op::Slice => "Slice",
             Op::Gather { .. } => "Gather",
+            Op::ScatterNd => "ScatterND",
             Op::Transpose { .. } => "Transpose",
             Op::Reshape { .. } => "Reshape",
             Op::Flatten { .. } => "Flatten",

@@ -252,6 +252,15 @@ fn einstein_sums_of_one_and_two_operands() {
 }
 
 #[test]
+fn scattered_rows_replace_those_of_the_data() {
+    let indices = tensor("i", &[2, 1], 7, &[1i64, -2].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>());
+    let updates = floats("u", &[2, 2], &[7.0, 8.0, 9.0, 10.0]);
+    let graph = Graph::simple(&[3, 2], &[node("ScatterND", &["x", "i", "u"], &["y"], &[])], &[indices, updates]);
+    // Both name row 1: the later one wins.
+    assert_eq!(run(&graph, 17, count(&[3, 2])), t(&[3, 2], &[0.0, 1.0, 9.0, 10.0, 4.0, 5.0]));
+}
+
+#[test]
 fn integer_results_stay_integers() {
     let nodes = [
         node("ArgMax", &["x"], &["i"], &[int_attribute("axis", 1), int_attribute("keepdims", 0)]),

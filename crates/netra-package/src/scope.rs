@@ -171,7 +171,7 @@ impl Gate {
             let message = format!("out of the model's scope: {}", self.reasons.join("; "));
             return Err(Error::new(ErrorKind::OutOfScope, message));
         }
-        let warning = |what| Warning { code: "unchecked".to_owned(), message: format!("unchecked: {what}") };
+        let warning = |what| Warning { code: "unchecked".to_owned(), message: what };
         Ok(self.unchecked.into_iter().map(warning).collect())
     }
 }

@@ -1,149 +1,157 @@
-//! proto goldens
+//! The shared models against the goldens of their original frameworks, on whatever adapter there is; skipped, with a
+//! note, without the assets or an adapter.
 #![allow(clippy::print_stderr)]
-use netra_graph::*;
-use netra_testkit::golden;
-use netra_wgpu::{AdapterSelector, WgpuBackend};
+
 use std::sync::Arc;
 use std::time::Instant;
 
-fn cpu() -> f64 {
-    let s = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let f: Vec<&str> = s.rsplit(')').next().unwrap().split_whitespace().collect();
-    (f[11].parse::<f64>().unwrap() + f[12].parse::<f64>().unwrap()) / 100.0
+use netra_graph::npz::Npz;
+use netra_graph::{Backend, CompileOptions, Data, Executable, Tensor, onnx};
+use netra_testkit::{assets, golden};
+use netra_wgpu::{AdapterSelector, WgpuBackend};
+
+/// A published network and its golden output.
+struct Model {
+    /// Folder and name of the ONNX file, name of the archive, and of the output in it.
+    folder: &'static str,
+    onnx: &'static str,
+    golden: &'static str,
+    output: &'static str,
+    /// The golden keeps every so many-th voxel of each spatial axis.
+    stride: usize,
+    /// The golden keeps the output's channels from this one on.
+    channel: usize,
+    /// Largest error as a share of the output's range.
+    tolerance: f64,
 }
 
-fn strided(t: &Tensor, s: usize) -> Tensor {
-    let shape = t.shape();
-    let v = t.as_f32().unwrap();
-    let mut out = vec![];
-    let os: Vec<usize> = shape.iter().enumerate().map(|(i, &d)| if i < 2 { d } else { d.div_ceil(s) }).collect();
-    let n: usize = os.iter().product();
-    for i in 0..n {
-        let (mut r, mut at, mut st) = (i, 0, 1);
-        for a in (0..os.len()).rev() {
-            let idx = r % os[a];
-            r /= os[a];
-            at += idx * if a < 2 { 1 } else { s } * st;
-            st *= shape[a];
+const fn model(
+    folder: &'static str,
+    onnx: &'static str,
+    golden: &'static str,
+    output: &'static str,
+    stride: usize,
+) -> Model {
+    Model { folder, onnx, golden, output, stride, channel: 0, tolerance: 1e-4 }
+}
+
+const MODELS: [Model; 10] = [
+    // Its golden of PyTorch differs from ONNX Runtime by what instance normalisation of constant planes amplifies.
+    model("mednist_gan_monai", "model", "golden", "image_onnxruntime", 1),
+    model("retina_vessels_lwnet", "wnet_drive", "golden_wnet_drive", "logits", 1),
+    model("retina_vessels_lwnet", "big_wnet_drive_av", "golden_big_wnet_drive_av", "logits_stride2", 2),
+    model("cxr_lungseg_lungair", "model", "golden", "logits", 1),
+    model("brain_meshnet_brainchop", "model5_gw_ae", "golden_model5_gw_ae", "logits", 1),
+    model("brain_meshnet_brainchop", "model18cls", "golden_model18cls", "logits_stride2", 2),
+    model("brain_hippodeep", "head", "golden_head", "output", 1),
+    model("brain_hippodeep", "hippo", "golden_hippoL", "output", 1),
+    model("brain_hippodeep", "hippo", "golden_hippoR", "output", 1),
+    // Two frameworks differ by 3e-3 here (its NOTES.md).
+    Model { channel: 1, tolerance: 5e-3, ..model("brain_extract_deepbet", "model", "golden_model", "prob_stride2", 2) },
+];
+
+fn compile(backend: &WgpuBackend, path: &std::path::Path, input: &Tensor) -> Box<dyn Executable> {
+    let graph = onnx::read(path, &onnx::ReadOptions::default()).expect("a graph");
+    let program = graph.specialise(&[input.shape().to_vec()]).expect("a program");
+    backend.compile(Arc::new(program), &CompileOptions::default()).expect("compiles")
+}
+
+/// Channels from `first` on, and every `stride`-th element of each spatial axis.
+fn sample(output: &Tensor, shape: &[usize], first: usize, stride: usize) -> Tensor {
+    let (full, data) = (output.shape(), output.as_f32().expect("floats"));
+    let total: usize = shape.iter().product();
+    let pick = |flat: usize| {
+        let (mut rest, mut at, mut step) = (flat, 0, 1);
+        for axis in (0..shape.len()).rev() {
+            let index = rest % shape[axis];
+            rest /= shape[axis];
+            at += step
+                * match axis {
+                    0 => index,
+                    1 => index + first,
+                    _ => index * stride,
+                };
+            step *= full[axis];
         }
-        out.push(v[at]);
-    }
-    Tensor::from_f32(os, out).unwrap()
-}
-
-#[test]
-fn goldens() {
-    let Some(assets) = netra_testkit::assets() else { return };
-    let Ok(backend) = WgpuBackend::open(AdapterSelector::Any) else { return };
-    let only = std::env::var("ONLY").unwrap_or_default();
-    for (model, gold, key, stride) in [
-        ("mednist_gan_monai/model", "golden", "image_onnxruntime", 1),
-        ("retina_vessels_lwnet/wnet_drive", "golden_wnet_drive", "logits", 1),
-        ("retina_vessels_lwnet/big_wnet_drive_av", "golden_big_wnet_drive_av", "logits_stride2", 2),
-        ("cxr_lungseg_lungair/model", "golden", "logits", 1),
-        ("brain_meshnet_brainchop/model5_gw_ae", "golden_model5_gw_ae", "logits", 1),
-        ("brain_meshnet_brainchop/model18cls", "golden_model18cls", "logits_stride2", 2),
-        ("brain_hippodeep/head", "golden_head", "output", 1),
-        ("brain_hippodeep/hippo", "golden_hippoL", "output", 1),
-        ("brain_hippodeep/hippo", "golden_hippoR", "output", 1),
-        ("brain_extract_deepbet/model", "golden_model", "prob_stride2", 2),
-    ] {
-        if !model.contains(&only) {
-            continue;
-        }
-        let dir = assets.join("models").join(model).parent().unwrap().to_path_buf();
-        let graph =
-            onnx::read(&assets.join("models").join(format!("{model}.onnx")), &onnx::ReadOptions::default()).unwrap();
-        let mut npz = npz::Npz::open(&dir.join(format!("{gold}.npz"))).unwrap();
-        let mut get = |k: &str| npz.tensor(k).unwrap();
-        let input = get("input");
-        let program = Arc::new(graph.specialise(&[input.shape().to_vec()]).unwrap());
-        let (t, c) = (Instant::now(), cpu());
-        let exe = backend.compile(program.clone(), &CompileOptions::default()).unwrap();
-        let (compile, ccpu) = (t.elapsed(), cpu() - c);
-        let (t, c) = (Instant::now(), cpu());
-        let out = exe.run(&[input.view()]).unwrap();
-        let (first, fcpu) = (t.elapsed(), cpu() - c);
-        let (t, c) = (Instant::now(), cpu());
-        exe.run(&[input.view()]).unwrap();
-        let (second, scpu) = (t.elapsed(), cpu() - c);
-        let want = get(key);
-        let got = if stride > 1 { strided(&out[0], stride) } else { out[0].clone() };
-        let d = golden::compare(got.view(), want.view());
-        let (got, d) = if got.shape() != want.shape() {
-            let half = got.as_f32().unwrap()[want.as_f32().unwrap().len()..].to_vec();
-            let got = Tensor::from_f32(want.shape(), half).unwrap();
-            let d = golden::compare(got.view(), want.view());
-            (got, d)
-        } else {
-            (got, d)
-        };
-        let ch = want.shape()[1];
-        let plane: usize = want.shape()[2..].iter().product();
-        let (a, b) =
-            (golden::labels(got.as_f32().unwrap(), ch, plane), golden::labels(want.as_f32().unwrap(), ch, plane));
-        let agree = a.iter().zip(&b).filter(|(x, y)| x == y).count() as f64 / a.len() as f64;
-        eprintln!(
-            "{model} {gold}: rel {:.2e} abs {:.2e} of {:.3} argmax {agree:.6}; steps {} compile {compile:.1?} ({ccpu:.1} cpu) first {first:.2?} ({fcpu:.1} cpu) second {second:.2?} ({scpu:.1} cpu) plan {:?}",
-            d.relative(),
-            d.max_abs,
-            d.range,
-            program.steps.len(),
-            exe.plan()
-        );
-    }
-}
-
-#[test]
-fn fullcrop() {
-    let Some(assets) = netra_testkit::assets() else { return };
-    let Ok(backend) = WgpuBackend::open(AdapterSelector::Any) else { return };
-    let dir = assets.join("models/brain_meshnet_brainchop");
-    let npz = npz::Npz::open(&dir.join("golden_fullcrop.npz")).unwrap();
-    let crop = npz.tensor("crop").unwrap();
-    let Data::U8(v) = crop.data() else { panic!() };
-    let s = crop.shape().to_vec();
-    let mut sorted = v.clone();
-    sorted.sort_unstable();
-    let q = |f: f64| {
-        let p = f * (sorted.len() - 1) as f64;
-        let (i, t) = (p.floor() as usize, p.fract());
-        sorted[i] as f64 * (1.0 - t) + sorted[(i + 1).min(sorted.len() - 1)] as f64 * t
+        data[at]
     };
-    let (lo, hi) = (q(0.02), q(0.98));
-    eprintln!("crop {s:?} quantiles {lo} {hi}");
-    let only = std::env::var("ONLY").unwrap_or_default();
-    for (model, key, qnorm) in
-        [("model5_gw_ae", "seg_model5_gw_ae", false), ("model18cls", "seg_model18cls_qnorm", true)]
-    {
-        if !model.contains(&only) {
-            continue;
-        }
-        let data: Vec<f32> = v
-            .iter()
-            .map(|&x| if qnorm { (((x as f64 - lo) / (hi - lo)).clamp(0.0, 1.0)) as f32 } else { x as f32 / 255.0 })
-            .collect();
-        let input = Tensor::from_f32([1, 1, s[0], s[1], s[2]], data).unwrap();
-        let graph = onnx::read(&dir.join(format!("{model}.onnx")), &onnx::ReadOptions::default()).unwrap();
-        let program = Arc::new(graph.specialise(&[input.shape().to_vec()]).unwrap());
-        let exe = backend.compile(program.clone(), &CompileOptions::default()).unwrap();
-        eprintln!("{model} plan {:?}", exe.plan());
-        let (t, c) = (Instant::now(), cpu());
-        let out = exe.run(&[input.view()]).unwrap();
-        let (first, fcpu) = (t.elapsed(), cpu() - c);
-        let plane = v.len();
-        let labels = golden::labels(out[0].as_f32().unwrap(), out[0].shape()[1], plane);
-        let want = npz.tensor(key).unwrap();
-        let Data::U8(w) = want.data() else { panic!() };
-        let agree = labels.iter().zip(w).filter(|(a, b)| **a == **b as usize).count();
+    Tensor::from_f32(shape, (0..total).map(pick).collect()).expect("a sample")
+}
+
+#[test]
+fn models_reproduce_their_goldens() {
+    let Some(assets) = assets() else { return };
+    let Ok(backend) = WgpuBackend::open(AdapterSelector::Any).inspect_err(|e| eprintln!("skipped: {e}")) else {
+        return;
+    };
+    for m in MODELS {
+        let folder = assets.join("models").join(m.folder);
+        let npz = Npz::open(&folder.join(m.golden).with_extension("npz")).expect("a golden");
+        let (input, want) = (npz.tensor("input").expect("an input"), npz.tensor(m.output).expect("an output"));
+        let executable = compile(&backend, &folder.join(m.onnx).with_extension("onnx"), &input);
+        let start = Instant::now();
+        let output = executable.run(&[input.view()]).expect("runs").remove(0);
+        let time = start.elapsed();
+        let got = sample(&output, want.shape(), m.channel, m.stride);
+        let difference = golden::compare(got.view(), want.view());
+        let (channels, plane) = (want.shape()[1], want.shape()[2..].iter().product());
+        let labels = |t: &Tensor| golden::labels(t.as_f32().expect("floats"), channels, plane);
+        let (ours, theirs) = (labels(&got), labels(&want));
+        let equal = ours.iter().zip(&theirs).filter(|(a, b)| a == b).count();
+        let agreement = equal as f64 / ours.len() as f64;
+        let plan = executable.plan().peak() >> 20;
+        let error = difference.relative();
         eprintln!(
-            "{model} fullcrop agreement {:.6} {first:.1?} cpu {fcpu:.1}; {}",
-            agree as f64 / plane as f64,
-            std::fs::read_to_string("/proc/self/status")
-                .unwrap()
-                .lines()
-                .filter(|l| l.starts_with("VmHWM"))
-                .collect::<String>()
+            "{}/{} {}: error {error:.1e}, arg max {agreement:.6}, {time:.1?}, plan {plan} MiB",
+            m.folder, m.onnx, m.golden
         );
+        assert!(error <= m.tolerance, "{}/{}: {difference:?}", m.folder, m.onnx);
+        assert!(agreement >= 0.9999, "{}/{}: arg max agreement {agreement}", m.folder, m.onnx);
+    }
+}
+
+/// Value below which a share of the sorted voxels lies, interpolated as NumPy does.
+fn quantile(sorted: &[u8], share: f64) -> f64 {
+    let at = share * (sorted.len() - 1) as f64;
+    let value = |i: usize| f64::from(sorted[i.min(sorted.len() - 1)]);
+    let (low, part) = (at.floor() as usize, at.fract());
+    value(low) * (1.0 - part) + value(low + 1) * part
+}
+
+/// A whole head: activations of several hundred megabytes, cut in parts where the adapter binds 128 MiB.
+#[test]
+#[ignore = "1.4 and 0.1 TFLOP: minutes on a software adapter"]
+fn whole_head_labels_agree() {
+    let Some(assets) = assets() else { return };
+    let Ok(backend) = WgpuBackend::open(AdapterSelector::Any).inspect_err(|e| eprintln!("skipped: {e}")) else {
+        return;
+    };
+    let folder = assets.join("models/brain_meshnet_brainchop");
+    let npz = Npz::open(&folder.join("golden_fullcrop.npz")).expect("a golden");
+    let bytes = |name: &str| match npz.tensor(name).expect("an array").into_data() {
+        Data::U8(v) => v,
+        other => panic!("{name} is {}", other.dtype()),
+    };
+    let voxels = bytes("crop");
+    let mut sorted = voxels.clone();
+    sorted.sort_unstable();
+    let (low, high) = (quantile(&sorted, 0.02), quantile(&sorted, 0.98));
+    let shape: Vec<usize> = [1, 1].into_iter().chain(npz.tensor("crop").expect("a crop").shape().to_vec()).collect();
+    let unit = |v: u8| (f64::from(v) / 255.0) as f32;
+    let stretched = |v: u8| ((f64::from(v) - low) / (high - low)).clamp(0.0, 1.0) as f32;
+    let cases: [(&str, &str, &dyn Fn(u8) -> f32); 2] =
+        [("model5_gw_ae", "seg_model5_gw_ae", &unit), ("model18cls", "seg_model18cls_qnorm", &stretched)];
+    for (name, labels, scale) in cases {
+        let data = voxels.iter().map(|&v| scale(v)).collect();
+        let input = Tensor::from_f32(shape.clone(), data).expect("an input");
+        let executable = compile(&backend, &folder.join(name).with_extension("onnx"), &input);
+        let start = Instant::now();
+        let output = executable.run(&[input.view()]).expect("runs").remove(0);
+        let time = start.elapsed();
+        let ours = golden::labels(output.as_f32().expect("floats"), output.shape()[1], voxels.len());
+        let equal = ours.iter().zip(bytes(labels)).filter(|(a, b)| **a == usize::from(*b)).count();
+        let agreement = equal as f64 / voxels.len() as f64;
+        eprintln!("{name}: labels agree {agreement:.6}, {time:.1?}, plan {} MiB", executable.plan().peak() >> 20);
+        assert!(agreement >= 0.9995, "{name}: {agreement}");
     }
 }

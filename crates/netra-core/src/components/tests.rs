@@ -25,7 +25,7 @@ fn mask(noise: Array3<u16>, below: u16) -> Array3<u16> {
 }
 
 fn sizes(labels: &Array3<u16>, connectivity: Connectivity) -> Vec<u64> {
-    let components = Components::find(labels.view(), connectivity, |l| (l != 0).then_some(l));
+    let components = Components::find(labels.view(), connectivity, |l| (l != 0).then_some(l)).expect("small");
     components.sizes().into_iter().map(|(_, size)| size).collect()
 }
 
@@ -50,7 +50,7 @@ fn components_of_an_image_agree_with_scipy() {
 #[test]
 fn classes_touch_across_corners_where_runs_end_together() {
     let labels = Array3::from_shape_vec((1, 2, 4), vec![1, 1, 2, 2, 2, 2, 1, 1]).expect("8 values");
-    let by = |c| Components::find(labels.view(), c, Some).sizes();
+    let by = |c| Components::find(labels.view(), c, Some).expect("small").sizes();
     assert_eq!(by(Connectivity::Faces), [(1, 2), (2, 2), (2, 2), (1, 2)]);
     assert_eq!(by(Connectivity::Edges), [(1, 4), (2, 4)]);
 }
@@ -59,7 +59,7 @@ fn classes_touch_across_corners_where_runs_end_together() {
 fn holes_agree_with_scipy() {
     let filled = |labels: &Array3<u16>, connectivity| -> Vec<usize> {
         let mut after = labels.clone();
-        fill_holes(&mut after, connectivity, |_| true);
+        fill_holes(&mut after, connectivity, |_| true).expect("small");
         let pairs = labels.iter().zip(&after).enumerate();
         pairs.filter(|(_, (before, after))| before != after).map(|(i, _)| i).collect()
     };
@@ -77,7 +77,7 @@ fn a_hole_between_two_labels_stays() {
     let row = |v: [u16; 5]| v;
     let rows = [row([1, 1, 1, 2, 2]), row([1, 0, 1, 0, 2]), row([1, 1, 1, 2, 2])];
     let mut labels = Array3::from_shape_vec((1, 3, 5), rows.concat()).expect("15 values");
-    fill_holes(&mut labels, Connectivity::Faces, |_| true);
+    fill_holes(&mut labels, Connectivity::Faces, |_| true).expect("small");
     assert_eq!((labels[[0, 1, 1]], labels[[0, 1, 3]]), (1, 0));
 }
 
@@ -87,7 +87,7 @@ fn the_largest_of_each_label_or_of_all_together_stay() {
     let source = line(vec![1, 0, 1, 1, 2, 0, 2, 2, 2, 0, 3]);
     let kept = |count, joined, applies: fn(u16) -> bool| {
         let mut labels = source.clone();
-        keep_largest(&mut labels, Connectivity::Corners, count, joined, applies);
+        keep_largest(&mut labels, Connectivity::Corners, count, joined, applies).expect("small");
         labels.into_raw_vec_and_offset().0
     };
     assert_eq!(kept(1, false, |_| true), [0, 0, 1, 1, 0, 0, 2, 2, 2, 0, 3]);
@@ -100,6 +100,6 @@ fn the_largest_of_each_label_or_of_all_together_stay() {
 #[test]
 fn small_components_go() {
     let mut labels = Array3::from_shape_vec((1, 1, 7), vec![1, 0, 1, 1, 0, 2, 0]).expect("7 values");
-    remove_small(&mut labels, Connectivity::Faces, 2);
+    remove_small(&mut labels, Connectivity::Faces, 2).expect("small");
     assert_eq!(labels.into_raw_vec_and_offset().0, [0, 0, 1, 1, 0, 0, 0]);
 }

@@ -41,10 +41,11 @@ pub(super) fn place(position: f64, size: usize, padding: Padding) -> Option<f64>
 /// The nearest source index of a position, or `None` outside, unless the border is repeated.
 pub(super) fn nearest_index(position: f64, size: usize, padding: Padding) -> Option<usize> {
     let last = (size - 1) as f64;
-    let index = (position + 0.5 + ROUNDING).floor();
+    let shifted = position + 0.5 + ROUNDING;
+    // Truncation is the floor of what is not negative, and needs no call into a library.
     match padding {
-        Padding::Border => Some(index.clamp(0.0, last) as usize),
-        Padding::Zeros | Padding::Extent => (0.0..=last).contains(&index).then_some(index as usize),
+        Padding::Border => Some(shifted.clamp(0.0, last) as usize),
+        Padding::Zeros | Padding::Extent => (shifted >= 0.0 && shifted < last + 1.0).then_some(shifted as usize),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use netra_graph::Activation;
 
+use super::function::{Function, Function2, OfSum};
 use super::{Simd, SimdOp};
 use crate::isa::Isa;
 
@@ -10,11 +11,11 @@ use crate::isa::Isa;
 /// # Safety
 /// `src` is readable and `dst` writable for `n` elements; they are the same or do not overlap.
 #[inline(always)]
-pub unsafe fn map<S: Simd>(s: S, src: *const f32, dst: *mut f32, n: usize, f: impl Fn(S::V) -> S::V) {
+pub unsafe fn map<S: Simd>(s: S, src: *const f32, dst: *mut f32, n: usize, f: impl Function<S>) {
     let mut i = 0;
     while i + S::LANES <= n {
         // SAFETY: `i + LANES <= n`.
-        unsafe { s.store(dst.add(i), f(s.load(src.add(i)))) };
+        unsafe { s.store(dst.add(i), f.call(s, s.load(src.add(i)))) };
         i += S::LANES;
     }
     if i < n {
@@ -22,7 +23,7 @@ pub unsafe fn map<S: Simd>(s: S, src: *const f32, dst: *mut f32, n: usize, f: im
         // SAFETY: `n - i` elements remain, fewer than `LANES`, which is 16 at most.
         unsafe {
             std::ptr::copy_nonoverlapping(src.add(i), rest.as_mut_ptr(), n - i);
-            let v = f(s.load(rest.as_ptr()));
+            let v = f.call(s, s.load(rest.as_ptr()));
             s.store(rest.as_mut_ptr(), v);
             std::ptr::copy_nonoverlapping(rest.as_ptr(), dst.add(i), n - i);
         }
@@ -40,12 +41,12 @@ pub unsafe fn zip<S: Simd>(
     b: *const f32,
     dst: *mut f32,
     n: usize,
-    f: impl Fn(S::V, S::V) -> S::V,
+    f: impl Function2<S>,
 ) {
     let mut i = 0;
     while i + S::LANES <= n {
         // SAFETY: `i + LANES <= n`.
-        unsafe { s.store(dst.add(i), f(s.load(a.add(i)), s.load(b.add(i)))) };
+        unsafe { s.store(dst.add(i), f.call(s, s.load(a.add(i)), s.load(b.add(i)))) };
         i += S::LANES;
     }
     if i < n {
@@ -54,60 +55,53 @@ pub unsafe fn zip<S: Simd>(
         unsafe {
             std::ptr::copy_nonoverlapping(a.add(i), x.as_mut_ptr(), n - i);
             std::ptr::copy_nonoverlapping(b.add(i), y.as_mut_ptr(), n - i);
-            let v = f(s.load(x.as_ptr()), s.load(y.as_ptr()));
+            let v = f.call(s, s.load(x.as_ptr()), s.load(y.as_ptr()));
             s.store(x.as_mut_ptr(), v);
             std::ptr::copy_nonoverlapping(x.as_ptr(), dst.add(i), n - i);
         }
     }
 }
 
-/// Runs `$body` with `$f` bound to the vector function of an optional activation: the match stays outside the loop.
+/// Runs `$body` with `$f` bound to the [`Function`] of an optional activation: the match stays outside the loop.
 macro_rules! with_activation {
-    ($s:expr, $activation:expr, $f:ident => $body:expr) => {{
-        let s = $s;
-        let zero = s.splat(0.0);
+    ($activation:expr, $f:ident => $body:expr) => {{
+        use $crate::simd::function;
         match $activation {
             None => {
-                let $f = |x| x;
+                let $f = function::Identity;
                 $body
             }
             Some(Activation::Relu) => {
-                let $f = |x| s.max(zero, x);
+                let $f = function::Relu;
                 $body
             }
             Some(Activation::LeakyRelu(alpha)) => {
-                let alpha = s.splat(alpha);
-                let $f = |x| s.select_ge(x, zero, x, s.mul(alpha, x));
+                let $f = function::LeakyRelu(alpha);
                 $body
             }
             Some(Activation::Elu(alpha)) => {
-                let (alpha, one) = (s.splat(alpha), s.splat(1.0));
-                let $f = |x| s.select_ge(x, zero, x, s.mul(alpha, s.sub($crate::simd::math::exp(s, x), one)));
+                let $f = function::Elu(alpha);
                 $body
             }
             Some(Activation::Sigmoid) => {
-                let $f = |x| $crate::simd::math::sigmoid(s, x);
+                let $f = function::Sigmoid;
                 $body
             }
             Some(Activation::Silu) => {
-                let $f = |x| s.mul(x, $crate::simd::math::sigmoid(s, x));
+                let $f = function::Silu;
                 $body
             }
             Some(Activation::HardSwish) => {
-                let $f = |x| {
-                    let gate = s.fma(x, s.splat(1.0 / 6.0), s.splat(0.5));
-                    s.mul(x, s.max(zero, s.min(s.splat(1.0), gate)))
-                };
+                let $f = function::HardSwish;
                 $body
             }
             Some(Activation::Clip(low, high)) => {
-                let (low, high) = (s.splat(low), s.splat(high));
-                let $f = |x| s.max(low, s.min(high, x));
+                let $f = function::Clip(low, high);
                 $body
             }
             // `Activation` may grow; `unsupported` refuses what is not listed here before anything runs.
             Some(_) => {
-                let $f = |x| x;
+                let $f = function::Identity;
                 $body
             }
         }
@@ -183,11 +177,11 @@ impl SimdOp for Pass {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Pass { src, residual, dst, n, activation } = self;
-        with_activation!(s, activation, f => match residual {
+        with_activation!(activation, f => match residual {
             // SAFETY: by construction of `Pass`.
             None => unsafe { map(s, src, dst, n, f) },
             // SAFETY: by construction of `Pass`.
-            Some(r) => unsafe { zip(s, src, r, dst, n, |x, y| f(s.add(x, y))) },
+            Some(r) => unsafe { zip(s, src, r, dst, n, OfSum(f)) },
         })
     }
 }

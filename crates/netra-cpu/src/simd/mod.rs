@@ -8,6 +8,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub mod function;
 pub mod map;
 pub mod math;
 mod portable;

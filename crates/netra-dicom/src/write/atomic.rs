@@ -30,7 +30,8 @@ fn create_beside(path: &Path) -> Result<(PathBuf, File)> {
     temporary.push(name);
     temporary.push(format!(".{}-{count}.part", std::process::id()));
     let temporary = path.with_file_name(temporary);
-    let file = OpenOptions::new().write(true).create_new(true).open(&temporary).map_err(|e| Error::io(&temporary, e))?;
+    let file =
+        OpenOptions::new().write(true).create_new(true).open(&temporary).map_err(|e| Error::io(&temporary, e))?;
     Ok((temporary, file))
 }
 

@@ -67,7 +67,10 @@ impl<'a> Radiograph<'a> {
             return Err(Error::limit(format!("{rows} x {columns} pixels do not fit Rows and Columns")));
         };
         if rows == 0 || columns == 0 || !self.spacing.iter().all(|mm| mm.is_finite() && *mm > 0.0) {
-            return Err(Error::invalid(format!("{rows} x {columns} pixels, {:?} mm apart, are no radiograph", self.spacing)));
+            return Err(Error::invalid(format!(
+                "{rows} x {columns} pixels, {:?} mm apart, are no radiograph",
+                self.spacing
+            )));
         }
         if let Some(value) = self.pixels.iter().find(|&&value| value >> BITS != 0) {
             return Err(Error::invalid(format!("pixel value {value} has more than {BITS} bits")));
@@ -107,10 +110,8 @@ impl<'a> Radiograph<'a> {
     fn put_image(&self, object: &mut InMemDicomObject, now: &Moment) {
         texts(object, tags::IMAGE_TYPE, VR::CS, &["ORIGINAL", "PRIMARY"]);
         element::is(object, tags::INSTANCE_NUMBER, 1);
-        for (date, time) in [
-            (tags::CONTENT_DATE, tags::CONTENT_TIME),
-            (tags::ACQUISITION_DATE, tags::ACQUISITION_TIME),
-        ] {
+        for (date, time) in [(tags::CONTENT_DATE, tags::CONTENT_TIME), (tags::ACQUISITION_DATE, tags::ACQUISITION_TIME)]
+        {
             text(object, date, VR::DA, &now.date);
             text(object, time, VR::TM, &now.time);
         }

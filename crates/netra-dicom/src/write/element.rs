@@ -101,8 +101,7 @@ pub fn items(object: &InMemDicomObject, tag: Tag) -> &[InMemDicomObject] {
 /// Copies the text of `tag` when every value of the source obeys `vr`; says whether it did.
 pub fn copy(target: &mut InMemDicomObject, source: &InMemDicomObject, tag: Tag, vr: VR) -> bool {
     let Some(Ok(values)) = source.get(tag).map(|element| element.to_multi_str()) else { return false };
-    let values: Vec<String> =
-        values.iter().map(|v| v.trim_end_matches([' ', '\0']).to_owned()).collect();
+    let values: Vec<String> = values.iter().map(|v| v.trim_end_matches([' ', '\0']).to_owned()).collect();
     if values.iter().all(String::is_empty) || !values.iter().all(|value| obeys(vr, value)) {
         return false;
     }

@@ -39,10 +39,10 @@ pub fn write_part10(object: InMemDicomObject, transfer_syntax: &str, out: &Path)
     atomic::write(out, |sink| {
         let mut buffered = std::io::BufWriter::with_capacity(1 << 20, sink);
         file.write_all(&mut buffered).map_err(|e| {
-            Error::new(ErrorKind::Io, format!("the data set could not be written: {e}")).at(out.display()).with_source(e)
+            Error::new(ErrorKind::Io, format!("the data set could not be written: {e}"))
+                .at(out.display())
+                .with_source(e)
         })?;
         buffered.flush().map_err(|e| Error::io(out, e))
     })
 }
-
-

@@ -60,7 +60,14 @@ pub fn frame_of_reference(object: &mut InMemDicomObject, uid: &str) {
 }
 
 /// General Series (C.7.3.1): a series of our own.
-pub fn series(object: &mut InMemDicomObject, modality: &str, series_uid: &str, number: i32, description: &str, now: &Moment) {
+pub fn series(
+    object: &mut InMemDicomObject,
+    modality: &str,
+    series_uid: &str,
+    number: i32,
+    description: &str,
+    now: &Moment,
+) {
     text(object, tags::MODALITY, VR::CS, modality);
     text(object, tags::SERIES_INSTANCE_UID, VR::UI, series_uid);
     element::is(object, tags::SERIES_NUMBER, number);

@@ -50,13 +50,20 @@ pub(super) fn obeys(vr: VR, value: &str) -> bool {
                 && value.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b' ' || b == b'_')
         }
         VR::UI => {
-            value.len() <= 64 && value.split('.').all(|part| {
-                !part.is_empty() && digits(part) && (part.len() == 1 || !part.starts_with('0'))
-            })
+            value.len() <= 64
+                && value
+                    .split('.')
+                    .all(|part| !part.is_empty() && digits(part) && (part.len() == 1 || !part.starts_with('0')))
         }
         VR::DS => value.len() <= 16 && value.parse::<f64>().is_ok_and(f64::is_finite),
         VR::IS => value.len() <= 12 && value.parse::<i32>().is_ok(),
-        VR::AS => value.is_empty() || (value.len() == 4 && value.is_char_boundary(3) && digits(&value[..3]) && "DWMY".contains(&value[3..])),
+        VR::AS => {
+            value.is_empty()
+                || (value.len() == 4
+                    && value.is_char_boundary(3)
+                    && digits(&value[..3])
+                    && "DWMY".contains(&value[3..]))
+        }
         _ => longest(vr).is_none_or(|most| value.chars().count() <= most),
     }
 }
@@ -93,7 +100,18 @@ mod tests {
 
     #[test]
     fn decimals_fit_sixteen_characters_and_keep_the_value() {
-        let numbers = [0.0, -0.0, 1.0, -0.1, 1.0 / 3.0, -123456.789_012_345, 1e-9, -4.371_138_828_673_793e-8, 1e22, -987_654_321.123_456_7];
+        let numbers = [
+            0.0,
+            -0.0,
+            1.0,
+            -0.1,
+            1.0 / 3.0,
+            -123456.789_012_345,
+            1e-9,
+            -4.371_138_828_673_793e-8,
+            1e22,
+            -987_654_321.123_456_7,
+        ];
         for value in numbers {
             let text = decimal(value);
             assert!(text.len() <= 16, "{text}");

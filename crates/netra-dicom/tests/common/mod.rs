@@ -1,9 +1,10 @@
 //! Shared by the tests of this crate. `netra_testkit::assets` does the same, but draws the whole tensor half in.
+#![allow(dead_code, reason = "each test file uses its share")]
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::path::{Path, PathBuf};
 
 /// The folder of shared scans, or `None` with a note.
-#[allow(dead_code, reason = "each test file uses its share")]
 pub fn assets() -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/assets");
     let path = std::env::var_os("NETRA_ASSETS").map_or_else(beside, PathBuf::from);
@@ -18,7 +19,6 @@ pub fn assets() -> Option<PathBuf> {
 #[derive(Clone, Default)]
 pub struct Bytes(pub Vec<u8>);
 
-#[allow(dead_code, reason = "each test file uses its share")]
 impl Bytes {
     /// An element with a value that is padded to an even length.
     pub fn put(mut self, group: u16, element: u16, vr: &str, value: &[u8]) -> Self {
@@ -73,11 +73,9 @@ impl Bytes {
     }
 }
 
-#[allow(dead_code, reason = "each test file uses its share")]
 pub const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 
 /// One slice of a CT series, up to its pixel data.
-#[allow(dead_code, reason = "each test file uses its share")]
 pub struct Slice {
     pub number: usize,
     pub position: [f64; 3],
@@ -90,7 +88,6 @@ pub struct Slice {
     pub image_type: &'static str,
 }
 
-#[allow(dead_code, reason = "each test file uses its share")]
 impl Slice {
     pub fn at(number: usize, z: f64) -> Self {
         Self {

@@ -29,7 +29,8 @@ impl Canvas {
         }
         let pixel = &mut self.pixels[y * self.width + x];
         for (under, over) in pixel.iter_mut().zip(colour) {
-            *under = (f32::from(*under) + (f32::from(over) - f32::from(*under)) * opacity.clamp(0.0, 1.0)).round() as u8;
+            *under =
+                (f32::from(*under) + (f32::from(over) - f32::from(*under)) * opacity.clamp(0.0, 1.0)).round() as u8;
         }
     }
 
@@ -52,8 +53,19 @@ impl Canvas {
 
     /// Text whose capitals are `size` pixels high, with its baseline's left end at `at`.
     pub fn text(&mut self, at: (f32, f32), size: f32, colour: Rgb, opacity: f32, text: &str) {
+        self.glyphs(at, size, 0.0, colour, opacity, text);
+    }
+
+    /// Text over a picture: a dark halo keeps it legible on white.
+    pub fn text_on_picture(&mut self, at: (f32, f32), size: f32, colour: Rgb, text: &str) {
+        self.glyphs(at, size, 1.8, [0; 3], 0.75, text);
+        self.glyphs(at, size, 0.0, colour, 1.0, text);
+    }
+
+    /// Draws glyphs whose strokes are `wider` pixels wider on each side than the typeface's own.
+    fn glyphs(&mut self, at: (f32, f32), size: f32, wider: f32, colour: Rgb, opacity: f32, text: &str) {
         let unit = size / 10.0;
-        let half_width = (0.58 * unit).max(0.62);
+        let half_width = (0.58 * unit).max(0.62) + wider;
         let mut x = at.0;
         for character in text.chars() {
             let shape = glyph(character);
@@ -92,7 +104,8 @@ impl Canvas {
     /// Writes the canvas as PNG.
     pub fn write(&self, out: &Path) -> Result<()> {
         let bytes = self.pixels.as_flattened();
-        let too_large = || Error::limit(format!("{} x {} pixels make no PNG", self.width, self.height)).at(out.display());
+        let too_large =
+            || Error::limit(format!("{} x {} pixels make no PNG", self.width, self.height)).at(out.display());
         let width = u32::try_from(self.width).map_err(|_| too_large())?;
         let height = u32::try_from(self.height).map_err(|_| too_large())?;
         atomic::write(out, |file| {

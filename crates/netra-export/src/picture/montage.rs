@@ -10,7 +10,10 @@ use super::page::{Entry, MARGIN, MUTED, Page, TEXT, WIDTH, legend};
 use super::resize::{CUBIC, resize};
 use super::view::{Axes, View, labelled_extent};
 
+/// Tiles of the widest view; narrow views have room for more.
 const TILES: usize = 4;
+const MOST_TILES: usize = 7;
+const ROOM: usize = WIDTH - 2 * MARGIN;
 const GAP: usize = 12;
 /// Above each row of tiles.
 const HEADING: usize = 26;
@@ -22,7 +25,10 @@ const LEAST_SURROUND: f64 = 20.0;
 
 /// The montage of a segmentation; of the whole volume when nothing was found.
 pub(super) fn segmentation(
-    findings: &Findings, map: &LabelMap, extents: &[(u64, ExtentMeasure)], volume: &Volume,
+    findings: &Findings,
+    map: &LabelMap,
+    extents: &[(u64, ExtentMeasure)],
+    volume: &Volume,
 ) -> Canvas {
     let labelled = labelled_extent(map.labels());
     let montage = Montage::new(volume, labelled);
@@ -75,7 +81,7 @@ impl<'a> Montage<'a> {
         let mut montage = Self { volume, axes, shown, planes, scale: 1.0, window };
         let widest = View::ALL.map(|view| montage.millimetres(view)[1]).into_iter().fold(0.0, f64::max);
         let tallest: f64 = View::ALL.map(|view| montage.millimetres(view)[0]).iter().sum();
-        let tile = ((WIDTH - 2 * MARGIN - (TILES - 1) * GAP) / TILES) as f64;
+        let tile = ((ROOM - (TILES - 1) * GAP) / TILES) as f64;
         montage.scale = (tile / widest).min(MOST_HEIGHT / tallest);
         montage
     }
@@ -91,14 +97,16 @@ impl<'a> Montage<'a> {
         for view in View::ALL {
             canvas.text((at.0 as f32, top as f32 + 15.0), 10.5, TEXT, 1.0, view.name());
             top += HEADING;
-            let tile = (WIDTH - 2 * MARGIN - (TILES - 1) * GAP) / TILES;
-            for (i, index) in self.indices(view).into_iter().enumerate() {
-                self.tile(canvas, (at.0 + i * (tile + GAP), top), view, index, map);
-                if i == 0 {
-                    self.scale_bar(canvas, (at.0 + 14, top + self.size(view)[0] - 14), view);
-                }
+            let [height, width] = self.size(view);
+            let indices = self.indices(view);
+            // A full row ends where the page ends; a row of few planes keeps together.
+            let spread = (ROOM - width.min(ROOM)) / (indices.len().max(2) - 1);
+            let pitch = if indices.len() < TILES { width + GAP } else { spread.min(width + 4 * GAP) };
+            for (i, index) in indices.into_iter().enumerate() {
+                self.tile(canvas, (at.0 + i * pitch, top), view, index, map);
             }
-            top += self.size(view)[0] + GAP;
+            self.scale_bar(canvas, (at.0 + 14, top + height - 14), view);
+            top += height + GAP;
         }
     }
 
@@ -107,8 +115,9 @@ impl<'a> Montage<'a> {
         let world = view.axes()[0];
         let [first, last] = self.planes[self.axes.array[world]];
         let span = (last - first + 1) as f64;
+        let tiles = ((ROOM + GAP) / (self.size(view)[1] + GAP)).clamp(TILES, MOST_TILES);
         let mut indices: Vec<usize> =
-            (0..TILES).map(|i| first + (span * (i as f64 + 0.5) / TILES as f64) as usize).collect();
+            (0..tiles).map(|i| first + (span * (i as f64 + 0.5) / tiles as f64) as usize).collect();
         indices.dedup();
         if self.axes.reversed[world] {
             indices.reverse();
@@ -164,9 +173,9 @@ impl<'a> Montage<'a> {
         let [height, width] = self.size(view);
         let middle = (at.1 + height / 2) as f32 + 5.0;
         let [left, right] = view.edges();
-        canvas.text((at.0 as f32 + 8.0, middle), 11.0, TEXT, 0.95, left);
+        canvas.text_on_picture((at.0 as f32 + 8.0, middle), 11.0, TEXT, left);
         let right_x = (at.0 + width) as f32 - 8.0 - text_width(11.0, right);
-        canvas.text((right_x, middle), 11.0, TEXT, 0.95, right);
+        canvas.text_on_picture((right_x, middle), 11.0, TEXT, right);
 
         let world = view.axes()[0];
         let axis = self.axes.array[world];
@@ -175,14 +184,16 @@ impl<'a> Montage<'a> {
         let mm = self.volume.geometry().affine().apply(centre)[world];
         let side = [["R", "L"], ["A", "P"], ["I", "S"]][world][usize::from(mm >= 0.0)];
         let place = format!("{side} {:.0} mm", mm.abs());
-        canvas.text((at.0 as f32 + 8.0, at.1 as f32 + 17.0), 8.5, TEXT, 0.8, &place);
+        canvas.text_on_picture((at.0 as f32 + 8.0, at.1 as f32 + 17.0), 8.5, TEXT, &place);
     }
 
     fn scale_bar(&self, canvas: &mut Canvas, at: (usize, usize), view: View) {
         let width = self.millimetres(view)[1];
         let Some(mm) = [100.0, 50.0, 20.0, 10.0, 5.0, 2.0].into_iter().find(|mm| *mm <= 0.4 * width) else { return };
-        canvas.rectangle(at, ((mm * self.scale).round() as usize, 2), TEXT, 0.9);
+        let length = (mm * self.scale).round() as usize;
+        canvas.rectangle((at.0 - 2, at.1 - 2), (length + 4, 6), [0; 3], 0.6);
+        canvas.rectangle(at, (length, 2), TEXT, 1.0);
         let name = if mm >= 10.0 { format!("{} cm", mm / 10.0) } else { format!("{mm} mm") };
-        canvas.text((at.0 as f32, at.1 as f32 - 7.0), 8.5, TEXT, 0.9, &name);
+        canvas.text_on_picture((at.0 as f32, at.1 as f32 - 7.0), 8.5, TEXT, &name);
     }
 }

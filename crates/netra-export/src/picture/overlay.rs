@@ -12,7 +12,11 @@ const FLAT: f32 = 0.02;
 
 /// Draws the labels of the part `from..from + extent` over red, green and blue planes of the display's size.
 pub(super) fn draw(
-    colours: &mut [Array2<f32>; 3], labels: ArrayView2<'_, u16>, map: &LabelMap, from: [f32; 2], extent: [f32; 2],
+    colours: &mut [Array2<f32>; 3],
+    labels: ArrayView2<'_, u16>,
+    map: &LabelMap,
+    from: [f32; 2],
+    extent: [f32; 2],
 ) {
     let mut present = vec![false; usize::from(u16::MAX) + 1];
     labels.iter().for_each(|&label| present[usize::from(label)] = true);

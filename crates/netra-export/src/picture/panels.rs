@@ -13,7 +13,10 @@ const MOST_HEIGHT: f64 = 1000.0;
 
 /// The source beside the same picture with its labels; one above the other when the picture is wide.
 pub(super) fn segmentation(
-    findings: &Findings, map: &LabelMap, extents: &[(u64, ExtentMeasure)], image: &Image,
+    findings: &Findings,
+    map: &LabelMap,
+    extents: &[(u64, ExtentMeasure)],
+    image: &Image,
 ) -> Canvas {
     let room = WIDTH - 2 * MARGIN;
     let stacked = aspect(image) > 2.2;

@@ -42,7 +42,11 @@ pub(super) const SPLINE: Kernel = Kernel {
 /// The part `from..from + extent` (source pixels, edges at whole numbers) of each axis as `size` pixels. When an
 /// axis shrinks, the kernel widens with it, so that nothing is skipped. The border repeats.
 pub(super) fn resize(
-    source: ArrayView2<'_, f32>, from: [f32; 2], extent: [f32; 2], size: [usize; 2], kernel: Kernel,
+    source: ArrayView2<'_, f32>,
+    from: [f32; 2],
+    extent: [f32; 2],
+    size: [usize; 2],
+    kernel: Kernel,
 ) -> Array2<f32> {
     let rows = weights(source.nrows(), from[0], extent[0], size[0], kernel);
     let columns = weights(source.ncols(), from[1], extent[1], size[1], kernel);

@@ -99,9 +99,9 @@ pub(super) fn labelled_extent(labels: &Array3<u16>) -> Option<[[usize; 2]; 3]> {
             let found = [[slice, slice], [row, row], [first, last]];
             extent = Some(match extent {
                 None => found,
-                Some(known) => std::array::from_fn(|axis| {
-                    [known[axis][0].min(found[axis][0]), known[axis][1].max(found[axis][1])]
-                }),
+                Some(known) => {
+                    std::array::from_fn(|axis| [known[axis][0].min(found[axis][0]), known[axis][1].max(found[axis][1])])
+                }
             });
         }
     }

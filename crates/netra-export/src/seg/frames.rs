@@ -32,12 +32,8 @@ impl Dimension {
     /// Attribute, functional group that holds it, and a name.
     fn pointers(self) -> (Tag, Tag, &'static str) {
         match self {
-            Self::Segment => {
-                (tags::REFERENCED_SEGMENT_NUMBER, tags::SEGMENT_IDENTIFICATION_SEQUENCE, "Segment Number")
-            }
-            Self::Position => {
-                (tags::IMAGE_POSITION_PATIENT, tags::PLANE_POSITION_SEQUENCE, "Image Position Patient")
-            }
+            Self::Segment => (tags::REFERENCED_SEGMENT_NUMBER, tags::SEGMENT_IDENTIFICATION_SEQUENCE, "Segment Number"),
+            Self::Position => (tags::IMAGE_POSITION_PATIENT, tags::PLANE_POSITION_SEQUENCE, "Image Position Patient"),
             Self::Label => (tags::FRAME_LABEL, tags::FRAME_CONTENT_SEQUENCE, "Frame Label"),
         }
     }
@@ -45,7 +41,11 @@ impl Dimension {
 
 /// Puts the dimension and functional group modules and the references to the source. Fails when a count has no 32 bits.
 pub(super) fn put(
-    object: &mut InMemDicomObject, frames: &[Frame], planes: &SourcePlanes<'_>, kind: SegKind, dimension_uid: &str,
+    object: &mut InMemDicomObject,
+    frames: &[Frame],
+    planes: &SourcePlanes<'_>,
+    kind: SegKind,
+    dimension_uid: &str,
 ) -> Result<()> {
     let dimensions = Dimension::of(kind, planes);
     let mut organisation = InMemDicomObject::new_empty();

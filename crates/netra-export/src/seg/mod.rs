@@ -69,21 +69,29 @@ impl Seg {
         let sequence_items = segments::items(&numbered, self.kind, &findings.model, &self.uids)?;
         sequence(&mut object, tags::SEGMENT_SEQUENCE, sequence_items);
         text(&mut object, tags::SEGMENTS_OVERLAP, VR::CS, "NO");
-        text(&mut object, tags::SEGMENTATION_TYPE, VR::CS, match self.kind {
-            SegKind::LabelMap => "LABELMAP",
-            SegKind::Binary => "BINARY",
-        });
+        text(
+            &mut object,
+            tags::SEGMENTATION_TYPE,
+            VR::CS,
+            match self.kind {
+                SegKind::LabelMap => "LABELMAP",
+                SegKind::Binary => "BINARY",
+            },
+        );
 
         let frames = pixels::frames(map, &numbered, self.kind);
         let count = i32::try_from(frames.len())
             .map_err(|_| Error::limit(format!("{} frames do not fit Number of Frames", frames.len())))?;
         is(&mut object, tags::NUMBER_OF_FRAMES, count);
         if planes.orientation.is_some() {
-            module::frame_of_reference(&mut object, &match &planes.frame_of_reference {
-                Some(uid) => uid.clone(),
-                // A source with positions but without a frame of reference gets one of its own.
-                None => self.uids.uid("frame-of-reference")?,
-            });
+            module::frame_of_reference(
+                &mut object,
+                &match &planes.frame_of_reference {
+                    Some(uid) => uid.clone(),
+                    // A source with positions but without a frame of reference gets one of its own.
+                    None => self.uids.uid("frame-of-reference")?,
+                },
+            );
         }
         frames::put(&mut object, &frames, &planes, self.kind, &self.uids.uid("dimensions")?)?;
         let transfer_syntax = pixels::put(&mut object, map, &numbered, &frames, self.kind)?;
@@ -92,7 +100,11 @@ impl Seg {
 
     /// Who and where: SOP Common, the patient's record, the series, the equipment, Content Identification.
     fn put_identity(
-        &self, object: &mut InMemDicomObject, findings: &Findings, header: &InMemDicomObject, now: &Moment,
+        &self,
+        object: &mut InMemDicomObject,
+        findings: &Findings,
+        header: &InMemDicomObject,
+        now: &Moment,
     ) -> Result<()> {
         let class = match self.kind {
             SegKind::LabelMap => LABEL_MAP_STORAGE,
@@ -103,11 +115,14 @@ impl Seg {
         module::patient_and_study_from(object, header)?;
         let description = format!("{} segmentation", model.name);
         module::series(object, "SEG", &self.uids.uid("series")?, series_number(header), &description, now);
-        module::equipment(object, &module::Equipment {
-            model_name: &model.name,
-            serial_number: &model.digest,
-            versions: &[&format!("{} {}", model.id, model.version)],
-        });
+        module::equipment(
+            object,
+            &module::Equipment {
+                model_name: &model.name,
+                serial_number: &model.digest,
+                versions: &[&format!("{} {}", model.id, model.version)],
+            },
+        );
         module::contributing_equipment(object, header, now);
         text(object, tags::CONTENT_LABEL, VR::CS, "SEGMENTATION");
         text(object, tags::CONTENT_DESCRIPTION, VR::LO, &format!("{} {}", model.name, model.version));

@@ -52,7 +52,11 @@ pub(super) fn frames(map: &LabelMap, numbered: &Numbered<'_>, kind: SegKind) -> 
 
 /// Puts Pixel Data and the attributes that describe its bits; gives the transfer syntax that they need.
 pub(super) fn put(
-    object: &mut InMemDicomObject, map: &LabelMap, numbered: &Numbered<'_>, frames: &[Frame], kind: SegKind,
+    object: &mut InMemDicomObject,
+    map: &LabelMap,
+    numbered: &Numbered<'_>,
+    frames: &[Frame],
+    kind: SegKind,
 ) -> Result<&'static str> {
     let bits: u16 = match kind {
         SegKind::Binary => 1,
@@ -215,7 +219,13 @@ mod tests {
 
     fn segment(number: u16) -> Segment {
         let concept = |value: &str| CodedConcept { value: value.into(), scheme: "SCT".into(), meaning: "x".into() };
-        Segment { number, label: format!("s{number}"), category: concept("1"), property_type: concept("2"), colour: [1, 2, 3] }
+        Segment {
+            number,
+            label: format!("s{number}"),
+            category: concept("1"),
+            property_type: concept("2"),
+            colour: [1, 2, 3],
+        }
     }
 
     #[test]

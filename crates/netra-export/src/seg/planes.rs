@@ -70,7 +70,9 @@ impl<'a> SourcePlanes<'a> {
         let header = header_of(&frames[0])?;
         for frame in frames {
             if frame.sop_class_uid.is_empty() || frame.sop_instance_uid.is_empty() {
-                return Err(Error::malformed("a source instance without SOP Class or Instance UID cannot be referred to"));
+                return Err(Error::malformed(
+                    "a source instance without SOP Class or Instance UID cannot be referred to",
+                ));
             }
         }
         let mut seen = HashSet::new();
@@ -127,7 +129,9 @@ impl<'a> SourcePlanes<'a> {
         let position = find(tags::PLANE_POSITION_SEQUENCE, tags::IMAGE_POSITION_PATIENT);
         let orientation = find(tags::PLANE_ORIENTATION_SEQUENCE, tags::IMAGE_ORIENTATION_PATIENT);
         let placed = position.and_then(|p| p.try_into().ok()).zip(orientation.and_then(|o| o.try_into().ok()));
-        if let Some((position, orientation)) = placed.filter(|_| image.spacing.is_some() && self.frame_of_reference.is_some()) {
+        if let Some((position, orientation)) =
+            placed.filter(|_| image.spacing.is_some() && self.frame_of_reference.is_some())
+        {
             plane.position = Some(position);
             self.orientation = Some(orientation);
         }

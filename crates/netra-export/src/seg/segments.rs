@@ -30,7 +30,10 @@ impl<'a> Numbered<'a> {
 
 /// One item a segment, and for a label map the background that the value 0 stands for.
 pub(super) fn items(
-    numbered: &Numbered<'_>, kind: SegKind, model: &ModelIdentity, uids: &Uids,
+    numbered: &Numbered<'_>,
+    kind: SegKind,
+    model: &ModelIdentity,
+    uids: &Uids,
 ) -> Result<Vec<InMemDicomObject>> {
     let mut items = Vec::with_capacity(numbered.segments.len() + 1);
     if kind == SegKind::LabelMap {

@@ -1,5 +1,6 @@
 //! Sources made in code, a label map for each, and the folder that holds them.
-#![allow(dead_code)]
+// Each test crate uses its own part of this.
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 
@@ -161,7 +162,11 @@ pub fn oblique() -> [[f64; 3]; 3] {
     // Turned about the head axis, then tilted about the row.
     let row = [c, s, 0.0];
     let column = [-s * d, c * d, t];
-    let normal = [row[1] * column[2] - row[2] * column[1], row[2] * column[0] - row[0] * column[2], row[0] * column[1] - row[1] * column[0]];
+    let normal = [
+        row[1] * column[2] - row[2] * column[1],
+        row[2] * column[0] - row[0] * column[2],
+        row[0] * column[1] - row[1] * column[0],
+    ];
     [row, column, normal]
 }
 
@@ -222,7 +227,9 @@ fn write_enhanced_mr(folder: &Path) {
     // Stored from the last position to the first.
     let frames = (0..4usize).rev().map(|slice| {
         let mut groups = InMemDicomObject::new_empty();
-        group(tags::PLANE_POSITION_SEQUENCE, |item| ds(item, tags::IMAGE_POSITION_PATIENT, &position(slice)))(&mut groups);
+        group(tags::PLANE_POSITION_SEQUENCE, |item| ds(item, tags::IMAGE_POSITION_PATIENT, &position(slice)))(
+            &mut groups,
+        );
         groups
     });
     sequence(&mut object, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, frames.collect());

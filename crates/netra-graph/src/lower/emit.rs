@@ -187,7 +187,7 @@ impl Lowerer {
         }
         let tensor = eval::step(kernel, &operands, dtype, shape)?;
         if tensor.dtype() != dtype || tensor.shape() != shape {
-            return Err(Error::unsupported(format!("{} of {dtype}", kernel.name())));
+            return Err(Error::unsupported(format!("{} of {}", kernel.name(), tensor.dtype())));
         }
         if !small {
             self.bytes_left -= bytes;

@@ -14,6 +14,7 @@ mod norm;
 mod pool;
 mod reduce;
 mod resize;
+mod scatter;
 mod shape;
 mod spatial;
 mod window;
@@ -212,6 +213,7 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
         }
         Op::Slice => index::slice(lo, inputs),
         Op::Gather { axis } => index::gather(lo, x()?, inputs.need(1)?, *axis),
+        Op::ScatterNd => scatter::scatter_nd(lo, inputs),
         Op::Transpose { perm } => shape::transpose(lo, x()?, perm.as_deref()),
         Op::Reshape { allowzero } => shape::reshape(lo, inputs, *allowzero),
         Op::Flatten { axis } => shape::flatten(lo, x()?, *axis),

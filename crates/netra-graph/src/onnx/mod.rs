@@ -1,9 +1,9 @@
 //! ONNX files, operator sets 7 to 28.
 //!
-//! The wire format is read by `rten-onnx` once [`wire`] has shown that every length lies inside its parent. What stands
+//! The wire format is read by `rten-onnx` once a walk over it has shown that every length lies inside its parent. What stands
 //! here is the meaning: one producer a value, a stable topological order, dead nodes dropped, every operator set brought
 //! to the form of the newest one (see [`Op`](crate::Op)), and every size checked against the bytes that are there.
-//! half-precision tensors (float16, bfloat16) become float32, and are computed as such.
+//! Half-precision tensors (float16, bfloat16) become float32, and are computed as such.
 
 mod attributes;
 mod external;

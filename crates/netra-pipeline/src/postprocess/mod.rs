@@ -81,17 +81,17 @@ pub fn apply(step: &Postprocess, state: Postprocessed, place: &Placement) -> Res
             let mut labels = label_map(outcome)?;
             let neighbours = connectivity_of(*connectivity);
             let applied = applies(applied_labels.as_deref());
-            keep_largest(&mut labels, neighbours, *num_components, !independent, applied);
+            keep_largest(&mut labels, neighbours, *num_components, !independent, applied)?;
             Outcome::Labels(labels)
         }
         Postprocess::FillHoles { applied_labels } => {
             let mut labels = label_map(outcome)?;
-            fill_holes(&mut labels, Connectivity::Faces, applies(applied_labels.as_deref()));
+            fill_holes(&mut labels, Connectivity::Faces, applies(applied_labels.as_deref()))?;
             Outcome::Labels(labels)
         }
         Postprocess::RemoveSmallObjects { min_size, connectivity } => {
             let mut labels = label_map(outcome)?;
-            remove_small(&mut labels, connectivity_of(*connectivity), *min_size as u64);
+            remove_small(&mut labels, connectivity_of(*connectivity), *min_size as u64)?;
             Outcome::Labels(labels)
         }
     };

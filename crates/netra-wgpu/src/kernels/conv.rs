@@ -5,13 +5,18 @@ use cubecl::prelude::*;
 use super::activation::{Act, activate};
 
 /// What is fixed when the kernel is compiled.
+///
+/// A thread computes `pixels` pixels along the last axis, `spread` apart. With a dilation and no stride the spread is the
+/// dilation: then the taps of one pixel are taps of the others, and each input pixel is read once, as without dilation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ConvSpec {
     /// Output channels a thread (a multiple of 4).
     pub channels: usize,
-    /// Neighbouring output pixels along the last axis a thread.
+    /// Output pixels a thread.
     pub pixels: usize,
-    /// Kernel size, stride and dilation along the last axis.
+    /// Distance of these pixels.
+    pub spread: usize,
+    /// Kernel size, stride and dilation along the last axis; stride and dilation in units of `spread` when it is not 1.
     pub kernel_w: usize,
     pub stride_w: usize,
     pub dilation_w: usize,
@@ -21,19 +26,24 @@ pub(crate) struct ConvSpec {
 }
 
 impl ConvSpec {
-    /// Input pixels a thread reads from one row.
+    /// Input pixels, `spread` apart, from the first to the last that a thread reads from one row.
     pub(crate) fn span(&self) -> usize {
         (self.pixels - 1) * self.stride_w + (self.kernel_w - 1) * self.dilation_w + 1
     }
 
     /// Whether any tap of any pixel falls on this input pixel.
-    fn touches(&self, offset: usize) -> bool {
+    pub(crate) fn touches(&self, offset: usize) -> bool {
         (0..self.pixels).any(|p| {
             let start = p * self.stride_w;
             offset >= start
                 && (offset - start).is_multiple_of(self.dilation_w)
                 && (offset - start) / self.dilation_w < self.kernel_w
         })
+    }
+
+    /// Threads along a row of `width` output pixels.
+    pub(crate) fn threads(&self, width: usize) -> usize {
+        width.div_ceil(self.pixels * self.spread) * self.spread
     }
 }
 
@@ -42,7 +52,7 @@ impl ConvSpec {
 pub(crate) struct ConvGeometry {
     /// Threads.
     pub total: usize,
-    /// Tiles of output pixels along the last axis.
+    /// Threads along the last axis.
     pub tiles_w: usize,
     /// Tiles of output channels.
     pub tiles_c: usize,
@@ -60,6 +70,7 @@ pub(crate) struct ConvGeometry {
     pub kernel_h: usize,
     pub stride_d: usize,
     pub stride_h: usize,
+    pub stride_w: usize,
     pub dilation_d: usize,
     pub dilation_h: usize,
     pub pad_d: usize,
@@ -99,7 +110,11 @@ pub(crate) fn conv_tiled<N: Size>(
     let tile_c = rest % g.tiles_c;
     let n = rest / g.tiles_c;
 
-    let ox = tile_w * pixels;
+    let ox = if comptime!(spec.spread == 1) {
+        tile_w * pixels
+    } else {
+        tile_w / spec.spread * comptime!(spec.pixels * spec.spread) + tile_w % spec.spread
+    };
     let oc = tile_c * channels;
     let plane = g.out_d * g.out_h * g.out_w;
     let out_base = ((n * g.out_c + oc) * g.out_d + oz) * g.out_h * g.out_w + oy * g.out_w + ox;
@@ -110,7 +125,7 @@ pub(crate) fn conv_tiled<N: Size>(
         if comptime!(spec.accumulate) {
             #[unroll]
             for p in 0..pixels {
-                acc[c * pixels + p] = out[out_base + c * plane + p];
+                acc[c * pixels + p] = out[out_base + c * plane + p * spec.spread];
             }
         } else {
             #[comptime]
@@ -125,7 +140,7 @@ pub(crate) fn conv_tiled<N: Size>(
         }
     }
 
-    let ix = (ox * spec.stride_w) as i32 - g.pad_w as i32;
+    let ix = (ox * g.stride_w) as i32 - g.pad_w as i32;
     let taps = comptime!(spec.kernel_w * spec.channels / 4);
     let w_tile = tile_c * g.in_c * g.kernel_d * g.kernel_h * taps;
     let mut xs = Array::<f32>::new(span);
@@ -141,7 +156,7 @@ pub(crate) fn conv_tiled<N: Size>(
                     #[unroll]
                     for o in 0..span {
                         if comptime!(spec.touches(o)) {
-                            let column = ix + o as i32;
+                            let column = ix + comptime!((o * spec.spread) as i32);
                             let inside = column >= 0 && column < g.in_w as i32;
                             let at = select(inside, row + column as usize, row);
                             xs[o] = select(inside, x[at], 0.0f32);
@@ -174,8 +189,8 @@ pub(crate) fn conv_tiled<N: Size>(
         if oc + c < g.out_c {
             #[unroll]
             for p in 0..pixels {
-                if ox + p < g.out_w {
-                    let at = out_base + c * plane + p;
+                if ox + p * spec.spread < g.out_w {
+                    let at = out_base + c * plane + p * spec.spread;
                     let sum = acc[c * pixels + p];
                     #[comptime]
                     let sum = match &residual {

@@ -13,6 +13,10 @@ use crate::kernels::conv::{ConvGeometryLaunch, ConvSpec, conv_tiled};
 use crate::kernels::window::{ChannelsLaunch, conv_grouped_kernel};
 use crate::value::{Value, count, split, with_channels};
 
+/// Tiles to choose from: output channels and pixels of a thread.
+const TILES: [(usize, usize); 9] = [(8, 16), (8, 8), (8, 4), (4, 16), (4, 8), (4, 4), (4, 2), (4, 1), (8, 2)];
+/// Largest tile on hardware, where a thread that needs more registers leaves others no room.
+const HARDWARE_TILE: usize = 64;
 /// Multiply-adds that a thread of the tiled kernel unrolls at most: more bloats the shader.
 const UNROLLED: usize = 640;
 /// Input pixels that a thread of the tiled kernel keeps at most.
@@ -49,36 +53,36 @@ fn geometry(p: &Conv, input: &[usize], kernel: &[usize], output: &[usize]) -> Ge
 
 /// Tile of the tiled kernel, or `None` when the convolution does not suit it.
 fn tile(p: &Conv, g: &Geometry, channels: usize, batch: usize, software: bool) -> Option<ConvSpec> {
-    let [_, _, row] = g.output;
-    let spec = |channels, pixels| ConvSpec {
-        channels,
-        pixels,
-        kernel_w: g.kernel[2],
-        stride_w: g.stride[2],
-        dilation_w: g.dilation[2],
-        accumulate: false,
-        act: Act::None,
-    };
+    let ([_, _, kernel_w], [_, _, stride_w], [_, _, dilation_w]) = (g.kernel, g.stride, g.dilation);
     if p.groups != 1 {
         return None;
     }
-    let rows: usize = g.output[0] * g.output[1] * batch;
-    let candidates = [(8, 8), (8, 4), (4, 8), (4, 4), (4, 2), (4, 1)];
-    candidates
+    let (spread, dilation_w) = if stride_w == 1 { (dilation_w, 1) } else { (1, dilation_w) };
+    let spec = |(channels, pixels)| ConvSpec {
+        channels,
+        pixels,
+        spread,
+        kernel_w,
+        stride_w,
+        dilation_w,
+        accumulate: false,
+        act: Act::None,
+    };
+    let rows = g.output[0] * g.output[1] * batch;
+    let cost = |s: &ConvSpec| {
+        let threads = rows * s.threads(g.output[2]) * channels.div_ceil(s.channels);
+        let loads = (0..s.span()).filter(|&o| s.touches(o)).count() + s.kernel_w * s.channels;
+        // Measured on llvmpipe: a load costs what many multiply-adds cost, and a row has a cost of its own.
+        let work = 1100 + 64 * loads + s.kernel_w * s.channels * s.pixels;
+        let idle = if software { 1.0 } else { (FEW_THREADS as f64 / threads.max(1) as f64).max(1.0) };
+        threads as f64 * work as f64 * idle
+    };
+    TILES
         .into_iter()
-        .map(|(c, px)| spec(c, px))
+        .filter(|&(c, px)| software || c * px <= HARDWARE_TILE)
+        .map(spec)
         .filter(|s| s.span() <= SPAN && s.channels * s.pixels * s.kernel_w <= UNROLLED)
-        .filter(|s| s.channels == 4 || channels > 4)
-        .map(|s| {
-            let threads = rows * row.div_ceil(s.pixels) * channels.div_ceil(s.channels);
-            // Loads and multiply-adds of a thread; a load costs several of the latter.
-            let work = s.kernel_w * s.channels * s.pixels
-                + 4 * (s.kernel_w * s.channels + s.span().min(s.pixels * s.kernel_w));
-            let idle = if software { 1.0 } else { (FEW_THREADS as f64 / threads.max(1) as f64).max(1.0) };
-            (s, threads as f64 * work as f64 * idle)
-        })
-        .min_by(|a, b| a.1.total_cmp(&b.1))
-        .map(|(s, _)| s)
+        .min_by(|a, b| cost(a).total_cmp(&cost(b)))
 }
 
 /// Packs constant weights `[M, C, kd, kh, kw]` for the tiled kernel. `None` when the convolution does not suit it.
@@ -154,7 +158,7 @@ pub(crate) fn run_tiled(gpu: &Gpu, p: &Conv, tiled: &Tiled, o: &Operands<'_>, sh
     let g = &tiled.geometry;
     let ([id, ih, iw], [od, oh, ow]) = (g.input, g.output);
     for (part, weights) in out.parts.iter().zip(&tiled.weights) {
-        let (tiles_w, tiles_c) = (ow.div_ceil(tiled.spec.pixels), part.channels.div_ceil(tiled.spec.channels));
+        let (tiles_w, tiles_c) = (tiled.spec.threads(ow), part.channels.div_ceil(tiled.spec.channels));
         let total = shape[0] * tiles_c * od * oh * tiles_w;
         if total == 0 {
             continue;
@@ -182,6 +186,7 @@ pub(crate) fn run_tiled(gpu: &Gpu, p: &Conv, tiled: &Tiled, o: &Operands<'_>, sh
                 g.kernel[1],
                 g.stride[0],
                 g.stride[1],
+                g.stride[2],
                 g.dilation[0],
                 g.dilation[1],
                 g.pad[0],

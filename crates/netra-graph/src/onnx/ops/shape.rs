@@ -38,6 +38,13 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
             node.arity(2, 2)?;
             Op::Gather { axis: node.attributes.int_or("axis", 0)? }
         }
+        "ScatterND" => {
+            node.arity(3, 3)?;
+            match node.attributes.string_or("reduction", "none")? {
+                "none" => Op::ScatterNd,
+                other => return node.refuse("reduction", other),
+            }
+        }
         "Transpose" => {
             node.arity(1, 1)?;
             Op::Transpose { perm: node.attributes.sizes("perm", 0)? }

@@ -65,12 +65,12 @@ pub fn crop_field_of_view(mut sample: Sample<'_>, threshold: f32) -> Result<Samp
     let greatest = mean.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut field: Array3<u16> = mean.mapv(|v| u16::from(v > threshold * greatest));
     drop(mean);
-    keep_largest(&mut field, Connectivity::Corners, 1, true, |_| true);
+    keep_largest(&mut field, Connectivity::Corners, 1, true, |_| true)?;
     let mut bounds = Bounds::default();
     for ((slice, row, column), _) in field.indexed_iter().filter(|(_, inside)| **inside != 0) {
         bounds.add([slice, row, column]);
     }
-    fill_holes(&mut field, Connectivity::Faces, |_| true);
+    fill_holes(&mut field, Connectivity::Faces, |_| true)?;
     sample.place.field_of_view = Some((field, sample.place.geometry.clone()));
     crop(sample, &bounds, 0)
 }

@@ -37,9 +37,7 @@ impl Affine {
 
     /// `self` after `inner`: the map that applies `inner` first.
     pub fn compose(&self, inner: &Affine) -> Affine {
-        Affine(std::array::from_fn(|r| {
-            std::array::from_fn(|c| (0..4).map(|k| self.0[r][k] * inner.0[k][c]).sum())
-        }))
+        Affine(std::array::from_fn(|r| std::array::from_fn(|c| (0..4).map(|k| self.0[r][k] * inner.0[k][c]).sum())))
     }
 
     /// The inverse map, or `None` when the steps span no volume.
@@ -50,9 +48,7 @@ impl Affine {
         if !det.is_finite() || det.abs() < 1e-12 {
             return None;
         }
-        let cofactor = |r: usize, c: usize| {
-            minor((c + 1) % 3, (c + 2) % 3, (r + 1) % 3, (r + 2) % 3) / det
-        };
+        let cofactor = |r: usize, c: usize| minor((c + 1) % 3, (c + 2) % 3, (r + 1) % 3, (r + 2) % 3) / det;
         let mut inv: [[f64; 4]; 4] =
             std::array::from_fn(|r| std::array::from_fn(|c| if r < 3 && c < 3 { cofactor(r, c) } else { 0.0 }));
         for row in inv.iter_mut().take(3) {

@@ -23,8 +23,7 @@ pub mod resample;
 
 pub use error::{Error, ErrorKind, Result};
 pub use findings::{
-    BackendIdentity, Classification, ExtentMeasure, Finding, Findings, ModelIdentity, Probability,
-    StageTiming, Warning,
+    BackendIdentity, Classification, ExtentMeasure, Finding, Findings, ModelIdentity, Probability, StageTiming, Warning,
 };
 pub use geometry::{Affine, Geometry};
 pub use image::{Acquisition, Image, IntensityUnit, SourceFrame, Volume};

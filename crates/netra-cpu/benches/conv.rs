@@ -25,7 +25,17 @@ fn tensor(shape: &[usize], seed: usize) -> Tensor {
 }
 
 #[allow(clippy::too_many_arguments)] // A table of layers reads best flat.
-fn conv(name: &'static str, c: usize, m: usize, size: usize, rank: usize, k: usize, s: usize, d: usize, g: usize) -> Layer {
+fn conv(
+    name: &'static str,
+    c: usize,
+    m: usize,
+    size: usize,
+    rank: usize,
+    k: usize,
+    s: usize,
+    d: usize,
+    g: usize,
+) -> Layer {
     let pad = d * (k - 1) / 2;
     let out_size = (size + 2 * pad - d * (k - 1) - 1) / s + 1;
     let kernel = Kernel::Conv(Conv {

@@ -151,14 +151,14 @@ fn refusal(program: &Program, step: &Step) -> Option<String> {
             let moved = types.get(1..).unwrap_or_default();
             (first != DType::Bool || moved.iter().any(|&t| t != out)).then(|| format!("element types {types:?}"))
         }
-        Kernel::Concat { .. } => {
-            types.iter().any(|&t| t != out).then(|| format!("element types {types:?} into {out}"))
-        }
+        Kernel::Concat { .. } => types.iter().any(|&t| t != out).then(|| format!("element types {types:?} into {out}")),
         Kernel::Gather { .. } => {
             let index = types.get(1).copied();
             (!matches!(index, Some(DType::I64 | DType::I32))).then(|| format!("element types {types:?}"))
         }
-        Kernel::Reshape | Kernel::Transpose { .. } | Kernel::Slice { .. } | Kernel::Expand | Kernel::Cast { .. } => None,
+        Kernel::Reshape | Kernel::Transpose { .. } | Kernel::Slice { .. } | Kernel::Expand | Kernel::Cast { .. } => {
+            None
+        }
         Kernel::Pad { .. } => None,
         kernel => Some(format!("kernel {} not known", kernel.name())),
     }

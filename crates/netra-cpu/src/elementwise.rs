@@ -82,7 +82,9 @@ pub fn knows(op: Unary) -> bool {
     use Unary::*;
     match op {
         Activation(a) => crate::simd::map::knows(a),
-        Abs | Neg | Exp | Log | Sqrt | Reciprocal | Floor | Ceil | Round | Sign | Erf | Tanh | Sin | Cos | Softplus => true,
+        Abs | Neg | Exp | Log | Sqrt | Reciprocal | Floor | Ceil | Round | Sign | Erf | Tanh | Sin | Cos | Softplus => {
+            true
+        }
         Softsign | HardSigmoid(..) | Selu(..) | Mish | Gelu | GeluTanh | Not | IsNaN => true,
         _ => false,
     }

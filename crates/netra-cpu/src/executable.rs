@@ -37,12 +37,7 @@ struct Buffers {
 
 impl CpuExecutable {
     /// Prepares every step.
-    pub fn new(
-        program: Arc<Program>,
-        isa: Isa,
-        threads: Arc<Threads>,
-        progress: Option<Progress<'_>>,
-    ) -> Result<Self> {
+    pub fn new(program: Arc<Program>, isa: Isa, threads: Arc<Threads>, progress: Option<Progress<'_>>) -> Result<Self> {
         let mut steps = Vec::with_capacity(program.steps.len());
         for (i, step) in program.steps.iter().enumerate() {
             steps.push(Prepared::new(&program, step, isa, threads.count()));
@@ -63,8 +58,7 @@ impl CpuExecutable {
             scratch: Scratch::new(self.threads.count(), self.scratch),
         });
         for i in 0..self.steps.len() {
-            self.step(i, inputs, &mut buffers)
-                .map_err(|e| e.at(format!("node '{}'", self.program.steps[i].node)))?;
+            self.step(i, inputs, &mut buffers).map_err(|e| e.at(format!("node '{}'", self.program.steps[i].node)))?;
         }
         let outputs = self.outputs(inputs, &mut buffers)?;
         if self.memory.bytes() <= KEEP {

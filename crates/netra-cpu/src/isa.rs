@@ -1,8 +1,8 @@
 //! Which instructions the kernels use.
 
-use crate::simd::{Portable, SimdOp};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
+use crate::simd::{Portable, SimdOp};
 
 /// An instruction set that the kernels are written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

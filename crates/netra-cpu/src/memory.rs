@@ -155,3 +155,58 @@ fn pack(families: &[Family]) -> (Vec<Slot>, Vec<usize>) {
     }
     (slots, slot_of)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netra_graph::{Activation, Binary, ProgramBuilder, Unary};
+
+    #[test]
+    fn a_chain_of_unary_steps_needs_one_buffer() {
+        let mut b = ProgramBuilder::new();
+        let mut x = b.input("x", DType::F32, &[4, 8]);
+        for _ in 0..5 {
+            x = b.step("relu", Kernel::Unary(Unary::Activation(Activation::Relu)), &[Some(x)], DType::F32, &[4, 8]);
+        }
+        let memory = Memory::new(&b.finish(vec![x]));
+        assert_eq!(memory.slots.len(), 1);
+        // The caller's input is never written over.
+        assert_eq!(memory.in_place, [None, Some(0), Some(0), Some(0), Some(0)]);
+    }
+
+    #[test]
+    fn a_value_that_is_read_again_is_not_written_over() {
+        let mut b = ProgramBuilder::new();
+        let x = b.input("x", DType::F32, &[16]);
+        let y = b.step("exp", Kernel::Unary(Unary::Exp), &[Some(x)], DType::F32, &[16]);
+        let shaped = b.step("reshape", Kernel::Reshape, &[Some(y)], DType::F32, &[4, 4]);
+        let z = b.step("neg", Kernel::Unary(Unary::Neg), &[Some(y)], DType::F32, &[16]);
+        let w = b.step("abs", Kernel::Unary(Unary::Abs), &[Some(shaped)], DType::F32, &[4, 4]);
+        let square = b.step("square", Kernel::Binary(Binary::Mul), &[Some(z), Some(z)], DType::F32, &[16]);
+        let memory = Memory::new(&b.finish(vec![w, square]));
+        // `neg` must leave `y` to `abs`, which sees it through the reshape and is its last reader; a product of a value
+        // with itself is not in place.
+        assert_eq!(memory.in_place, [None, None, None, Some(0), None]);
+        assert_eq!(memory.places[y.index()], memory.places[shaped.index()]);
+        assert_ne!(memory.places[y.index()], memory.places[z.index()]);
+    }
+
+    #[test]
+    fn buffers_are_used_again_after_the_last_read() {
+        let mut b = ProgramBuilder::new();
+        let mut x = b.input("x", DType::F32, &[1, 1, 64]);
+        for i in 0..6 {
+            let size = 64 - 8 * i;
+            x = b.step(
+                "slice",
+                Kernel::Slice { starts: vec![0; 3], steps: vec![1; 3] },
+                &[Some(x)],
+                DType::F32,
+                &[1, 1, size],
+            );
+        }
+        let memory = Memory::new(&b.finish(vec![x]));
+        // Two take turns: the largest, and the one after it.
+        assert_eq!(memory.bytes(), (64 + 56) * 4);
+    }
+}

@@ -9,7 +9,7 @@ use crate::Context;
 use crate::isa::Isa;
 use crate::parallel::Shared;
 use crate::simd::map::{map, with_activation};
-use crate::simd::{Simd, SimdOp, function};
+use crate::simd::{Simd, SimdOp};
 use crate::strided::broadcast_strides;
 
 /// Elements of a block: 16 KiB of float32.

@@ -55,7 +55,15 @@ impl Axis {
 }
 
 /// Pools `x` of shape `N, C, spatial...` into `out`.
-pub fn pool(context: &Context<'_>, p: &Pool, kind: Pooling, x: &[f32], shape: &[usize], out_shape: &[usize], out: &mut [f32]) {
+pub fn pool(
+    context: &Context<'_>,
+    p: &Pool,
+    kind: Pooling,
+    x: &[f32],
+    shape: &[usize],
+    out_shape: &[usize],
+    out: &mut [f32],
+) {
     let spatial = shape.len() - 2;
     let axes: [Axis; 3] = std::array::from_fn(|i| match (i + spatial).checked_sub(3) {
         Some(j) => Axis {
@@ -94,7 +102,9 @@ pub fn pool(context: &Context<'_>, p: &Pool, kind: Pooling, x: &[f32], shape: &[
                         let out = &mut out[range];
                         match kind {
                             Pooling::Max => {
-                                out.iter_mut().zip(line).for_each(|(m, &v)| *m = if v > *m || v.is_nan() { v } else { *m });
+                                out.iter_mut()
+                                    .zip(line)
+                                    .for_each(|(m, &v)| *m = if v > *m || v.is_nan() { v } else { *m });
                             }
                             _ => out.iter_mut().zip(line).for_each(|(m, &v)| *m += v),
                         }

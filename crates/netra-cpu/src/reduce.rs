@@ -25,15 +25,9 @@ pub fn reduce(
             }
             let wide = |v: $t| i64::from(v);
             match reduction {
-                Reduction::Sum => walk.fold(
-                    context,
-                    $x,
-                    $out,
-                    0i64,
-                    |a, v| a.wrapping_add(wide(v)),
-                    i64::wrapping_add,
-                    |a| a as $t,
-                ),
+                Reduction::Sum => {
+                    walk.fold(context, $x, $out, 0i64, |a, v| a.wrapping_add(wide(v)), i64::wrapping_add, |a| a as $t)
+                }
                 Reduction::Mean => walk.fold(
                     context,
                     $x,
@@ -43,15 +37,9 @@ pub fn reduce(
                     i64::wrapping_add,
                     |a| (a / n.max(1)) as $t,
                 ),
-                Reduction::Prod => walk.fold(
-                    context,
-                    $x,
-                    $out,
-                    1i64,
-                    |a, v| a.wrapping_mul(wide(v)),
-                    i64::wrapping_mul,
-                    |a| a as $t,
-                ),
+                Reduction::Prod => {
+                    walk.fold(context, $x, $out, 1i64, |a, v| a.wrapping_mul(wide(v)), i64::wrapping_mul, |a| a as $t)
+                }
                 Reduction::Max => walk.fold(context, $x, $out, <$t>::MIN, |a, v| a.max(v), |a, b| a.max(b), |a| a),
                 Reduction::Min => walk.fold(context, $x, $out, <$t>::MAX, |a, v| a.min(v), |a, b| a.min(b), |a| a),
                 _ => return Ok(false),

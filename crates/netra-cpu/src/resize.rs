@@ -134,11 +134,7 @@ fn taps(p: &Resize, o: usize, scale: f64, input: usize, output: usize) -> Taps {
             // Keys' kernel of support 4 (Keys 1981, with free coefficient a).
             let a = f64::from(a);
             let kernel = |d: f64| {
-                if d <= 1.0 {
-                    ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0
-                } else {
-                    a * (((d - 5.0) * d + 8.0) * d - 4.0)
-                }
+                if d <= 1.0 { ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0 } else { a * (((d - 5.0) * d + 8.0) * d - 4.0) }
             };
             let mut list: Vec<(f64, f64)> =
                 (0..4).map(|k| (x.floor() + f64::from(k) - 1.0, kernel((t + 1.0 - f64::from(k)).abs()))).collect();

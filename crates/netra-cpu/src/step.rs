@@ -28,9 +28,8 @@ pub enum Prepared {
 impl Prepared {
     /// Prepares a step.
     pub fn new(program: &Program, step: &Step, isa: Isa, threads: usize) -> Self {
-        let shape = |i: usize| {
-            step.inputs.get(i).copied().flatten().map_or(&[][..], |id| program.value(id).shape.as_slice())
-        };
+        let shape =
+            |i: usize| step.inputs.get(i).copied().flatten().map_or(&[][..], |id| program.value(id).shape.as_slice());
         let constant = |i: usize| {
             let id = step.inputs.get(i).copied().flatten()?;
             Some(program.value(id).constant.as_ref().and_then(|t| t.as_f32()))
@@ -212,9 +211,7 @@ fn plain(
             let parts: Vec<TensorView<'_>> = (0..inputs.len()).map(|i| need(inputs, i)).collect::<Result<_>>()?;
             movement::concat(context, *axis, &parts, shape, out)
         }
-        (Kernel::Slice { starts, steps }, _) => {
-            movement::slice(context, starts, steps, need(inputs, 0)?, shape, out)
-        }
+        (Kernel::Slice { starts, steps }, _) => movement::slice(context, starts, steps, need(inputs, 0)?, shape, out),
         (Kernel::Pad { pads, mode }, _) => movement::pad(context, pads, *mode, need(inputs, 0)?, shape, out)?,
         (Kernel::Gather { axis }, _) => movement::gather(context, *axis, need(inputs, 0)?, need(inputs, 1)?, out)?,
         (Kernel::Expand, _) => movement::expand(context, need(inputs, 0)?, shape, out),

@@ -61,21 +61,8 @@ impl<'a> From<&'a Volume> for Subject<'a> {
 /// Compares a scan with a contract. Gives a warning for each attribute that could not be checked (code `unchecked`).
 /// Fails with `OutOfScope` and every reason.
 pub fn check(contract: &InputContract, subject: &Subject<'_>, unstated: Unstated) -> Result<Vec<Warning>> {
-    let mut gate = Gate { reasons: Vec::new(), unchecked: Vec::new() };
-    if contract.kind != subject.kind {
-        let word = |kind| match kind {
-            InputKind::Image => "an image",
-            InputKind::Volume => "a volume",
-            InputKind::Array => "an array that is no scan",
-        };
-        gate.reasons.push(format!("the scan is {}, the model takes {}", word(subject.kind), word(contract.kind)));
-    }
-    let scan = subject.acquisition;
-    gate.word("modality", &contract.modality, scan.modality.as_deref());
-    gate.word("SOP class", &contract.sop_classes, scan.sop_class_uid.as_deref());
-    gate.word("body part", &contract.body_part, scan.body_part.as_deref());
-    gate.word("view position", &contract.view, scan.view_position.as_deref());
-    gate.word("photometric interpretation", &contract.photometric, scan.photometric_interpretation.as_deref());
+    let mut gate = Gate::default();
+    gate.stated(contract, subject.kind, subject.acquisition);
     if !contract.channels.is_empty() && !contract.channels.contains(&subject.channels) {
         gate.reasons.push(format!("it has {} channels, not {}", subject.channels, one_of(&contract.channels)));
     }
@@ -90,12 +77,36 @@ pub fn check(contract: &InputContract, subject: &Subject<'_>, unstated: Unstated
     gate.verdict(unstated)
 }
 
+/// As [`check`], of what a header states alone: whether decoding the scan is worth while. What is unknown passes.
+pub fn check_header(contract: &InputContract, kind: InputKind, acquisition: &Acquisition) -> Result<()> {
+    let mut gate = Gate::default();
+    gate.stated(contract, kind, acquisition);
+    gate.verdict(Unstated::Warn).map(drop)
+}
+
+#[derive(Default)]
 struct Gate {
     reasons: Vec<String>,
     unchecked: Vec<String>,
 }
 
 impl Gate {
+    fn stated(&mut self, contract: &InputContract, kind: InputKind, scan: &Acquisition) {
+        if contract.kind != kind {
+            let word = |kind| match kind {
+                InputKind::Image => "an image",
+                InputKind::Volume => "a volume",
+                InputKind::Array => "an array that is no scan",
+            };
+            self.reasons.push(format!("the scan is {}, the model takes {}", word(kind), word(contract.kind)));
+        }
+        self.word("modality", &contract.modality, scan.modality.as_deref());
+        self.word("SOP class", &contract.sop_classes, scan.sop_class_uid.as_deref());
+        self.word("body part", &contract.body_part, scan.body_part.as_deref());
+        self.word("view position", &contract.view, scan.view_position.as_deref());
+        self.word("photometric interpretation", &contract.photometric, scan.photometric_interpretation.as_deref());
+    }
+
     fn word(&mut self, name: &str, accepted: &[String], stated: Option<&str>) {
         if accepted.is_empty() {
             return;

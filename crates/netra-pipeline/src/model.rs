@@ -192,12 +192,14 @@ impl Model {
         cases.iter().map(|case| verify::case(&self.network, case, &self.manifest.postprocess)).collect()
     }
 
-    /// Whether a window can be run: no value over the device's largest buffer, all of it under `bytes`.
+    /// Whether a window can be run: no step that the backend refuses for the size of a value, all of it under `bytes`.
     pub(crate) fn window_fits(&self, channels: usize, window: [usize; 3], bytes: Option<u64>) -> Result<bool> {
         let shape = self.network.input_shape([channels, window[0], window[1], window[2]])?;
         if let Some(most) = self.network.backend().device().max_buffer_bytes {
             let program = self.network.program(&shape)?;
-            if program.values.iter().any(|value| value.bytes() as u64 > most) {
+            // A backend may well cut a larger value into several buffers; only it knows which kernels allow that.
+            let large = program.values.iter().any(|value| value.bytes() as u64 > most);
+            if large && !self.network.backend().unsupported(&program).is_empty() {
                 return Ok(false);
             }
         }

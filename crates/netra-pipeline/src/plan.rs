@@ -1,7 +1,8 @@
 //! Memory of a run before it runs.
 //!
-//! The stages are those of [`Model::run`]; what each keeps alive is written down here next to the code that does so
-//! only in spirit, so a test compares the two. Small things (tables, rows, run lists) are left out.
+//! The stages are those of [`Model::run`]. What each keeps alive is written down here a second time, so that planning
+//! needs no data: whoever changes what a stage holds changes it here too. Small things (tables, rows, runs of
+//! components) are left out.
 
 use netra_core::{Geometry, Result};
 use netra_package::manifest::{Inferer, OutputContract, Postprocess, Preprocess};

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use netra_graph::{
     CompileOptions, DType, Error, ErrorKind, Executable, Kernel, MemoryPlan, Program, Result, RunFuture, Tensor,
@@ -127,7 +129,7 @@ impl WgpuExecutable {
         let views: Vec<_> = zeros.iter().map(Tensor::view).collect();
         let outputs = self.start(&views)?;
         // Waits for the work, and reports what failed, by reading the outputs.
-        netra_graph::block_on(self.finish(outputs)).map(drop)
+        netra_graph::block_on(Guarded(Box::pin(self.finish(outputs)))).map(drop)
     }
 
     /// Launches every step; the outputs are still on the adapter.
@@ -183,7 +185,24 @@ impl Executable for WgpuExecutable {
 
     fn submit<'a>(&'a self, inputs: &[TensorView<'_>]) -> RunFuture<'a> {
         let started = guarded("launching a run", || self.start(inputs));
-        Box::pin(async move { self.finish(started?).await })
+        match started {
+            Ok(outputs) => Box::pin(Guarded(Box::pin(self.finish(outputs)))),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+}
+
+/// A read-back whose panics become errors.
+struct Guarded<F>(Pin<Box<F>>);
+
+impl<T, F: Future<Output = Result<T>>> Future for Guarded<F> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match guarded("reading back", || Ok(self.0.as_mut().poll(context))) {
+            Ok(poll) => poll,
+            Err(error) => Poll::Ready(Err(error)),
+        }
     }
 }
 

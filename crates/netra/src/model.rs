@@ -7,7 +7,7 @@ use netra_core::{Error, Findings, Image, Limits, Result, StageTiming, Volume};
 use netra_dicom::{ImageOptions, Scan};
 use netra_export::Source;
 use netra_package::manifest::{InputKind, Voi};
-use netra_package::{Package, catalogue};
+use netra_package::{Package, catalogue, scope};
 use netra_pipeline::{Input, RunOptions, RunPlan};
 
 use crate::{Chosen, Device};
@@ -98,6 +98,15 @@ impl Engine {
     /// Decodes what the model's input contract asks of a scan.
     fn read(&self, scan: &Scan, limits: &Limits) -> Result<Vec<Pixels>> {
         let contract = &self.package.manifest().input;
+        let kind = match scan {
+            // The slices of a series can be read one by one, too.
+            Scan::Dicom(series) if series.is_volume() => contract.kind,
+            _ if scan.is_volume() => InputKind::Volume,
+            _ => InputKind::Image,
+        };
+        if contract.kind != InputKind::Array {
+            scope::check_header(contract, kind, &scan.acquisition())?;
+        }
         match contract.kind {
             InputKind::Volume => Ok(vec![Pixels::Volume(scan.volume(limits)?)]),
             InputKind::Image => {

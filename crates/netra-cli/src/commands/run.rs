@@ -1,5 +1,6 @@
 //! `netra run`: a model on a batch of scans.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -47,7 +48,8 @@ pub fn batch(
         netra::export::exporter(format)?;
     }
     std::fs::create_dir_all(out).map_err(|e| netra::core::Error::io(out, e))?;
-    let mut job = Batch { engine, formats, out, terminal, outcomes: Vec::new(), codes: Vec::new() };
+    let mut job =
+        Batch { engine, formats, out, terminal, outcomes: Vec::new(), codes: Vec::new(), names: HashMap::new() };
     for input in inputs {
         match netra::open(input) {
             Err(error) => job.failed(&input.display().to_string(), &error),
@@ -76,11 +78,13 @@ struct Batch<'a> {
     outcomes: Vec<Outcome>,
     /// Exit codes of the failures.
     codes: Vec<u8>,
+    /// How many scans of each name there were: files of one name in two folders must not share a result.
+    names: HashMap<String, usize>,
 }
 
 impl Batch<'_> {
     fn scan(&mut self, scan: &Scan) {
-        let name = scan.id();
+        let name = self.unique(scan.id());
         let bar = self.terminal.bar(&name);
         let progress = |stage: Stage, done: usize, total: usize| {
             bar.set_message(format!("{name} {}", stage.name()));
@@ -101,6 +105,12 @@ impl Batch<'_> {
                 }
             }
         }
+    }
+
+    fn unique(&mut self, name: String) -> String {
+        let seen = self.names.entry(name.clone()).or_default();
+        *seen += 1;
+        if *seen == 1 { name } else { format!("{name}~{seen}") }
     }
 
     fn reading(&mut self, reading: &Reading<'_>, stem: &str) {

@@ -190,9 +190,16 @@ mod tests {
     /// Every output of every tile finds, at its tap's position, the input that the definition names.
     #[test]
     fn tiles_hold_what_the_definition_reads() {
-        for (kernel, stride, dilation, before) in
-            [(3, 1, 1, 1), (3, 1, 4, 4), (3, 2, 1, 1), (1, 2, 1, 0), (7, 2, 1, 3), (3, 2, 2, 2), (3, 2, 4, 3), (3, 3, 2, 0)]
-        {
+        for (kernel, stride, dilation, before) in [
+            (3, 1, 1, 1),
+            (3, 1, 4, 4),
+            (3, 2, 1, 1),
+            (1, 2, 1, 0),
+            (7, 2, 1, 3),
+            (3, 2, 2, 2),
+            (3, 2, 4, 3),
+            (3, 3, 2, 0),
+        ] {
             let input = 40;
             let output = (input + 2 * before - dilation * (kernel - 1) - 1) / stride + 1;
             let axis = Axis::forward(input, output, kernel, stride, dilation, before);

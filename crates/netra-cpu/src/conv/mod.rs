@@ -71,9 +71,8 @@ impl Convolution {
     pub fn new(p: &Conv, x: &[usize], weight: &[usize], out: &[usize], isa: Isa, threads: usize) -> Self {
         let (input, output, kernel) = (three(&x[2..], 1), three(&out[2..], 1), three(&weight[2..], 1));
         let (strides, dilations, pads) = (three(&p.strides, 1), three(&p.dilations, 1), three(&p.pads, (0, 0)));
-        let axes = std::array::from_fn(|i| {
-            Axis::forward(input[i], output[i], kernel[i], strides[i], dilations[i], pads[i].0)
-        });
+        let axes =
+            std::array::from_fn(|i| Axis::forward(input[i], output[i], kernel[i], strides[i], dilations[i], pads[i].0));
         let groups = p.groups.max(1);
         let geometry =
             Geometry { batch: x[0], groups, channels: weight[1], filters: weight[0] / groups, axes }.flattened();
@@ -87,7 +86,14 @@ impl Convolution {
     }
 
     /// Plans a transposed convolution. The weight's shape is `C, M / groups, kernel...`.
-    pub fn transposed(p: &ConvTranspose, x: &[usize], weight: &[usize], out: &[usize], isa: Isa, threads: usize) -> Self {
+    pub fn transposed(
+        p: &ConvTranspose,
+        x: &[usize],
+        weight: &[usize],
+        out: &[usize],
+        isa: Isa,
+        threads: usize,
+    ) -> Self {
         let (input, output, kernel) = (three(&x[2..], 1), three(&out[2..], 1), three(&weight[2..], 1));
         let (strides, dilations, pads) = (three(&p.strides, 1), three(&p.dilations, 1), three(&p.pads, (0, 0)));
         let groups = p.groups.max(1);

@@ -164,7 +164,8 @@ impl Sizes {
         let wanted = wanted_units(geometry, threads);
         // Grow the tile where that saves most packing, while it fits the cache and leaves work for every thread.
         loop {
-            let fits = |s: &Self| s.slab(geometry).len <= SLAB && s.units(geometry) >= wanted.min(sizes.units(geometry));
+            let fits =
+                |s: &Self| s.slab(geometry).len <= SLAB && s.units(geometry) >= wanted.min(sizes.units(geometry));
             let grown = [0, 1].into_iter().filter_map(|axis| {
                 let limit = [&sizes.depth, &sizes.height][axis].longest(geometry.axes[axis].outputs);
                 let mut next = sizes.clone_with(sizes.most);
@@ -197,9 +198,7 @@ impl Sizes {
 
     fn units(&self, geometry: &Geometry) -> usize {
         let [d, h, w] = &geometry.axes;
-        let rows = |t: &RowTiling, outputs: usize, most: usize| {
-            t.step.min(outputs) * t.longest(outputs).div_ceil(most)
-        };
+        let rows = |t: &RowTiling, outputs: usize, most: usize| t.step.min(outputs) * t.longest(outputs).div_ceil(most);
         rows(&self.depth, d.outputs, self.most[0])
             * rows(&self.height, h.outputs, self.most[1])
             * w.outputs.div_ceil(self.most[2])

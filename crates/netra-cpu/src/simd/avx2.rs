@@ -93,26 +93,26 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn exp2_whole(self, a: __m256) -> __m256 {
         // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA.
-        unsafe { 
+        unsafe {
             let biased = _mm256_add_epi32(_mm256_cvtps_epi32(a), _mm256_set1_epi32(127));
             _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
-         }
+        }
     }
     #[inline(always)]
     fn copysign(self, a: __m256, sign: __m256) -> __m256 {
         // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA.
-        unsafe { 
+        unsafe {
             let bit = _mm256_set1_ps(-0.0);
             _mm256_or_ps(_mm256_andnot_ps(bit, a), _mm256_and_ps(bit, sign))
-         }
+        }
     }
     #[inline(always)]
     fn sum(self, a: __m256) -> f32 {
         // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA.
-        unsafe { 
+        unsafe {
             let four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
-         }
+        }
     }
 }

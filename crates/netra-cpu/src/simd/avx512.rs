@@ -93,20 +93,20 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn exp2_whole(self, a: __m512) -> __m512 {
         // SAFETY: a `Avx512` exists only where the processor has AVX-512 F.
-        unsafe { 
+        unsafe {
             let biased = _mm512_add_epi32(_mm512_cvtps_epi32(a), _mm512_set1_epi32(127));
             _mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased))
-         }
+        }
     }
     #[inline(always)]
     fn copysign(self, a: __m512, sign: __m512) -> __m512 {
         // SAFETY: a `Avx512` exists only where the processor has AVX-512 F.
-        unsafe { 
+        unsafe {
             // Bitwise (bit and sign) or (not bit and a): truth table 0xCA with the bit as selector.
             let bit = _mm512_set1_epi32(i32::MIN);
             let (a, sign) = (_mm512_castps_si512(a), _mm512_castps_si512(sign));
             _mm512_castsi512_ps(_mm512_ternarylogic_epi32::<0xCA>(bit, sign, a))
-         }
+        }
     }
     #[inline(always)]
     fn sum(self, a: __m512) -> f32 {

@@ -35,14 +35,7 @@ pub unsafe fn map<S: Simd>(s: S, src: *const f32, dst: *mut f32, n: usize, f: im
 /// # Safety
 /// As for [`map`], with two sources.
 #[inline(always)]
-pub unsafe fn zip<S: Simd>(
-    s: S,
-    a: *const f32,
-    b: *const f32,
-    dst: *mut f32,
-    n: usize,
-    f: impl Function2<S>,
-) {
+pub unsafe fn zip<S: Simd>(s: S, a: *const f32, b: *const f32, dst: *mut f32, n: usize, f: impl Function2<S>) {
     let mut i = 0;
     while i + S::LANES <= n {
         // SAFETY: `i + LANES <= n`.

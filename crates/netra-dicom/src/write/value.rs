@@ -30,7 +30,8 @@ pub(super) fn fitted(vr: VR, text: &str) -> String {
     value
 }
 
-/// Whether a value that another system wrote obeys `vr`. Representations without a grammar always do.
+/// Whether a value that another system wrote can be copied as `vr`. Names, numbers of patients and other free text always
+/// can: they are copied as they are, however long, since a cut name is another name.
 pub(super) fn obeys(vr: VR, value: &str) -> bool {
     let value = value.trim_matches([' ', '\0']);
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
@@ -49,12 +50,8 @@ pub(super) fn obeys(vr: VR, value: &str) -> bool {
             value.len() <= 16
                 && value.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b' ' || b == b'_')
         }
-        VR::UI => {
-            value.len() <= 64
-                && value
-                    .split('.')
-                    .all(|part| !part.is_empty() && digits(part) && (part.len() == 1 || !part.starts_with('0')))
-        }
+        // Leading zeros break the rules, yet a study is found under exactly the identifier that it was given.
+        VR::UI => value.len() <= 64 && value.split('.').all(|part| !part.is_empty() && digits(part)),
         VR::DS => value.len() <= 16 && value.parse::<f64>().is_ok_and(f64::is_finite),
         VR::IS => value.len() <= 12 && value.parse::<i32>().is_ok(),
         VR::AS => {
@@ -64,7 +61,7 @@ pub(super) fn obeys(vr: VR, value: &str) -> bool {
                     && digits(&value[..3])
                     && "DWMY".contains(&value[3..]))
         }
-        _ => longest(vr).is_none_or(|most| value.chars().count() <= most),
+        _ => true,
     }
 }
 
@@ -78,20 +75,19 @@ fn is_date(value: &str) -> bool {
 
 /// A number as a decimal string of at most 16 characters (DS), with as many digits as fit.
 pub(super) fn decimal(value: f64) -> String {
-    let shortest = format!("{value}");
+    // The shortest text that reads back as the same number; `-0` is written as `0`.
+    let shortest = if value == 0.0 { "0".to_owned() } else { format!("{value}") };
     if shortest.len() <= 16 {
-        // The shortest text that reads back as the same number; `-0` is written as `0`.
-        return if value == 0.0 { "0".to_owned() } else { shortest };
+        return shortest;
     }
-    (0..=16)
-        .rev()
-        .flat_map(|digits| [format!("{value:.digits$}"), format!("{value:.digits$e}")])
-        .find(|text| text.len() <= 16 && close(text, value))
-        .unwrap_or_else(|| format!("{value:.7e}"))
-}
-
-fn close(text: &str, value: f64) -> bool {
-    text.parse::<f64>().is_ok_and(|read| (read - value).abs() <= 1e-6 * value.abs())
+    let longest = |write: fn(f64, usize) -> String| {
+        (0..16).rev().map(|digits| write(value, digits)).find(|text| text.len() <= 16)
+    };
+    let plain = longest(|value, digits| format!("{value:.digits$}"));
+    let exponent = longest(|value, digits| format!("{value:.digits$e}"));
+    let error = |text: &String| (text.parse().unwrap_or(f64::INFINITY) - value).abs();
+    let candidates = plain.into_iter().chain(exponent);
+    candidates.min_by(|a, b| error(a).total_cmp(&error(b))).unwrap_or(shortest)
 }
 
 #[cfg(test)]
@@ -134,7 +130,8 @@ mod tests {
             (VR::CS, "HEAD_1", true),
             (VR::CS, "Head", false),
             (VR::UI, "1.2.840.0.1", true),
-            (VR::UI, "1.02.3", false),
+            (VR::UI, "1.02.3", true),
+            (VR::UI, "1.2.x", false),
             (VR::UI, "1..3", false),
             (VR::AS, "045Y", true),
             (VR::AS, "45", false),

@@ -71,7 +71,7 @@ fn algorithm(item: &mut InMemDicomObject, model: &ModelIdentity) {
     text(item, tags::SEGMENT_ALGORITHM_NAME, VR::LO, &model.name);
 }
 
-/// Algorithm Identification (C.10.9... macro 10-19): which model, which version, and the digest of its package.
+/// Algorithm Identification (PS3.3 table 10-19): which model, which version, and the digest of its package.
 fn identification(model: &ModelIdentity) -> InMemDicomObject {
     let mut item = InMemDicomObject::new_empty();
     let family = dcm("123110", "Artificial Intelligence");

@@ -26,7 +26,7 @@ pub(crate) enum Prepared {
     /// Nothing.
     Plain,
     /// Packed weights; the step's own weight input is not uploaded.
-    Conv(conv::Tiled),
+    Conv(Box<conv::Tiled>),
     /// Tables of a resize.
     Resize(Vec<resize::Table>),
     /// Tables of a padding that repeats elements.
@@ -57,7 +57,7 @@ pub(crate) fn prepare(gpu: &Gpu, program: &Program, step: &Step, software: bool)
         Kernel::Conv(p) => shape_of(1)
             .and_then(|w| w.constant.as_deref())
             .and_then(|weight| conv::prepare(gpu, p, &x.shape, weight, output, software))
-            .map_or(Prepared::Plain, Prepared::Conv),
+            .map_or(Prepared::Plain, |tiled| Prepared::Conv(Box::new(tiled))),
         Kernel::Resize(p) => Prepared::Resize(resize::tables(gpu, p, &x.shape, output)),
         Kernel::Pad { pads, mode } => Prepared::Pad(movement::pad_tables(gpu, &x.shape, pads, *mode)),
         _ => Prepared::Plain,

@@ -153,10 +153,16 @@ impl Convolution {
                 Some(*end)
             })
             .collect();
+        // The pieces of a transposed convolution read the same inputs and write into the same cache lines: take turns.
+        let alike = self.pieces.windows(2).all(|p| p[0].plan.units() == p[1].plan.units());
         let shared = Shared::new(out);
         context.threads.for_each(ends.last().copied().unwrap_or(0), |worker, unit| {
-            let i = ends.partition_point(|&end| end <= unit);
-            let first = if i == 0 { 0 } else { ends[i - 1] };
+            let (i, unit) = if alike {
+                (unit % self.pieces.len(), unit / self.pieces.len())
+            } else {
+                let i = ends.partition_point(|&end| end <= unit);
+                (i, if i == 0 { unit } else { unit - ends[i - 1] })
+            };
             let mut scratch = context.scratch.lock(worker);
             let job = Job {
                 isa: context.isa,
@@ -166,7 +172,7 @@ impl Convolution {
                 x,
                 out: &shared,
             };
-            job.unit(unit - first, scratch.floats());
+            job.unit(unit, scratch.floats());
         });
     }
 }

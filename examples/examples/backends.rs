@@ -12,7 +12,7 @@ fn main() -> Result<()> {
         Some(package) => Model::open(package)?,
         None => Model::lung_fields()?,
     };
-    let devices = [Device::Cpu].into_iter().chain(netra::adapters().iter().map(|a| Device::Adapter(a.index)));
+    let devices = [Device::Cpu].into_iter().chain(netra::adapters().into_iter().map(|a| Device::Adapter(a.index)));
     println!("{:<44} {:>10} {:>10}  golden cases", "device", "first s", "again s");
     for device in devices {
         let engine = model.on(device)?;

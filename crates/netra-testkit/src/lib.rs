@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod golden;
+#[allow(clippy::expect_used, clippy::print_stderr)]
+pub mod models;
 mod oracle;
 mod rng;
 pub mod suite;

@@ -123,7 +123,9 @@ fn conv(
         if output.is_multiple_of(2) { w(&[output]) } else { Operand::None },
         if residual { x(&out) } else { Operand::None },
     ];
-    Case::single(format!("conv-{name}-{input}to{output}g{groups}-{activation:?}"), kernel, &operands, &out, SUMS)
+    // Clip leaves the rounding of a sum as it is and cuts the range that it is measured against.
+    let tolerance = if matches!(activation, Some(Activation::Clip(..))) { 4.0 * SUMS } else { SUMS };
+    Case::single(format!("conv-{name}-{input}to{output}g{groups}-{activation:?}"), kernel, &operands, &out, tolerance)
 }
 
 fn conv_transpose(name: &str, geometry: &Geometry, input: usize, output: usize, groups: usize) -> Case {

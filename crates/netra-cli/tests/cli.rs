@@ -29,9 +29,9 @@ fn models() -> PathBuf {
 /// A copy of the lung-field package.
 fn copy_package(to: &Path) -> PathBuf {
     let target = to.join("lung-fields");
-    std::fs::create_dir_all(target.join("golden")).unwrap();
+    std::fs::create_dir_all(target.join("golden")).expect("a folder");
     for name in ["netra.toml", "model.onnx", "card.md", "LICENSE", "golden/case1.npz"] {
-        std::fs::copy(models().join("lung-fields").join(name), target.join(name)).unwrap();
+        std::fs::copy(models().join("lung-fields").join(name), target.join(name)).expect("a copy");
     }
     target
 }

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod golden;
-#[allow(clippy::expect_used, clippy::print_stderr)]
+#[allow(clippy::print_stderr)]
 pub mod models;
 mod oracle;
 mod rng;

@@ -67,7 +67,7 @@ impl Device {
             Device::Cpu => cpu("as asked"),
             Device::Auto => match gpu::open(self) {
                 Ok(backend) => Ok(Chosen { backend, why: "a hardware graphics adapter is present".into() }),
-                Err(error) => cpu(&format!("no graphics adapter to use: {error}")),
+                Err(error) => cpu(&why_not_a_gpu(&error)),
             },
             Device::Gpu | Device::Adapter(_) => {
                 let backend = gpu::open(self)?;
@@ -75,6 +75,18 @@ impl Device {
                 Ok(Chosen { backend, why: format!("as asked{software}") })
             }
         }
+    }
+}
+
+/// Why `auto` went on without a GPU, in a few words where there simply is none.
+fn why_not_a_gpu(error: &Error) -> String {
+    let all = adapters();
+    if all.iter().any(|adapter| !adapter.software) || cfg!(not(feature = "wgpu")) {
+        error.to_string()
+    } else if all.is_empty() {
+        "no graphics adapter is present".into()
+    } else {
+        "only software graphics adapters are present, and those run when asked for".into()
     }
 }
 

@@ -60,12 +60,16 @@ const APIS: [(wgpu::Backend, Api, &str); 4] = [
 /// Vulkan loaders crash when instances come and go on several threads at once.
 static INSTANCES: Mutex<()> = Mutex::new(());
 
-/// Every adapter of this machine, by API (Vulkan, Metal, DirectX 12, OpenGL). A card that two APIs reach is listed
-/// twice. Empty when there is none.
+/// Every adapter of this machine, by API (Vulkan, Metal, DirectX 12, and OpenGL when those have none). A card that two
+/// APIs reach is listed twice. Empty when there is none.
 pub fn adapters() -> Vec<AdapterInfo> {
     let _guard = INSTANCES.lock().unwrap_or_else(PoisonError::into_inner);
     let mut found = Vec::new();
     for (backend, api, api_name) in APIS {
+        // OpenGL only where there is nothing else: it would list the same cards again, with fewer features.
+        if api_name == "gl" && !found.is_empty() {
+            break;
+        }
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
             backends: backend.into(),
             ..wgpu::InstanceDescriptor::new_without_display_handle()

@@ -9,7 +9,7 @@ use netra_dicom::{ImageOptions, Limits, Scan, Voi, open};
 use sha2::{Digest, Sha256};
 
 fn corpus() -> Option<PathBuf> {
-    common::assets().map(|assets| assets.join("dicom")).filter(|dicom| dicom.is_dir())
+    netra_testkit::assets().map(|assets| assets.join("dicom")).filter(|dicom| dicom.is_dir())
 }
 
 fn rows(path: &Path) -> Vec<Vec<String>> {

@@ -169,7 +169,7 @@ fn a_damaged_member_makes_the_series_no_volume() {
 
 #[test]
 fn the_shared_series_are_regular_or_tilted() {
-    let Some(assets) = common::assets() else { return };
+    let Some(assets) = netra_testkit::assets() else { return };
     let limits = Limits::default();
     let scan = |name: &str| open(&assets.join("scans").join(name), &limits).expect("opens").scans.remove(0);
     let mr = scan("mr_t1_384.zip").volume(&limits).expect("regular");

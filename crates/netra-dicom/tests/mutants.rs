@@ -148,7 +148,7 @@ fn damaged_codestreams() {
             .file(syntax)
     };
     mutate(&[("jpeg", file("1.2.840.10008.1.2.4.50", &jpeg.into_inner()))], 400);
-    let Some(assets) = common::assets() else { return };
+    let Some(assets) = netra_testkit::assets() else { return };
     // Small real files for the codecs that no dependency encodes.
     let folder = assets.join("dicom/synthetic_reencoded");
     let mut seeds: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)

@@ -1,23 +1,11 @@
 //! The published networks of the shared assets: each is read, specialised, and keeps its values through the passes.
 //! Skipped where the assets are absent.
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use netra_graph::{Dim, Graph, Program, Tensor, eval, npz, onnx};
-
-/// The shared assets: `NETRA_ASSETS`, or `shared/assets` beside the workspace.
-fn assets() -> Option<PathBuf> {
-    let folder = match std::env::var_os("NETRA_ASSETS") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/assets"),
-    };
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("skipped: no shared assets");
-    None
-}
+use netra_testkit::assets;
 
 fn read(path: &Path) -> Graph {
     onnx::read(path, &onnx::ReadOptions::default()).unwrap()

@@ -121,15 +121,14 @@ fn software_name(name: &str) -> bool {
     ["llvmpipe", "lavapipe", "swiftshader", "softpipe", "basic render driver"].iter().any(|n| name.contains(n))
 }
 
-/// Chooses an adapter and brings it up. An adapter that is already up is shared.
-pub(crate) fn open(selector: AdapterSelector) -> Result<(AdapterInfo, WgpuDevice)> {
-    let all = adapters();
+/// Chooses an adapter among `all` and brings it up. An adapter that is already up is shared.
+pub(crate) fn open(selector: AdapterSelector, all: &[AdapterInfo]) -> Result<(AdapterInfo, WgpuDevice)> {
     let chosen = match selector {
         AdapterSelector::Index(index) => all.iter().find(|a| a.index == index),
         AdapterSelector::Auto => all.iter().filter(|a| !a.software).min_by_key(|a| (a.rank, a.index)),
         AdapterSelector::Any => all.iter().min_by_key(|a| (a.software, a.rank, a.index)),
     };
-    let Some(info) = chosen.cloned() else { return Err(none_found(selector, &all)) };
+    let Some(info) = chosen.cloned() else { return Err(none_found(selector, all)) };
     let options = RuntimeOptions::try_default().map_err(|e| failed(&info, e))?;
     let _guard = INSTANCES.lock().unwrap_or_else(PoisonError::into_inner);
     match try_init_setup::<AutoGraphicsApi>(&info.device, options) {

@@ -23,7 +23,12 @@ impl WgpuBackend {
     /// Fails with [`ErrorKind::Backend`](netra_graph::ErrorKind::Backend) when there is none that the selector allows
     /// (the message says what was looked for and what is there), or when it does not come up.
     pub fn open(selector: AdapterSelector) -> Result<Self> {
-        let (adapter, device) = adapter::open(selector)?;
+        Self::open_among(selector, &adapter::adapters())
+    }
+
+    /// As [`open`](Self::open), for a caller that has listed the adapters already: listing takes a tenth of a second.
+    pub fn open_among(selector: AdapterSelector, all: &[AdapterInfo]) -> Result<Self> {
+        let (adapter, device) = adapter::open(selector, all)?;
         let limit = adapter.limits.max_binding_bytes.min(adapter.limits.max_buffer_bytes);
         let gpu = Gpu::new(CubeDevice::Wgpu(device), usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(Self::with(gpu, adapter))

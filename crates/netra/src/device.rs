@@ -65,29 +65,19 @@ impl Device {
     pub fn open(self) -> Result<Chosen> {
         match self {
             Device::Cpu => cpu("as asked"),
-            Device::Auto => match gpu::open(self) {
+            Device::Auto => match gpu::hardware() {
                 Ok(backend) => Ok(Chosen { backend, why: "a hardware graphics adapter is present".into() }),
-                Err(error) => cpu(&why_not_a_gpu(&error)),
+                Err(why_not) => cpu(&why_not),
             },
-            Device::Gpu | Device::Adapter(_) => {
-                let backend = gpu::open(self)?;
-                let software = if backend.device().software { ", a software adapter" } else { "" };
-                Ok(Chosen { backend, why: format!("as asked{software}") })
-            }
+            Device::Gpu => asked(gpu::open(None)?),
+            Device::Adapter(index) => asked(gpu::open(Some(index))?),
         }
     }
 }
 
-/// Why `auto` went on without a GPU, in a few words where there simply is none.
-fn why_not_a_gpu(error: &Error) -> String {
-    let all = adapters();
-    if all.iter().any(|adapter| !adapter.software) || cfg!(not(feature = "wgpu")) {
-        error.to_string()
-    } else if all.is_empty() {
-        "no graphics adapter is present".into()
-    } else {
-        "only software graphics adapters are present, and those run when asked for".into()
-    }
+fn asked(backend: Arc<dyn Backend>) -> Result<Chosen> {
+    let software = if backend.device().software { ", a software adapter" } else { "" };
+    Ok(Chosen { backend, why: format!("as asked{software}") })
 }
 
 fn cpu(why: &str) -> Result<Chosen> {
@@ -108,14 +98,22 @@ mod gpu {
     use netra_graph::Backend;
     use netra_wgpu::{AdapterSelector, WgpuBackend};
 
-    use super::{Adapter, Device};
+    use super::Adapter;
 
-    pub fn open(device: Device) -> Result<Arc<dyn Backend>> {
-        let selector = match device {
-            Device::Adapter(index) => AdapterSelector::Index(index),
-            Device::Gpu => AdapterSelector::Any,
-            Device::Auto | Device::Cpu => AdapterSelector::Auto,
-        };
+    /// The best hardware adapter, or why there is none to use, in a few words where there simply is none.
+    pub fn hardware() -> std::result::Result<Arc<dyn Backend>, String> {
+        let all = netra_wgpu::adapters();
+        match WgpuBackend::open_among(AdapterSelector::Auto, &all) {
+            Ok(backend) => Ok(Arc::new(backend)),
+            Err(error) if all.iter().any(|adapter| !adapter.software) => Err(error.to_string()),
+            Err(_) if all.is_empty() => Err("no graphics adapter is present".into()),
+            Err(_) => Err("only software graphics adapters are present, and those run when asked for".into()),
+        }
+    }
+
+    /// The adapter of this index, or the best of any kind.
+    pub fn open(index: Option<usize>) -> Result<Arc<dyn Backend>> {
+        let selector = index.map_or(AdapterSelector::Any, AdapterSelector::Index);
         let backend = WgpuBackend::open(selector).map_err(netra_package::from_graph)?;
         Ok(Arc::new(backend))
     }
@@ -138,10 +136,16 @@ mod gpu {
     use netra_core::{Error, ErrorKind, Result};
     use netra_graph::Backend;
 
-    use super::{Adapter, Device};
+    use super::Adapter;
 
-    pub fn open(_: Device) -> Result<Arc<dyn Backend>> {
-        Err(Error::new(ErrorKind::Backend, "this build has no GPU backend (cargo feature 'wgpu')"))
+    const ABSENT: &str = "this build has no GPU backend (cargo feature 'wgpu')";
+
+    pub fn hardware() -> std::result::Result<Arc<dyn Backend>, String> {
+        Err(ABSENT.into())
+    }
+
+    pub fn open(_: Option<usize>) -> Result<Arc<dyn Backend>> {
+        Err(Error::new(ErrorKind::Backend, ABSENT))
     }
 
     pub fn adapters() -> Vec<Adapter> {

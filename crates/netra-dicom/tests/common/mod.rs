@@ -1,19 +1,5 @@
-//! Shared by the tests of this crate. `netra_testkit::assets` does the same, but draws the whole tensor half in.
+//! Shared by the tests of this crate.
 #![allow(dead_code, reason = "each test file uses its share")]
-#![allow(clippy::print_stderr, reason = "a skipped test says so")]
-
-use std::path::{Path, PathBuf};
-
-/// The folder of shared scans, or `None` with a note.
-pub fn assets() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/assets");
-    let path = std::env::var_os("NETRA_ASSETS").map_or_else(beside, PathBuf::from);
-    if path.is_dir() {
-        return Some(path);
-    }
-    eprintln!("skipped: no shared assets at {} (set NETRA_ASSETS)", path.display());
-    None
-}
 
 /// A data set under construction, in Explicit VR Little Endian.
 #[derive(Clone, Default)]

@@ -137,9 +137,9 @@ fn subclass<'a>(arguments: &[Value<'a>], objects: &mut Objects<'a>, budget: &mut
     let &[function, _, arguments, _] = arguments else { return Err(wrong()) };
     match objects.global(function) {
         Some(("torch._utils", name @ ("_rebuild_tensor" | "_rebuild_tensor_v2" | "_rebuild_tensor_v3"))) => {
-            let arguments = objects.items(arguments).ok_or_else(wrong)?;
+            let arguments = objects.items(arguments).ok_or_else(wrong)?.to_vec();
             charge(arguments.len(), budget)?;
-            rebuild_tensor(name, &arguments.to_vec(), objects, budget)
+            rebuild_tensor(name, &arguments, objects, budget)
         }
         _ => Err(Error::unsupported(format!("a tensor rebuilt by {}", objects.describe(function)))),
     }

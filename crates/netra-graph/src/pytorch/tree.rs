@@ -169,11 +169,11 @@ impl<'a> Walk<'_, 'a, '_> {
             }
             let entries = self.entries(value)?;
             let holders = |name: &&String| entries.get(*name).is_some_and(|&v| self.holds_tensors(v));
-            let ranks = entries.values().filter_map(|&v| match self.objects.get(v) {
-                Some(Object::Tensor(view)) => Some(view.rank()),
-                _ => None,
+            // A single number beside them (the best loss, say) does not make a dictionary weights.
+            let arrays = entries.values().any(|&v| match self.objects.get(v) {
+                Some(Object::Tensor(view)) => view.rank() > 0,
+                _ => false,
             });
-            let (tensors, arrays) = ranks.fold((false, false), |(_, arrays), rank| (true, arrays || rank > 0));
             let usual: Vec<&String> = entries.keys().filter(|n| USUAL.contains(&n.as_str())).filter(holders).collect();
             let all: Vec<&String> = entries.keys().filter(holders).collect();
             let next = match (usual.as_slice(), all.as_slice()) {
@@ -184,7 +184,7 @@ impl<'a> Walk<'_, 'a, '_> {
                     let message = format!("the weights may be at any of {usual:?} of {place}: name one");
                     return Err(Error::new(ErrorKind::InvalidInput, message));
                 }
-                ([], [one]) if !tensors && self.has_tensors(entries.get(*one)) => one.as_str(),
+                ([], [one]) if self.has_tensors(entries.get(*one)) => one.as_str(),
                 _ => return Ok(value),
             };
             self.enter(&entries, next)?;
@@ -250,9 +250,10 @@ fn split(key: &str) -> (&str, Option<&str>) {
 
 /// Takes off the prefixes that all names share and that a wrapper put there.
 fn unwrap(tensors: &mut [(String, &View<'_>)]) {
-    while let Some(prefix) =
-        WRAPPERS.iter().find(|&&p| tensors.iter().all(|(n, _)| n.len() > p.len() && n.starts_with(p)))
-    {
+    let shared = |tensors: &[(String, &View<'_>)], prefix: &str| {
+        tensors.iter().all(|(name, _)| name.len() > prefix.len() && name.starts_with(prefix))
+    };
+    while let Some(prefix) = WRAPPERS.iter().find(|prefix| !tensors.is_empty() && shared(tensors, prefix)) {
         for (name, _) in tensors.iter_mut() {
             name.drain(..prefix.len());
         }

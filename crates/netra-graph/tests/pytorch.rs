@@ -63,7 +63,7 @@ fn what_torch_writes_is_read_to_the_last_bit() {
         "losses (a list)",
         "optimizer_state (a dictionary)",
         "rng (a tensor)",
-        "seen (builtins.set)",
+        "seen (__builtin__.set)",
     ];
     assert_eq!(checkpoint.skipped, skipped);
     let frozen = pytorch::read_with(&folder.path().join("frozen.pth"), &Default::default()).unwrap();

@@ -127,8 +127,9 @@ fn rebuild_tensor<'a>(
     let offset = usize::try_from(offset).map_err(|_| wrong())?;
     let (shape, strides) = (objects.sizes(shape).ok_or_else(wrong)?, objects.sizes(strides).ok_or_else(wrong)?);
     let cells = shape.len() + strides.len();
+    budget.take(size_of::<View<'_>>())?;
     let view = View::new(storage, element, offset, shape, strides)?;
-    objects.add(Object::Tensor(view), cells, budget)
+    objects.add(Object::Tensor(Box::new(view)), cells, budget)
 }
 
 /// A tensor of a class derived from `torch.Tensor`: function, class, arguments, state. Only the tensor is taken.

@@ -219,10 +219,11 @@ impl<'a> Walk<'_, 'a, '_> {
         let entries =
             self.entries(value).map_err(|e| if prefix.is_empty() { e } else { e.at(format!("'{prefix}'")) })?;
         for (name, value) in entries {
+            self.budget.take(prefix.len() + name.len())?;
             let name = joined(prefix, &name, '.');
             match self.objects.get(value) {
                 Some(Object::Tensor(view)) => {
-                    self.budget.take(VISIT + name.len())?;
+                    self.budget.take(VISIT)?;
                     self.found.tensors.push((name, view));
                 }
                 Some(Object::Dict(_) | Object::Opaque(_)) if self.holds_tensors(value) => {
@@ -240,7 +241,15 @@ fn too_deep() -> Error {
 }
 
 fn joined(prefix: &str, name: &str, by: char) -> String {
-    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}{by}{name}") }
+    if prefix.is_empty() {
+        return name.to_owned();
+    }
+    // Names may be megabytes long in hostile files: no more room than they need.
+    let mut joined = String::with_capacity(prefix.len() + name.len() + 1);
+    joined.push_str(prefix);
+    joined.push(by);
+    joined.push_str(name);
+    joined
 }
 
 /// The part before the first slash, and what follows it.

@@ -136,9 +136,9 @@ impl Builder {
         self.state.contains_key(name)
     }
 
-    /// Drops the tensors whose names begin with `prefix`: those that training needs and inference does not.
-    pub fn skip(&mut self, prefix: &str) {
-        self.state.retain(|name, _| !name.starts_with(prefix));
+    /// Drops tensors by name: those that training needs and inference does not.
+    pub fn skip(&mut self, unused: impl Fn(&str) -> bool) {
+        self.state.retain(|name, _| !unused(name));
     }
 
     /// Renames tensors before any is taken. `new_name` gives `None` to keep a name. Two tensors that come to share a

@@ -14,6 +14,7 @@
 //! This crate knows no backend and no medicine.
 #![forbid(unsafe_code)]
 
+pub mod arch;
 mod backend;
 mod error;
 pub mod eval;

@@ -7,10 +7,12 @@
 
 mod case;
 mod measure;
+mod steps;
 mod table;
 
 pub use case::{Case, Errors, Outcome, Run, folders};
 pub use measure::{backend, measure};
+pub use steps::{Rounding, rounding};
 pub use table::{BARS, table};
 
 /// What can go wrong here, in words.

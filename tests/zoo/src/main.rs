@@ -2,24 +2,26 @@
 //!
 //! `netra-zoo [--zoo DIR] --backend cpu|wgpu [NAME...]` runs networks and keeps the figures beside them;
 //! `netra-zoo [--zoo DIR] --table FILE` writes the page from what was kept. Progress goes to standard error.
+//! With `--steps`, the rounding that each kernel adds is printed too (every step again in plain loops: minutes).
 //! DIR is `$NETRA_ZOO` or `target/zoo`. Exit status 1: a network failed or is over its bar.
 #![allow(clippy::print_stderr)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use netra_zoo::{BARS, Case, Outcome, Result, backend, folders, measure, table};
+use netra_zoo::{BARS, Case, Outcome, Result, backend, folders, measure, rounding, table};
 
 struct Arguments {
     zoo: PathBuf,
     backend: Option<String>,
     table: Option<PathBuf>,
+    steps: bool,
     names: Vec<String>,
 }
 
 fn arguments() -> Result<Arguments> {
     let zoo = std::env::var_os("NETRA_ZOO").map_or_else(|| "target/zoo".into(), PathBuf::from);
-    let mut given = Arguments { zoo, backend: None, table: None, names: Vec::new() };
+    let mut given = Arguments { zoo, backend: None, table: None, steps: false, names: Vec::new() };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} takes a value"));
@@ -27,6 +29,7 @@ fn arguments() -> Result<Arguments> {
             "--zoo" => given.zoo = value()?.into(),
             "--backend" => given.backend = Some(value()?),
             "--table" => given.table = Some(value()?.into()),
+            "--steps" => given.steps = true,
             _ if word.starts_with('-') => return Err(format!("no option {word}").into()),
             _ => given.names.push(word),
         }
@@ -57,6 +60,11 @@ fn run() -> Result<bool> {
             let outcome = measure(case, backend.as_ref()).map_err(|e| format!("{}: {e}", case.name))?;
             case.keep(name, &backend.device().name, &outcome)?;
             good &= report(case, &outcome, bar);
+            if given.steps {
+                for (kernel, r) in rounding(case, backend.as_ref())? {
+                    eprintln!("  {kernel:18} {:5} steps: {:8.2}, worst {:8.2} {}", r.steps, r.mean, r.worst, r.node);
+                }
+            }
         }
     }
     if let Some(path) = &given.table {

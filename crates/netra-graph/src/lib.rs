@@ -31,8 +31,8 @@ pub use backend::{Backend, CompileOptions, DeviceInfo, Executable, Progress, Run
 pub use error::{Error, ErrorKind, Result};
 pub use graph::{Dim, Graph, Node, TensorType, Value, ValueId};
 pub use kernel::{
-    Activation, Binary, Conv, ConvTranspose, Coordinates, Kernel, Nearest, PadMode, Pool, Reduction, Resize,
-    ResizeMode, Unary,
+    Activation, Binary, Combine, Conv, ConvTranspose, Coordinates, GridMode, GridPadding, GridSample, Kernel, Nearest,
+    NonMaxSuppression, PadMode, Pool, Reduction, Resize, ResizeMode, RoiAlign, Unary,
 };
 pub use op::{AutoPad, Op, PadFill, Subgraph, Variadic, Window};
 pub use plan::MemoryPlan;

@@ -322,6 +322,17 @@ fn unary_name(unary: Unary) -> &'static str {
         Unary::Tanh => "Tanh",
         Unary::Sin => "Sin",
         Unary::Cos => "Cos",
+        Unary::Tan => "Tan",
+        Unary::Asin => "Asin",
+        Unary::Acos => "Acos",
+        Unary::Atan => "Atan",
+        Unary::Sinh => "Sinh",
+        Unary::Cosh => "Cosh",
+        Unary::Asinh => "Asinh",
+        Unary::Acosh => "Acosh",
+        Unary::Atanh => "Atanh",
+        Unary::IsInf { .. } => "IsInf",
+        Unary::BitwiseNot => "BitwiseNot",
         Unary::Softplus => "Softplus",
         Unary::Softsign => "Softsign",
         Unary::HardSigmoid(..) => "HardSigmoid",
@@ -352,6 +363,10 @@ fn binary_name(binary: Binary) -> &'static str {
         Binary::And => "And",
         Binary::Or => "Or",
         Binary::Xor => "Xor",
+        Binary::BitwiseAnd => "BitwiseAnd",
+        Binary::BitwiseOr => "BitwiseOr",
+        Binary::BitwiseXor => "BitwiseXor",
+        Binary::ShiftLeft | Binary::ShiftRight => "BitShift",
     }
 }
 

@@ -220,10 +220,14 @@ fn declared_shapes_are_kept_to() {
     assert_eq!(graph.value(graph.inputs[0]).declared.as_ref().unwrap().to_string(), "float32 [n, 2]");
     let kind = |a: &[usize], b: &[usize]| graph.specialise(&[a.to_vec(), b.to_vec()]).map(drop).map_err(|e| e.kind());
     assert_eq!(kind(&[3, 2], &[3, 2]), Ok(()));
-    for (a, b) in [(&[3, 2][..], &[4, 2][..]), (&[3, 3], &[3, 3]), (&[3, 2, 1], &[3, 2]), (&[0, 2], &[0, 2])] {
+    for (a, b) in [(&[3, 2][..], &[4, 2][..]), (&[3, 3], &[3, 3]), (&[3, 2, 1], &[3, 2]), (&[0, 2], &[3, 2])] {
         assert_eq!(kind(a, b), Err(ErrorKind::InvalidInput), "{a:?} {b:?}");
     }
     assert_eq!(graph.specialise(&[vec![1, 2]]).unwrap_err().kind(), ErrorKind::InvalidInput);
+    // Nothing plus nothing is nothing: no step is left.
+    let program = graph.specialise(&[vec![0, 2], vec![0, 2]]).unwrap();
+    assert!(program.steps.is_empty());
+    assert_eq!(program.value(program.outputs[0]).shape, [0, 2]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ impl Repr {
     pub(crate) fn of(dtype: DType) -> Option<Self> {
         match dtype {
             DType::F32 => Some(Repr::Float),
-            DType::I8 | DType::U8 | DType::I32 | DType::I64 | DType::Bool => Some(Repr::Int),
+            dtype if dtype.is_integer() || dtype == DType::Bool => Some(Repr::Int),
             _ => None,
         }
     }

@@ -48,7 +48,9 @@ impl Graph {
             let declared = value.declared.as_ref().ok_or_else(|| {
                 Error::unsupported("an input without a declared type").at(format!("input '{}'", value.name))
             })?;
-            inputs.push(lowerer.program.input(&value.name, declared.dtype, shape));
+            let input = lowerer.program.input(&value.name, declared.dtype, shape);
+            let empty = shape.contains(&0);
+            inputs.push(if empty { lowerer.constant(emit::empty(declared.dtype, shape)?) } else { input });
         }
         let outputs = lower_graph(&mut lowerer, self, &inputs)?;
         let mut named: Vec<ValueId> = Vec::with_capacity(outputs.len());
@@ -71,7 +73,7 @@ impl Graph {
             let wrong = |what: String| Err(Error::invalid(what).at(format!("input '{}'", value.name)));
             check_size(shape).map_err(|e| e.at(format!("input '{}'", value.name)))?;
             let Some(declared) = &value.declared else { continue };
-            if declared.shape.len() != shape.len() || shape.contains(&0) {
+            if declared.shape.len() != shape.len() {
                 return wrong(format!("shape {shape:?} given, {declared} expected"));
             }
             for (dim, &size) in declared.shape.iter().zip(shape) {

@@ -150,7 +150,7 @@ fn declared(info: &ValueInfoProto) -> Result<Option<TensorType>> {
         return Err(Error::unsupported("a value that is no tensor"));
     };
     let Some(element) = tensor.elem_type else { return Ok(None) };
-    let dtype = tensor::compute_dtype(element)?;
+    let dtype = tensor::dtype(element)?;
     let Some(shape) = &tensor.shape else { return Ok(None) };
     let shape = shape
         .dim

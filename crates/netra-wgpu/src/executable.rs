@@ -121,6 +121,10 @@ impl WgpuExecutable {
                 DType::I64 => netra_graph::Data::I64(vec![0; n]),
                 DType::I8 => netra_graph::Data::I8(vec![0; n]),
                 DType::U8 => netra_graph::Data::U8(vec![0; n]),
+                DType::I16 => netra_graph::Data::I16(vec![0; n]),
+                DType::U16 => netra_graph::Data::U16(vec![0; n]),
+                DType::U32 => netra_graph::Data::U32(vec![0; n]),
+                DType::U64 => netra_graph::Data::U64(vec![0; n]),
                 _ => netra_graph::Data::Bool(vec![false; n]),
             };
             Tensor::new(value.shape.clone(), data)

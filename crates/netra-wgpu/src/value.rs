@@ -19,7 +19,7 @@ impl Repr {
     pub(crate) fn of(dtype: DType) -> Option<Self> {
         match dtype {
             DType::F32 => Some(Repr::Float),
-            DType::I8 | DType::U8 | DType::I32 | DType::I64 | DType::Bool => Some(Repr::Int),
+            dtype if dtype.is_integer() || dtype == DType::Bool => Some(Repr::Int),
             _ => None,
         }
     }
@@ -48,6 +48,14 @@ impl Value {
     pub(crate) fn whole(shape: &[usize], buffer: Buffer) -> Self {
         let channels = shape.get(1).copied().unwrap_or(1);
         Self { shape: shape.to_vec(), parts: vec![Part { start: 0, channels, buffer }] }
+    }
+
+    /// The same elements under a shape that has the channels where they were, or has them in one piece.
+    pub(crate) fn under(self, shape: &[usize]) -> Self {
+        match self.single() {
+            Some(buffer) => Self::whole(shape, buffer.clone()),
+            None => Self { shape: shape.to_vec(), parts: self.parts },
+        }
     }
 
     /// The buffer of a value in one piece.

@@ -10,6 +10,9 @@ mod norm;
 mod pool;
 mod reduce;
 mod resize;
+mod types;
+
+pub use types::defines;
 
 use crate::{DType, Data, Error, Kernel, Program, Result, Tensor, TensorView};
 
@@ -91,6 +94,16 @@ pub fn step(kernel: &Kernel, inputs: &[Option<&Tensor>], dtype: DType, shape: &[
         Kernel::Pad { pads, mode } => movement::pad(need(0)?, pads, *mode, shape),
         Kernel::Resize(p) => resize::resize(p, need(0)?, shape),
         Kernel::Gather { axis } => movement::gather(need(0)?, need(1)?, *axis, shape),
+        Kernel::GatherElements { .. }
+        | Kernel::GatherNd { .. }
+        | Kernel::ScatterElements { .. }
+        | Kernel::ScatterNd { .. }
+        | Kernel::TopK { .. }
+        | Kernel::Cumulative { .. }
+        | Kernel::MaxPoolIndices { .. }
+        | Kernel::GridSample(_)
+        | Kernel::RoiAlign(_)
+        | Kernel::NonMaxSuppression(_) => Err(Error::unsupported(kernel.name())),
         Kernel::Expand => movement::expand(need(0)?, shape),
         Kernel::Cast { to } => elementwise::cast(need(0)?, *to),
     }

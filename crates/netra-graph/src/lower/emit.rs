@@ -1,7 +1,7 @@
 //! The program under construction: emitting kernels, folding what is constant, and the helpers that all families use.
 
 use crate::tensor::element_count;
-use crate::{Binary, DType, Error, Kernel, ProgramBuilder, Reduction, Result, Tensor, Unary, ValueId, eval};
+use crate::{Binary, DType, Error, Kernel, ProgramBuilder, Result, Tensor, Unary, ValueId, eval};
 
 /// Folding makes at most this many bytes beyond those of the graph's own constants.
 const MAX_FOLDED_BYTES: usize = 64 << 20;
@@ -137,6 +137,8 @@ impl Lowerer {
     }
 
     /// Adds a step, or a constant when all inputs are constants and the result is small enough.
+    ///
+    /// What has no elements is a constant whatever it is made from: backends never see an empty tensor inside a program.
     pub fn emit(&mut self, kernel: Kernel, inputs: &[ValueId], dtype: DType, shape: &[usize]) -> Result<ValueId> {
         let inputs: Vec<_> = inputs.iter().copied().map(Some).collect();
         self.emit_optional(kernel, &inputs, dtype, shape)
@@ -155,10 +157,15 @@ impl Lowerer {
             return Ok(self.constant(tensor));
         }
         if shape.contains(&0) {
-            return Err(Error::unsupported(format!("an empty tensor of shape {shape:?} outside shape arithmetic")));
+            return Ok(self.constant(empty(dtype, shape)?));
         }
-        for &id in inputs.iter().flatten() {
-            check_runtime_dtype(&kernel, self.dtype(id))?;
+        if let Some(&id) = inputs.iter().flatten().find(|id| self.shape(**id).contains(&0)) {
+            return Err(Error::unsupported(format!("{} of an empty tensor {:?}", kernel.name(), self.shape(id))));
+        }
+        if let Some(dtype) = inputs.first().copied().flatten().map(|id| self.dtype(id))
+            && !eval::defines(&kernel, dtype)
+        {
+            return Err(Error::unsupported(format!("{} of {dtype}", kernel.name())));
         }
         let node = self.node.clone();
         Ok(self.program.step(&node, kernel, inputs, dtype, shape))
@@ -248,6 +255,13 @@ impl Lowerer {
     }
 }
 
+/// A tensor without elements.
+pub fn empty(dtype: DType, shape: &[usize]) -> Result<Tensor> {
+    Tensor::from_f32([0], Vec::new())
+        .and_then(|t| eval::step(&Kernel::Cast { to: dtype }, &[Some(&t)], dtype, &[0]))?
+        .reshaped(shape)
+}
+
 /// The error for a parameter that only becomes known while the network runs.
 pub fn not_constant(what: &str) -> Error {
     Error::unsupported(format!("{what} is not constant"))
@@ -269,29 +283,4 @@ fn work(kernel: &Kernel, operands: &[Option<&Tensor>], shape: &[usize]) -> usize
         Kernel::MaxPool(p) | Kernel::AveragePool { pool: p, .. } => out.saturating_mul(elements(&p.kernel)),
         _ => operands.iter().flatten().map(|t| elements(t.shape())).fold(out, usize::max),
     }
-}
-
-/// What backends promise to compute; everything else must have been constant.
-fn check_runtime_dtype(kernel: &Kernel, dtype: DType) -> Result<()> {
-    let integer = matches!(dtype, DType::I32 | DType::I64);
-    let fine = match kernel {
-        Kernel::Reshape
-        | Kernel::Transpose { .. }
-        | Kernel::Concat { .. }
-        | Kernel::Slice { .. }
-        | Kernel::Pad { .. }
-        | Kernel::Expand
-        | Kernel::Gather { .. }
-        | Kernel::Where
-        | Kernel::Cast { .. } => true,
-        Kernel::Unary(Unary::Not) | Kernel::Binary(Binary::And | Binary::Or | Binary::Xor) => dtype == DType::Bool,
-        Kernel::Binary(Binary::PRelu) => dtype == DType::F32,
-        Kernel::Binary(_) => dtype == DType::F32 || integer,
-        Kernel::Reduce { reduction, .. } => {
-            let counts = matches!(reduction, Reduction::Sum | Reduction::Max | Reduction::Min | Reduction::Prod);
-            dtype == DType::F32 || (integer && counts)
-        }
-        _ => dtype == DType::F32,
-    };
-    if fine { Ok(()) } else { Err(Error::unsupported(format!("{} of {dtype}", kernel.name()))) }
 }

@@ -48,7 +48,9 @@ impl Graph {
             let declared = value.declared.as_ref().ok_or_else(|| {
                 Error::unsupported("an input without a declared type").at(format!("input '{}'", value.name))
             })?;
-            inputs.push(lowerer.program.input(&value.name, declared.dtype, shape));
+            let input = lowerer.program.input(&value.name, declared.dtype, shape);
+            let empty = shape.contains(&0);
+            inputs.push(if empty { lowerer.constant(emit::empty(declared.dtype, shape)?) } else { input });
         }
         let outputs = lower_graph(&mut lowerer, self, &inputs)?;
         let mut named: Vec<ValueId> = Vec::with_capacity(outputs.len());
@@ -71,7 +73,7 @@ impl Graph {
             let wrong = |what: String| Err(Error::invalid(what).at(format!("input '{}'", value.name)));
             check_size(shape).map_err(|e| e.at(format!("input '{}'", value.name)))?;
             let Some(declared) = &value.declared else { continue };
-            if declared.shape.len() != shape.len() || shape.contains(&0) {
+            if declared.shape.len() != shape.len() {
                 return wrong(format!("shape {shape:?} given, {declared} expected"));
             }
             for (dim, &size) in declared.shape.iter().zip(shape) {
@@ -222,8 +224,8 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
         Op::Expand => shape::expand(lo, inputs),
         Op::Tile => shape::tile(lo, inputs),
         Op::Pad { mode } => index::pad(lo, inputs, *mode),
-        Op::Resize { mode, coordinates, axes, legacy } => {
-            resize::resize(lo, inputs, (*mode, *coordinates), axes.as_deref(), *legacy)
+        Op::Resize { mode, coordinates, axes, legacy, options } => {
+            resize::resize(lo, inputs, (*mode, *coordinates), axes.as_deref(), *legacy, options)
         }
         Op::DepthToSpace { blocksize, crd } => shape::depth_to_space(lo, x()?, *blocksize, *crd),
         Op::SpaceToDepth { blocksize } => shape::space_to_depth(lo, x()?, *blocksize),

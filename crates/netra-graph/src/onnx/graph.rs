@@ -7,7 +7,7 @@ use rten_onnx::onnx::{GraphProto, NodeProto, ValueInfoProto};
 
 use super::attributes::Attributes;
 use super::external::Source;
-use super::{ops, sort, tensor};
+use super::{early, ops, sort, tensor};
 use crate::{Dim, Error, Graph, Node, Result, Subgraph, Tensor, TensorType, Value, ValueId};
 
 /// The graph of a model.
@@ -119,6 +119,9 @@ impl<'a> Reader<'a> {
             let domain = proto.domain.as_deref().unwrap_or_default();
             return Err(Error::unsupported(format!("operator {domain}.{op_type}")));
         }
+        if self.opset < 7 && !early::unchanged(op_type, self.opset) {
+            return Err(Error::unsupported(format!("operator {op_type} of operator set {}", self.opset)));
+        }
         let attributes = Attributes::new(&proto.attribute)?;
         let inputs = proto.input.iter().map(|n| if n.is_empty() { Ok(None) } else { self.resolve(n).map(Some) });
         let mut inputs = inputs.collect::<Result<Vec<_>>>()?;
@@ -150,7 +153,7 @@ fn declared(info: &ValueInfoProto) -> Result<Option<TensorType>> {
         return Err(Error::unsupported("a value that is no tensor"));
     };
     let Some(element) = tensor.elem_type else { return Ok(None) };
-    let dtype = tensor::compute_dtype(element)?;
+    let dtype = tensor::dtype(element)?;
     let Some(shape) = &tensor.shape else { return Ok(None) };
     let shape = shape
         .dim

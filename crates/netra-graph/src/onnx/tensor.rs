@@ -9,30 +9,22 @@ use super::external::Source;
 use crate::lower::check_size;
 use crate::{DType, Data, Error, Result, Tensor};
 
-/// The element type in which values of an ONNX type are kept: half precision as float32, 16-bit integers as int32,
-/// unsigned 32 and 64 bits as int64 (whose values must fit).
+/// The element type in which values of an ONNX type are kept: half precision as float32, all others as themselves.
 pub fn dtype(data_type: DataType) -> Result<DType> {
     Ok(match data_type {
         DataType::FLOAT | DataType::FLOAT16 | DataType::BFLOAT16 => DType::F32,
         DataType::DOUBLE => DType::F64,
         DataType::INT8 => DType::I8,
         DataType::UINT8 => DType::U8,
-        DataType::INT16 | DataType::UINT16 | DataType::INT32 => DType::I32,
-        DataType::UINT32 | DataType::UINT64 | DataType::INT64 => DType::I64,
+        DataType::INT16 => DType::I16,
+        DataType::UINT16 => DType::U16,
+        DataType::INT32 => DType::I32,
+        DataType::UINT32 => DType::U32,
+        DataType::INT64 => DType::I64,
+        DataType::UINT64 => DType::U64,
         DataType::BOOL => DType::Bool,
         other => return Err(Error::unsupported(format!("element type {other}"))),
     })
-}
-
-/// Element types in which results may be asked for: those whose arithmetic Netra keeps. Half precision is computed in
-/// float32.
-pub fn compute_dtype(data_type: DataType) -> Result<DType> {
-    match data_type {
-        DataType::INT16 | DataType::UINT16 | DataType::UINT32 | DataType::UINT64 => {
-            Err(Error::unsupported(format!("element type {data_type}")))
-        }
-        other => dtype(other),
-    }
 }
 
 /// Reads a tensor. `Malformed` when its data do not fill its shape.
@@ -85,17 +77,12 @@ fn from_raw(data_type: DataType, raw: &[u8], elements: usize) -> Result<Data> {
         DataType::DOUBLE => Data::F64(each(raw, f64::from_le_bytes)),
         DataType::INT8 => Data::I8(each(raw, i8::from_le_bytes)),
         DataType::UINT8 => Data::U8(raw.to_vec()),
-        DataType::INT16 => Data::I32(each(raw, |b| i16::from_le_bytes(b).into())),
-        DataType::UINT16 => Data::I32(each(raw, |b| u16::from_le_bytes(b).into())),
+        DataType::INT16 => Data::I16(each(raw, i16::from_le_bytes)),
+        DataType::UINT16 => Data::U16(each(raw, u16::from_le_bytes)),
         DataType::INT32 => Data::I32(each(raw, i32::from_le_bytes)),
-        DataType::UINT32 => Data::I64(each(raw, |b| u32::from_le_bytes(b).into())),
+        DataType::UINT32 => Data::U32(each(raw, u32::from_le_bytes)),
         DataType::INT64 => Data::I64(each(raw, i64::from_le_bytes)),
-        DataType::UINT64 => Data::I64(
-            each(raw, u64::from_le_bytes)
-                .into_iter()
-                .map(|v| i64::try_from(v).map_err(|_| Error::unsupported(format!("{v} in a uint64 tensor"))))
-                .collect::<Result<_>>()?,
-        ),
+        DataType::UINT64 => Data::U64(each(raw, u64::from_le_bytes)),
         DataType::BOOL => Data::Bool(raw.iter().map(|&b| b != 0).collect()),
         other => return Err(Error::unsupported(format!("element type {other}"))),
     })
@@ -113,8 +100,8 @@ fn from_typed(data_type: DataType, proto: &TensorProto, elements: usize) -> Resu
         DataType::DOUBLE => Data::F64(proto.double_data.clone()),
         DataType::INT64 => Data::I64(proto.int64_data.clone()),
         DataType::INT32 => Data::I32(ints.to_vec()),
-        DataType::INT16 => Data::I32(narrow(ints, |v| i16::try_from(v).ok().map(i32::from))?),
-        DataType::UINT16 => Data::I32(narrow(ints, |v| half(v).map(i32::from))?),
+        DataType::INT16 => Data::I16(narrow(ints, |v| v.try_into().ok())?),
+        DataType::UINT16 => Data::U16(narrow(ints, half)?),
         DataType::INT8 => Data::I8(narrow(ints, |v| v.try_into().ok())?),
         DataType::UINT8 => Data::U8(narrow(ints, |v| v.try_into().ok())?),
         DataType::BOOL => Data::Bool(ints.iter().map(|&v| v != 0).collect()),

@@ -147,9 +147,10 @@ fn pair(op: Binary) -> Option<Pair> {
 /// Why a binary step cannot run.
 pub(crate) fn check_binary(op: Binary, input: DType) -> std::result::Result<(), String> {
     match (pair(op), input) {
-        (Some(Pair::Number(_)), DType::I8 | DType::U8 | DType::Bool) => {
-            Err(format!("arithmetic on {input}, which is kept in 32 bits"))
-        }
+        (
+            Some(Pair::Number(_)),
+            DType::I8 | DType::U8 | DType::I16 | DType::U16 | DType::U32 | DType::U64 | DType::Bool,
+        ) => Err(format!("arithmetic on {input}, which is kept in 32 bits")),
         (Some(_), _) => Ok(()),
         (None, _) => Err(format!("{op:?} is not known")),
     }

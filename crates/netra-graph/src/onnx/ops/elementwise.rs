@@ -50,7 +50,7 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
             node.attributes.ignore(&["saturate", "round_mode"]);
             let to = node.required("to", node.attributes.int("to")?)?;
             let to = i32::try_from(to).map_err(|_| Error::malformed(format!("attribute 'to' is {to}")))?;
-            Op::Cast { to: super::tensor::compute_dtype(DataType(to))? }
+            Op::Cast { to: super::tensor::dtype(DataType(to))? }
         }
         "CastLike" => {
             node.arity(2, 2)?;

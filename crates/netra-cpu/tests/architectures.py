@@ -130,7 +130,7 @@ TINY = [
     ("basic-unet-odd", basic(2, norm="batch", act="gelu"), (1, 1, 37, 50)),
     ("basic-unet-nontrainable", basic(2, upsample="nontrainable", norm=["group", {"num_groups": 1}]), (2, 1, 32, 48)),
     ("basic-unet-shuffle", basic(3, upsample="pixelshuffle"), (1, 1, 16, 16, 32)),
-    ("basic-unet-1d", basic(1, bias=False), (1, 1, 50)),
+    ("basic-unet-1d", basic(1, bias=False), (1, 1, 401)),
     ("dynunet", dyn(), (1, 1, 16, 8, 16)),
     ("dynunet-res", dyn(2, res_block=True, deep_supervision=True, deep_supr_num=2, trans_bias=True, strides=[1, [1, 2], 2, 2], upsample_kernel_size=[[1, 2], 2, 2], kernel_size=[[1, 3], 3, 3, 3]), (1, 1, 16, 32)),
     ("dynunet-batch", dyn(norm_name="batch", act_name="relu", dropout=0.1), (2, 1, 8, 8, 16)),

@@ -7,9 +7,9 @@ use std::process::Command;
 use std::sync::Arc;
 
 use netra_cpu::CpuBackend;
-use netra_graph::arch::{self, Architecture, StateDict};
+use netra_graph::arch::{self, Architecture};
 use netra_graph::npz::Npz;
-use netra_graph::{Backend, CompileOptions, Data, Tensor, eval};
+use netra_graph::{Backend, CompileOptions, Data, StateDict, Tensor, eval};
 
 /// Differences of float32 arithmetic below this share of the output's range are all alike.
 const FLOOR: f64 = 5e-7;

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::StateDict;
-use crate::{DType, Dim, Error, Graph, Node, Op, Result, Tensor, TensorType, Value, ValueId};
+use crate::{DType, Dim, Error, Graph, Node, Op, Result, StateDict, Tensor, TensorType, Value, ValueId};
 
 /// Most tensors of a network, and four times as many nodes: some ten times what the largest builder needs.
 const MAX_TENSORS: usize = 20_000;

@@ -279,12 +279,12 @@ pub(super) fn act_of(f: &mut Fields<'_>, class: &str, arguments: &str) -> Result
     }
 }
 
-/// One number for every stage, or a list of one a stage.
+/// One value for every stage, or a list of one a stage. `stages` has been checked.
 pub(super) fn per_stage<T: FromJson + Clone>(f: &mut Fields<'_>, key: &str, stages: usize) -> Result<Vec<T>> {
     let value = f.raw(key).ok_or_else(|| Error::malformed(format!("no field '{key}'")))?;
     let list = match value {
         Value::Array(_) => Vec::from_json(value),
-        _ => T::from_json(value).map(|one| vec![one; stages.min(1024)]),
+        _ => T::from_json(value).map(|one| vec![one; stages]),
     };
     list.map_err(|e| e.at(format!("field '{key}'")))
 }

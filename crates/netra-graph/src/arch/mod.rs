@@ -24,8 +24,6 @@ mod spec;
 mod unet;
 mod xrv;
 
-use std::collections::BTreeMap;
-
 pub use basic_unet::BasicUNet;
 pub use densenet::{DenseNaming, DenseNet};
 pub use dynunet::DynUNet;
@@ -39,11 +37,8 @@ pub use spec::{Act, Norm, Sizes};
 pub use unet::UNet;
 pub use xrv::XrvDenseNet;
 
-use crate::{Graph, Result, Tensor};
+use crate::{Graph, Result, StateDict};
 use builder::Builder;
-
-/// Tensors by name, as a PyTorch state dict holds them.
-pub type StateDict = BTreeMap<String, Tensor>;
 
 /// A network without its weights.
 #[derive(Clone, Debug, PartialEq)]

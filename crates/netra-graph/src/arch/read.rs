@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::builder::{check_length, check_stages};
 use super::json::{Fields, act_of, encoder, norm_of, per_stage};
 use super::{
     Architecture, BasicUNet, DenseNaming, DenseNet, DynUNet, EfficientForm, EfficientNet, MeshNet, NnUNet, ResNet,
@@ -248,6 +249,7 @@ fn xrv(f: &mut Fields<'_>) -> Result<Architecture> {
 /// The arguments of nnU-Net's two networks, under the names of `arch_kwargs`.
 pub(super) fn nnunet(f: &mut Fields<'_>, residual: bool) -> Result<Architecture> {
     let stages: usize = f.need("n_stages")?;
+    check_stages("stages", stages, 2)?;
     let conv_op: String = f.need("conv_op")?;
     let spatial_dims = match conv_op.rsplit('.').next().and_then(|class| class.strip_prefix("Conv")) {
         Some("1d") => 1,
@@ -255,12 +257,10 @@ pub(super) fn nnunet(f: &mut Fields<'_>, residual: bool) -> Result<Architecture>
         Some("3d") => 3,
         _ => return Err(Error::unsupported(format!("conv_op '{}'", conv_op.chars().take(80).collect::<String>()))),
     };
-    let features_per_stage = per_stage(f, "features_per_stage", stages)?;
+    let features_per_stage: Vec<usize> = per_stage(f, "features_per_stage", stages)?;
     let kernel_sizes = per_stage(f, "kernel_sizes", stages)?;
     let strides = per_stage(f, "strides", stages)?;
-    if features_per_stage.len() != stages {
-        return Err(Error::invalid(format!("{} features_per_stage for {stages} stages", features_per_stage.len())));
-    }
+    check_length("features_per_stage", features_per_stage.len(), stages)?;
     Ok(Architecture::NnUNet(NnUNet {
         spatial_dims,
         input_channels: f.need("input_channels")?,
@@ -269,7 +269,7 @@ pub(super) fn nnunet(f: &mut Fields<'_>, residual: bool) -> Result<Architecture>
         kernel_sizes,
         strides,
         encoder: encoder(f, residual, stages)?,
-        n_conv_per_stage_decoder: per_stage(f, "n_conv_per_stage_decoder", stages.saturating_sub(1))?,
+        n_conv_per_stage_decoder: per_stage(f, "n_conv_per_stage_decoder", stages - 1)?,
         conv_bias: f.maybe("conv_bias")?.unwrap_or(false),
         norm: norm_of(f, "norm_op", "norm_op_kwargs")?,
         nonlin: act_of(f, "nonlin", "nonlin_kwargs")?,

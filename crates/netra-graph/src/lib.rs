@@ -29,6 +29,7 @@ mod passes;
 pub mod plan;
 mod program;
 pub mod pytorch;
+mod resample;
 pub mod safetensors;
 mod tensor;
 pub mod weights;
@@ -40,8 +41,9 @@ pub use kernel::{
     Activation, Binary, Combine, Conv, ConvTranspose, Coordinates, GridMode, GridPadding, GridSample, Kernel, Nearest,
     NonMaxSuppression, PadMode, Pool, Reduction, Resize, ResizeMode, RoiAlign, Unary,
 };
-pub use op::{AutoPad, Op, PadFill, Subgraph, Variadic, Window};
+pub use op::{AspectRatio, AutoPad, Op, PadFill, ResizeOptions, Subgraph, Variadic, Window};
 pub use plan::MemoryPlan;
 pub use program::{Program, ProgramBuilder, Step, StepValue};
+pub use resample::Taps;
 pub use tensor::{DType, Data, DataView, Tensor, TensorView};
 pub use weights::StateDict;

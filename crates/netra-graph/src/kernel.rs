@@ -5,6 +5,7 @@
 //! axis (1 to 3), outermost first; tensors of the spatial kernels are `N, C, spatial...`.
 
 use crate::DType;
+use crate::names::named;
 
 /// An element-wise function fused behind a kernel that produces float32.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -509,7 +510,18 @@ pub enum Kernel {
 impl Kernel {
     /// The name under which the kernel is reported: the ONNX operator's where there is one.
     pub fn name(&self) -> &'static str {
-        match self {
+        kernel_name(self)
+    }
+
+    /// The names of all kernels.
+    pub fn names() -> &'static [&'static str] {
+        KERNELS
+    }
+}
+
+named! {
+    const KERNELS;
+    fn kernel_name(kernel: &Kernel) {
             Kernel::Conv(_) => "Conv",
             Kernel::ConvTranspose(_) => "ConvTranspose",
             Kernel::MaxPool(_) => "MaxPool",
@@ -544,6 +556,5 @@ impl Kernel {
             Kernel::NonMaxSuppression(_) => "NonMaxSuppression",
             Kernel::Expand => "Expand",
             Kernel::Cast { .. } => "Cast",
-        }
     }
 }

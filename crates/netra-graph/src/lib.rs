@@ -21,6 +21,7 @@ pub mod eval;
 mod graph;
 mod kernel;
 pub mod lower;
+mod names;
 pub mod npz;
 pub mod onnx;
 mod op;

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::names::named;
 use crate::{Activation, Binary, Coordinates, DType, Graph, Reduction, ResizeMode, Tensor, Unary, ValueId};
 
 /// ONNX `auto_pad`.
@@ -259,7 +260,47 @@ pub enum Op {
 impl Op {
     /// The ONNX operator's name.
     pub fn name(&self) -> &'static str {
-        match self {
+        op_name(self)
+    }
+
+    /// The names of all operators, each once, in order.
+    pub fn names() -> Vec<&'static str> {
+        let mut names = [OPS, UNARIES, BINARIES, REDUCTIONS].concat();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+impl Unary {
+    /// The ONNX names of all functions.
+    pub fn names() -> &'static [&'static str] {
+        UNARIES
+    }
+}
+
+impl Binary {
+    /// The ONNX names of all functions.
+    pub fn names() -> &'static [&'static str] {
+        BINARIES
+    }
+}
+
+impl Reduction {
+    /// The ONNX operator's name.
+    pub fn name(self) -> &'static str {
+        reduction_name(self)
+    }
+
+    /// The ONNX names of all reductions.
+    pub fn names() -> &'static [&'static str] {
+        REDUCTIONS
+    }
+}
+
+named! {
+    const OPS;
+    fn op_name(op: &Op) {
             Op::Conv { .. } => "Conv",
             Op::ConvTranspose { .. } => "ConvTranspose",
             Op::MaxPool { .. } => "MaxPool",
@@ -275,8 +316,6 @@ impl Op {
             Op::Einsum { .. } => "Einsum",
             Op::Softmax { log: false, .. } => "Softmax",
             Op::Softmax { log: true, .. } => "LogSoftmax",
-            Op::Unary(unary) => unary_name(*unary),
-            Op::Binary(binary) => binary_name(*binary),
             Op::Variadic(Variadic::Sum) => "Sum",
             Op::Variadic(Variadic::Mean) => "Mean",
             Op::Variadic(Variadic::Max) => "Max",
@@ -286,7 +325,7 @@ impl Op {
             Op::Swish { .. } => "Swish",
             Op::Clip => "Clip",
             Op::Where => "Where",
-            Op::Reduce { reduction, log, .. } => reduce_name(*reduction, *log),
+            Op::Reduce { reduction: Reduction::Sum, log: true, .. } => "ReduceLogSum",
             Op::ArgMax { smallest: false, .. } => "ArgMax",
             Op::ArgMax { smallest: true, .. } => "ArgMin",
             Op::CumSum { .. } => "CumSum",
@@ -316,12 +355,16 @@ impl Op {
             Op::Dropout => "Dropout",
             Op::If { .. } => "If",
             Op::Loop { .. } => "Loop",
-        }
+    } else {
+            Op::Unary(unary) => unary_name(*unary),
+            Op::Binary(binary) => binary_name(*binary),
+            Op::Reduce { reduction, .. } => reduction_name(*reduction),
     }
 }
 
-fn unary_name(unary: Unary) -> &'static str {
-    match unary {
+named! {
+    const UNARIES;
+    fn unary_name(unary: Unary) {
         Unary::Activation(Activation::Relu) => "Relu",
         Unary::Activation(Activation::LeakyRelu(_)) => "LeakyRelu",
         Unary::Activation(Activation::Elu(_)) => "Elu",
@@ -365,8 +408,9 @@ fn unary_name(unary: Unary) -> &'static str {
     }
 }
 
-fn binary_name(binary: Binary) -> &'static str {
-    match binary {
+named! {
+    const BINARIES;
+    fn binary_name(binary: Binary) {
         Binary::Add => "Add",
         Binary::Sub => "Sub",
         Binary::Mul => "Mul",
@@ -391,9 +435,9 @@ fn binary_name(binary: Binary) -> &'static str {
     }
 }
 
-fn reduce_name(reduction: Reduction, log: bool) -> &'static str {
-    match reduction {
-        Reduction::Sum if log => "ReduceLogSum",
+named! {
+    const REDUCTIONS;
+    fn reduction_name(reduction: Reduction) {
         Reduction::Sum => "ReduceSum",
         Reduction::Mean => "ReduceMean",
         Reduction::Max => "ReduceMax",

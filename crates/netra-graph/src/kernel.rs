@@ -484,6 +484,9 @@ pub enum Kernel {
     RoiAlign(RoiAlign),
     /// See [`NonMaxSuppression`].
     NonMaxSuppression(NonMaxSuppression),
+    /// `[rank, elements]` int64: the index of each element that is not zero, in row-major order; columns beyond them are
+    /// -1.
+    NonZero,
     /// NumPy broadcasting to the output's shape.
     Expand,
     /// Conversion of element type, as ONNX Cast: floats to integers truncate, to booleans compare with 0.
@@ -529,6 +532,7 @@ impl Kernel {
             Kernel::GridSample(_) => "GridSample",
             Kernel::RoiAlign(_) => "RoiAlign",
             Kernel::NonMaxSuppression(_) => "NonMaxSuppression",
+            Kernel::NonZero => "NonZero",
             Kernel::Expand => "Expand",
             Kernel::Cast { .. } => "Cast",
         }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::{Activation, Binary, Coordinates, DType, Graph, Reduction, ResizeMode, Tensor, Unary, ValueId};
+use crate::{Activation, Binary, Combine, Coordinates, DType, Graph, Reduction, ResizeMode, Tensor, Unary, ValueId};
 
 /// ONNX `auto_pad`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -152,8 +152,9 @@ pub enum Op {
         select_last_index: bool,
         smallest: bool,
     },
-    /// Inputs: x, axis.
-    CumSum {
+    /// CumSum and CumProd. Inputs: x, axis.
+    Cumulative {
+        product: bool,
         exclusive: bool,
         reverse: bool,
     },
@@ -170,8 +171,52 @@ pub enum Op {
     Gather {
         axis: i64,
     },
-    /// Only with indices that are constant once the shapes are known.
-    ScatterNd,
+    /// Inputs: x, indices.
+    GatherElements {
+        axis: i64,
+    },
+    /// Inputs: x, indices.
+    GatherNd {
+        batch_dims: usize,
+    },
+    /// ScatterElements, and Scatter of older operator sets. Inputs: x, indices, updates.
+    ScatterElements {
+        axis: i64,
+        combine: Combine,
+    },
+    /// Inputs: x, indices, updates.
+    ScatterNd {
+        combine: Combine,
+    },
+    /// Inputs: cache, update, optional first position of each batch.
+    TensorScatter {
+        axis: i64,
+        circular: bool,
+    },
+    /// Inputs: x, k. Outputs: values, indices.
+    TopK {
+        axis: i64,
+        largest: bool,
+    },
+    /// Inputs: boxes, scores, optional most boxes of a class, thresholds of overlap and of score.
+    NonMaxSuppression {
+        center_point_box: bool,
+    },
+    NonZero,
+    /// Only with a constant condition. Inputs: x, condition.
+    Compress {
+        axis: Option<i64>,
+    },
+    /// Only of constants.
+    Unique {
+        axis: Option<i64>,
+        sorted: bool,
+    },
+    /// Inputs: x, lengths.
+    ReverseSequence {
+        batch_axis: usize,
+        time_axis: usize,
+    },
     Transpose {
         perm: Option<Vec<usize>>,
     },
@@ -268,12 +313,23 @@ impl Op {
             Op::Reduce { reduction, log, .. } => reduce_name(*reduction, *log),
             Op::ArgMax { smallest: false, .. } => "ArgMax",
             Op::ArgMax { smallest: true, .. } => "ArgMin",
-            Op::CumSum { .. } => "CumSum",
+            Op::Cumulative { product: false, .. } => "CumSum",
+            Op::Cumulative { product: true, .. } => "CumProd",
             Op::Concat { .. } => "Concat",
             Op::Split { .. } => "Split",
             Op::Slice => "Slice",
             Op::Gather { .. } => "Gather",
-            Op::ScatterNd => "ScatterND",
+            Op::GatherElements { .. } => "GatherElements",
+            Op::GatherNd { .. } => "GatherND",
+            Op::ScatterElements { .. } => "ScatterElements",
+            Op::ScatterNd { .. } => "ScatterND",
+            Op::TensorScatter { .. } => "TensorScatter",
+            Op::TopK { .. } => "TopK",
+            Op::NonMaxSuppression { .. } => "NonMaxSuppression",
+            Op::NonZero => "NonZero",
+            Op::Compress { .. } => "Compress",
+            Op::Unique { .. } => "Unique",
+            Op::ReverseSequence { .. } => "ReverseSequence",
             Op::Transpose { .. } => "Transpose",
             Op::Reshape { .. } => "Reshape",
             Op::Flatten { .. } => "Flatten",

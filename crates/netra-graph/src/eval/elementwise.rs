@@ -164,6 +164,12 @@ pub fn binary(op: Binary, a: &Tensor, b: &Tensor, dtype: DType, shape: &[usize])
     from_integers(a.dtype(), shape, values)
 }
 
+/// The remainder with the divisor's sign, also of infinite divisors.
+fn modulo(a: f64, b: f64) -> f64 {
+    let r = a % b;
+    if r != 0.0 && (r < 0.0) != (b < 0.0) { r + b } else { r }
+}
+
 fn compare<T: PartialOrd>(op: Binary, a: &T, b: &T) -> Result<bool> {
     Ok(match op {
         Binary::Equal => a == b,
@@ -175,7 +181,7 @@ fn compare<T: PartialOrd>(op: Binary, a: &T, b: &T) -> Result<bool> {
     })
 }
 
-fn float_binary(op: Binary, a: f64, b: f64) -> Result<f64> {
+pub fn float_binary(op: Binary, a: f64, b: f64) -> Result<f64> {
     Ok(match op {
         Binary::Add => a + b,
         Binary::Sub => a - b,
@@ -203,13 +209,13 @@ fn float_binary(op: Binary, a: f64, b: f64) -> Result<f64> {
                 a * b
             }
         }
-        Binary::Mod => a - b * (a / b).floor(),
+        Binary::Mod => modulo(a, b),
         Binary::Fmod => a % b,
         _ => return Err(Error::unsupported(format!("{op:?} of floats"))),
     })
 }
 
-fn integer_binary(op: Binary, a: i128, b: i128) -> Result<i128> {
+pub fn integer_binary(op: Binary, a: i128, b: i128) -> Result<i128> {
     let nonzero = |b: i128| if b == 0 { Err(Error::malformed("division of an integer by zero")) } else { Ok(b) };
     Ok(match op {
         Binary::Add => a.wrapping_add(b),

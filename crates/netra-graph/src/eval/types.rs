@@ -11,6 +11,7 @@ pub fn defines(kernel: &Kernel, dtype: DType) -> bool {
         | Kernel::GatherNd { .. }
         | Kernel::ScatterElements { .. }
         | Kernel::ScatterNd { .. }
+        | Kernel::NonZero
         | Kernel::Reshape
         | Kernel::Transpose { .. }
         | Kernel::Concat { .. }

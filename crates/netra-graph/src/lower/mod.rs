@@ -11,10 +11,13 @@ mod emit;
 mod index;
 mod matrix;
 mod norm;
+mod order;
 mod pool;
 mod reduce;
 mod resize;
 mod scatter;
+mod select;
+mod sequence;
 mod shape;
 mod spatial;
 mod window;
@@ -108,6 +111,9 @@ fn lower_graph(lowerer: &mut Lowerer, graph: &Graph, inputs: &[ValueId]) -> Resu
         let operands = node.inputs.iter().map(|id| id.map(&mut operand).transpose());
         let operands = operands.collect::<Result<Vec<_>>>().map_err(|e| e.at(place()))?;
         let captures = captures(&node.op).map(&mut operand).collect::<Result<Vec<_>>>().map_err(|e| e.at(place()))?;
+        if !matches!(node.op, Op::Identity) {
+            lowerer.settled(operands.iter().flatten().chain(&captures)).map_err(|e| e.at(place()))?;
+        }
         let first = lowerer.program.value_count();
         lowerer.enter(&node.name);
         lowerer.spend(1 + (operands.len() + captures.len()) / 4).map_err(|e| e.at(place()))?;
@@ -204,7 +210,9 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
         Op::ArgMax { axis, keepdims, select_last_index, smallest } => {
             reduce::arg_max(lo, x()?, *axis, *keepdims, *select_last_index, *smallest)
         }
-        Op::CumSum { exclusive, reverse } => reduce::cum_sum(lo, inputs, *exclusive, *reverse),
+        Op::Cumulative { product, exclusive, reverse } => {
+            order::cumulative(lo, inputs, (*product, *exclusive, *reverse))
+        }
         Op::Concat { axis } => index::concat(lo, &inputs.all()?, *axis),
         Op::Split { axis, num_outputs } => {
             let parts = node.outputs.len();
@@ -215,7 +223,17 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
         }
         Op::Slice => index::slice(lo, inputs),
         Op::Gather { axis } => index::gather(lo, x()?, inputs.need(1)?, *axis),
-        Op::ScatterNd => scatter::scatter_nd(lo, inputs),
+        Op::GatherElements { axis } => select::gather_elements(lo, inputs, *axis),
+        Op::GatherNd { batch_dims } => select::gather_nd(lo, inputs, *batch_dims),
+        Op::ScatterElements { axis, combine } => select::scatter_elements(lo, inputs, *axis, *combine),
+        Op::ScatterNd { combine } => select::scatter_nd(lo, inputs, *combine),
+        Op::TensorScatter { axis, circular } => select::tensor_scatter(lo, inputs, *axis, *circular),
+        Op::TopK { axis, largest } => return order::top_k(lo, inputs, *axis, *largest),
+        Op::NonMaxSuppression { center_point_box } => order::non_max_suppression(lo, inputs, *center_point_box),
+        Op::NonZero => select::non_zero(lo, x()?),
+        Op::Compress { axis } => select::compress(lo, inputs, *axis),
+        Op::Unique { axis, sorted } => return order::unique(lo, x()?, *axis, *sorted),
+        Op::ReverseSequence { batch_axis, time_axis } => sequence::reverse(lo, inputs, *batch_axis, *time_axis),
         Op::Transpose { perm } => shape::transpose(lo, x()?, perm.as_deref()),
         Op::Reshape { allowzero } => shape::reshape(lo, inputs, *allowzero),
         Op::Flatten { axis } => shape::flatten(lo, x()?, *axis),

@@ -104,11 +104,7 @@ fn sizes(lo: &Lowerer, id: ValueId, what: &str) -> Result<Vec<usize>> {
 pub fn expand(lo: &mut Lowerer, inputs: &Inputs<'_>) -> Result<ValueId> {
     let x = inputs.need(0)?;
     let shape = broadcast(lo.shape(x), &sizes(lo, inputs.need(1)?, "the target shape")?)?;
-    emit_expand(lo, x, &shape)
-}
-
-fn emit_expand(lo: &mut Lowerer, x: ValueId, shape: &[usize]) -> Result<ValueId> {
-    if lo.shape(x) == shape { Ok(x) } else { lo.emit(Kernel::Expand, &[x], lo.dtype(x), shape) }
+    lo.expand(x, &shape)
 }
 
 /// A new axis of size 1 before each repeated one, broadcast, and taken in again.
@@ -131,7 +127,7 @@ pub fn tile(lo: &mut Lowerer, inputs: &Inputs<'_>) -> Result<ValueId> {
     }
     check_size(&spread)?;
     let x = lo.reshape(x, &split)?;
-    let x = emit_expand(lo, x, &spread)?;
+    let x = lo.expand(x, &spread)?;
     lo.reshape(x, &shape)
 }
 
@@ -185,7 +181,7 @@ pub fn size_of(lo: &mut Lowerer, x: ValueId) -> Result<ValueId> {
 pub fn constant_of_shape(lo: &mut Lowerer, shape: ValueId, value: &Tensor) -> Result<ValueId> {
     let shape = sizes(lo, shape, "the shape")?;
     let value = lo.constant(value.clone().reshaped([])?);
-    emit_expand(lo, value, &shape)
+    lo.expand(value, &shape)
 }
 
 pub fn range(lo: &mut Lowerer, inputs: &Inputs<'_>) -> Result<ValueId> {

@@ -2,6 +2,7 @@
 
 mod elementwise;
 mod layer;
+mod select;
 mod shape;
 mod spatial;
 
@@ -66,7 +67,7 @@ impl NodeReader<'_, '_, '_> {
 
 /// Reads a node's operator. `Unsupported` names operators, attributes and values that are not known.
 pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
-    let families = [spatial::read, layer::read, elementwise::read, shape::read];
+    let families = [spatial::read, layer::read, elementwise::read, shape::read, select::read];
     for family in families {
         if let Some(op) = family(node)? {
             return Ok(op);

@@ -164,12 +164,6 @@ pub fn binary(op: Binary, a: &Tensor, b: &Tensor, dtype: DType, shape: &[usize])
     from_integers(a.dtype(), shape, values)
 }
 
-/// The remainder with the divisor's sign, also of infinite divisors.
-fn modulo(a: f64, b: f64) -> f64 {
-    let r = a % b;
-    if r != 0.0 && (r < 0.0) != (b < 0.0) { r + b } else { r }
-}
-
 fn compare<T: PartialOrd>(op: Binary, a: &T, b: &T) -> Result<bool> {
     Ok(match op {
         Binary::Equal => a == b,
@@ -209,10 +203,23 @@ pub fn float_binary(op: Binary, a: f64, b: f64) -> Result<f64> {
                 a * b
             }
         }
-        Binary::Mod => modulo(a, b),
+        Binary::Mod => python_mod(a, b),
         Binary::Fmod => a % b,
         _ => return Err(Error::unsupported(format!("{op:?} of floats"))),
     })
+}
+
+/// The remainder with the sign of the divisor, of a zero as well. An infinite divisor of the other sign is the result
+/// itself, as in Python.
+fn python_mod(a: f64, b: f64) -> f64 {
+    let r = a % b;
+    if r == 0.0 {
+        r.copysign(b)
+    } else if (r < 0.0) != (b < 0.0) {
+        r + b
+    } else {
+        r
+    }
 }
 
 pub fn integer_binary(op: Binary, a: i128, b: i128) -> Result<i128> {

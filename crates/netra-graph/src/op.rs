@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::{Activation, Binary, Combine, Coordinates, DType, Graph, Reduction, ResizeMode, Tensor, Unary, ValueId};
+use crate::{Activation, Binary, Combine, Coordinates, DType, Graph, Narrow, Reduction, ResizeMode, Rounding, Tensor, Unary, ValueId};
 
 /// ONNX `auto_pad`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +50,33 @@ pub enum PadFill {
     Constant,
     Reflect,
     Edge,
+    Wrap,
+}
+
+/// How ONNX Cast makes 8-bit floats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Casting {
+    /// What is beyond the range becomes its end instead of infinite or NaN.
+    pub saturate: bool,
+    /// Of casts to `E8M0`.
+    pub rounding: Rounding,
+}
+
+/// Which way each input and output of a Scan is taken.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScanLines {
+    /// How many inputs are scanned; they come last.
+    pub inputs: usize,
+    /// Axis of each of them; empty means 0.
+    pub input_axes: Vec<i64>,
+    /// Which of them are scanned from the end; empty means none.
+    pub input_backward: Vec<bool>,
+    /// Axis of each scanned output; empty means 0.
+    pub output_axes: Vec<i64>,
+    /// Which of them are filled from the end; empty means none.
+    pub output_backward: Vec<bool>,
+    /// Operator set 8: every value has a batch axis first, and the scanned axes come after it.
+    pub batched: bool,
 }
 
 /// How Resize takes the sizes that it is given.
@@ -232,6 +259,31 @@ pub enum Op {
         axis: Option<i64>,
         sorted: bool,
     },
+    /// Inputs: x, optional diagonal.
+    Trilu {
+        upper: bool,
+    },
+    /// Inputs: indices, depth, the values off and on.
+    OneHot {
+        axis: i64,
+    },
+    EyeLike {
+        dtype: Option<DType>,
+        k: i64,
+    },
+    Hardmax {
+        axis: i64,
+        /// Before operator set 13: over `axis` and all axes after it together.
+        flatten: bool,
+    },
+    Shrink {
+        bias: f32,
+        lambd: f32,
+    },
+    /// Inputs: x, sizes.
+    CenterCropPad {
+        axes: Option<Vec<i64>>,
+    },
     /// Inputs: x, lengths.
     ReverseSequence {
         batch_axis: usize,
@@ -272,11 +324,25 @@ pub enum Op {
     },
     SpaceToDepth {
         blocksize: usize,
+        /// Mode CRD instead of DCR.
+        crd: bool,
     },
     Cast {
+        /// The type that holds the result.
+        to: DType,
+        /// The type of the result's values, where it is narrower.
+        narrow: Option<Narrow>,
+        how: Casting,
+    },
+    CastLike {
+        /// That of the second input, where it is narrower than the type that holds it.
+        narrow: Option<Narrow>,
+        how: Casting,
+    },
+    /// Between types of one width.
+    BitCast {
         to: DType,
     },
-    CastLike,
     Shape {
         start: i64,
         end: Option<i64>,
@@ -288,8 +354,11 @@ pub enum Op {
     },
     Range,
     Identity,
-    /// Inference only: the input itself.
-    Dropout,
+    /// Inference only: the input itself, and a mask of ones.
+    Dropout {
+        /// The mask is boolean (from operator set 10).
+        bool_mask: bool,
+    },
     /// Only with a condition that is constant once the shapes are known.
     If {
         then_branch: Subgraph,
@@ -299,9 +368,19 @@ pub enum Op {
     Loop {
         body: Subgraph,
     },
+    /// Unrolled; the lengths are known once the shapes are.
+    Scan {
+        body: Subgraph,
+        lines: ScanLines,
+    },
 }
 
 impl Op {
+    /// A Cast to a type that holds itself.
+    pub fn cast(to: DType) -> Self {
+        Op::Cast { to, narrow: None, how: Casting { saturate: true, rounding: Rounding::Up } }
+    }
+
     /// The ONNX operator's name.
     pub fn name(&self) -> &'static str {
         match self {
@@ -350,6 +429,12 @@ impl Op {
             Op::NonZero => "NonZero",
             Op::Compress { .. } => "Compress",
             Op::Unique { .. } => "Unique",
+            Op::Trilu { .. } => "Trilu",
+            Op::OneHot { .. } => "OneHot",
+            Op::EyeLike { .. } => "EyeLike",
+            Op::Hardmax { .. } => "Hardmax",
+            Op::Shrink { .. } => "Shrink",
+            Op::CenterCropPad { .. } => "CenterCropPad",
             Op::ReverseSequence { .. } => "ReverseSequence",
             Op::Transpose { .. } => "Transpose",
             Op::Reshape { .. } => "Reshape",
@@ -363,15 +448,17 @@ impl Op {
             Op::DepthToSpace { .. } => "DepthToSpace",
             Op::SpaceToDepth { .. } => "SpaceToDepth",
             Op::Cast { .. } => "Cast",
-            Op::CastLike => "CastLike",
+            Op::CastLike { .. } => "CastLike",
+            Op::BitCast { .. } => "BitCast",
             Op::Shape { .. } => "Shape",
             Op::Size => "Size",
             Op::ConstantOfShape { .. } => "ConstantOfShape",
             Op::Range => "Range",
             Op::Identity => "Identity",
-            Op::Dropout => "Dropout",
+            Op::Dropout { .. } => "Dropout",
             Op::If { .. } => "If",
             Op::Loop { .. } => "Loop",
+            Op::Scan { .. } => "Scan",
         }
     }
 }
@@ -410,6 +497,7 @@ fn unary_name(unary: Unary) -> &'static str {
         Unary::Atanh => "Atanh",
         Unary::IsInf { .. } => "IsInf",
         Unary::BitwiseNot => "BitwiseNot",
+        Unary::Narrow(_) => "Cast",
         Unary::Softplus => "Softplus",
         Unary::Softsign => "Softsign",
         Unary::HardSigmoid(..) => "HardSigmoid",

@@ -2,6 +2,7 @@
 //!
 //! It folds constants during lowering and is the oracle that every backend is tested against.
 
+mod bits;
 mod boxes;
 mod conv;
 mod elementwise;
@@ -105,6 +106,7 @@ pub fn step(kernel: &Kernel, inputs: &[Option<&Tensor>], dtype: DType, shape: &[
         }
         Kernel::NonMaxSuppression(p) => boxes::suppress(p, need(0)?, need(1)?, shape),
         Kernel::NonZero => gather::non_zero(need(0)?, shape),
+        Kernel::BitCast { to } => bits::bit_cast(need(0)?, *to),
         Kernel::MaxPoolIndices { .. } | Kernel::GridSample(_) | Kernel::RoiAlign(_) => {
             Err(Error::unsupported(kernel.name()))
         }

@@ -4,17 +4,20 @@
 //! nothing symbolic to solve: an operator's lowering checks its inputs' shapes, computes the output's, and emits
 //! kernels. What is constant is computed on the spot, which also resolves the shape arithmetic that exporters write.
 
+mod cast;
 mod control;
 mod einsum;
 mod elementwise;
 mod emit;
 mod index;
+mod mask;
 mod matrix;
 mod norm;
 mod order;
 mod pool;
 mod reduce;
 mod resize;
+mod scan;
 mod scatter;
 mod select;
 mod sequence;
@@ -148,7 +151,7 @@ fn resolve(lowerer: &mut Lowerer, graph: &Graph, known: &mut [Option<ValueId>], 
 fn captures(op: &Op) -> impl Iterator<Item = ValueId> + '_ {
     let (first, second): (&[ValueId], &[ValueId]) = match op {
         Op::If { then_branch, else_branch } => (&then_branch.captures, &else_branch.captures),
-        Op::Loop { body } => (&body.captures, &[]),
+        Op::Loop { body } | Op::Scan { body, .. } => (&body.captures, &[]),
         _ => (&[], &[]),
     };
     first.iter().chain(second).copied()
@@ -233,6 +236,12 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
         Op::NonZero => select::non_zero(lo, x()?),
         Op::Compress { axis } => select::compress(lo, inputs, *axis),
         Op::Unique { axis, sorted } => return order::unique(lo, x()?, *axis, *sorted),
+        Op::Trilu { upper } => mask::trilu(lo, inputs, *upper),
+        Op::OneHot { axis } => mask::one_hot(lo, inputs, *axis),
+        Op::EyeLike { dtype, k } => mask::eye_like(lo, x()?, *dtype, *k),
+        Op::Hardmax { axis, flatten } => mask::hardmax(lo, x()?, *axis, *flatten),
+        Op::Shrink { bias, lambd } => elementwise::shrink(lo, x()?, *bias, *lambd),
+        Op::CenterCropPad { axes } => index::center_crop_pad(lo, inputs, axes.as_deref()),
         Op::ReverseSequence { batch_axis, time_axis } => sequence::reverse(lo, inputs, *batch_axis, *time_axis),
         Op::Transpose { perm } => shape::transpose(lo, x()?, perm.as_deref()),
         Op::Reshape { allowzero } => shape::reshape(lo, inputs, *allowzero),
@@ -246,20 +255,22 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
             resize::resize(lo, inputs, (*mode, *coordinates), axes.as_deref(), *legacy, options)
         }
         Op::DepthToSpace { blocksize, crd } => shape::depth_to_space(lo, x()?, *blocksize, *crd),
-        Op::SpaceToDepth { blocksize } => shape::space_to_depth(lo, x()?, *blocksize),
-        Op::Cast { to } => lo.cast(x()?, *to),
-        Op::CastLike => {
+        Op::SpaceToDepth { blocksize, crd } => shape::space_to_depth(lo, x()?, *blocksize, *crd),
+        Op::Cast { to, narrow, how } => cast::cast(lo, x()?, *to, *narrow, *how),
+        Op::CastLike { narrow, how } => {
             let to = lo.dtype(inputs.need(1)?);
-            lo.cast(x()?, to)
+            cast::cast(lo, x()?, to, *narrow, *how)
         }
+        Op::BitCast { to } => cast::bit_cast(lo, x()?, *to),
         Op::Shape { start, end } => shape::shape_of(lo, x()?, *start, *end),
         Op::Size => shape::size_of(lo, x()?),
         Op::ConstantOfShape { value } => shape::constant_of_shape(lo, x()?, value),
         Op::Range => shape::range(lo, inputs),
         Op::Identity => x(),
-        Op::Dropout => elementwise::dropout(lo, inputs),
+        Op::Dropout { bool_mask } => return elementwise::dropout(lo, inputs, node.outputs.len(), *bool_mask),
         Op::If { then_branch, else_branch } => return control::if_(lo, x()?, then_branch, else_branch, captures),
         Op::Loop { body } => return control::loop_(lo, inputs, body, captures),
+        Op::Scan { body, lines } => return scan::scan(lo, inputs, body, lines, captures),
     };
     one.map(|id| vec![id])
 }

@@ -146,13 +146,15 @@ pub fn depth_to_space(lo: &mut Lowerer, x: ValueId, block: usize, crd: bool) -> 
     lo.reshape(x, &[n, c / depth, h * block, w * block])
 }
 
-pub fn space_to_depth(lo: &mut Lowerer, x: ValueId, block: usize) -> Result<ValueId> {
+/// The reverse of [`depth_to_space`].
+pub fn space_to_depth(lo: &mut Lowerer, x: ValueId, block: usize, crd: bool) -> Result<ValueId> {
     let (n, c, h, w) = picture(lo, x)?;
     if h % block != 0 || w % block != 0 {
         return Err(Error::malformed(format!("blocks of {block} of {h} x {w} elements")));
     }
     let x = lo.reshape(x, &[n, c, h / block, block, w / block, block])?;
-    let x = transpose(lo, x, Some(&[0, 3, 5, 1, 2, 4]))?;
+    let perm = if crd { [0, 1, 3, 5, 2, 4] } else { [0, 3, 5, 1, 2, 4] };
+    let x = transpose(lo, x, Some(&perm))?;
     // A block has no more elements than the tensor, so the product fits.
     lo.reshape(x, &[n, c * block * block, h / block, w / block])
 }

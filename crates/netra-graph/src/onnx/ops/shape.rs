@@ -144,6 +144,7 @@ fn pad(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
         "constant" => PadFill::Constant,
         "reflect" => PadFill::Reflect,
         "edge" => PadFill::Edge,
+        "wrap" => PadFill::Wrap,
         other => return node.refuse("mode", other),
     };
     if !node.since(11) {

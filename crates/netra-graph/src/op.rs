@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use crate::{Activation, Binary, Combine, Coordinates, DType, Graph, Narrow, Reduction, ResizeMode, Rounding, Tensor, Unary, ValueId};
+use crate::{
+    Activation, Binary, Combine, Coordinates, DType, Graph, Narrow, Reduction, ResizeMode, Rounding, Tensor, Unary,
+    ValueId,
+};
 
 /// ONNX `auto_pad`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

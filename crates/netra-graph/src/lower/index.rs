@@ -221,7 +221,8 @@ pub fn center_crop_pad(lo: &mut Lowerer, inputs: &Inputs<'_>, axes: Option<&[i64
     let mut shape = part.clone();
     for (&along, &size) in axes.iter().zip(&sizes) {
         let axis = emit::axis(along, rank)?;
-        let (have, want) = (part[axis], usize::try_from(size).map_err(|_| Error::malformed(format!("a size of {size}")))?);
+        let (have, want) =
+            (part[axis], usize::try_from(size).map_err(|_| Error::malformed(format!("a size of {size}")))?);
         shape[axis] = want;
         if want < have {
             (starts[axis], part[axis]) = ((have - want) / 2, want);

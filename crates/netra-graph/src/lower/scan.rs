@@ -20,7 +20,8 @@ pub fn scan(
         return Err(Error::unsupported("Scan with sequence lengths"));
     }
     let all: Vec<ValueId> = (first..inputs.0.len()).map(|i| inputs.need(i)).collect::<Result<_>>()?;
-    let states = all.len().checked_sub(lines.inputs).ok_or_else(|| Error::malformed("fewer inputs than are scanned"))?;
+    let states =
+        all.len().checked_sub(lines.inputs).ok_or_else(|| Error::malformed("fewer inputs than are scanned"))?;
     if !lines.batched {
         return one(lo, &all, states, body, lines, captures);
     }

@@ -38,7 +38,8 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn read(proto: &GraphProto, captures: &[Capture<'_>], opset: i64, external: &'a mut Source) -> Result<Graph> {
         let initialisers: HashSet<_> = proto.initializer.iter().filter_map(|t| t.name.as_deref()).collect();
-        let mut reader = Self { graph: Graph::default(), names: HashMap::new(), narrow: HashMap::new(), opset, external };
+        let mut reader =
+            Self { graph: Graph::default(), names: HashMap::new(), narrow: HashMap::new(), opset, external };
         for t in &proto.initializer {
             let name = t.name.as_deref().unwrap_or_default();
             let place = |e: Error| e.at(format!("initialiser '{name}'"));

@@ -22,6 +22,7 @@ mod graph;
 mod kernel;
 pub mod lower;
 mod names;
+mod narrow;
 pub mod npz;
 pub mod onnx;
 mod op;
@@ -41,7 +42,8 @@ pub use kernel::{
     Activation, Binary, Combine, Conv, ConvTranspose, Coordinates, GridMode, GridPadding, GridSample, Kernel, Nearest,
     NonMaxSuppression, PadMode, Pool, Reduction, Resize, ResizeMode, RoiAlign, Unary,
 };
-pub use op::{AspectRatio, AutoPad, Op, PadFill, ResizeOptions, Subgraph, Variadic, Window};
+pub use narrow::{FloatFormat, Narrow, NarrowFloat, Rounding};
+pub use op::{AspectRatio, AutoPad, Casting, Op, PadFill, ResizeOptions, ScanLines, Subgraph, Variadic, Window};
 pub use plan::MemoryPlan;
 pub use program::{Program, ProgramBuilder, Step, StepValue};
 pub use resample::Taps;

@@ -1,7 +1,8 @@
 //! The program under construction: emitting kernels, folding what is constant, and the helpers that all families use.
 
+use crate::program::trim;
 use crate::tensor::element_count;
-use crate::{Binary, DType, Error, Kernel, ProgramBuilder, Result, Tensor, Unary, ValueId, eval};
+use crate::{Binary, DType, Data, Error, Kernel, ProgramBuilder, Result, Tensor, Unary, ValueId, eval};
 
 /// Folding makes at most this many bytes beyond those of the graph's own constants.
 const MAX_FOLDED_BYTES: usize = 64 << 20;
@@ -136,6 +137,51 @@ impl Lowerer {
         Ok(self.constant(Tensor::from_f32([], vec![value])?))
     }
 
+    /// A scalar of an element type, to which the number is converted.
+    pub fn number(&mut self, value: f64, dtype: DType) -> Result<ValueId> {
+        let value = self.constant(Tensor::new([], Data::F64(vec![value]))?);
+        self.cast(value, dtype)
+    }
+
+    /// The numbers 0 to `n` (int64) along one of `rank` axes, the others of size 1.
+    pub fn positions(&mut self, rank: usize, axis: usize, n: usize) -> Result<ValueId> {
+        let mut shape = vec![1; rank];
+        shape[axis] = n;
+        self.afford(n.saturating_mul(DType::I64.size()))?;
+        Ok(self.constant(Tensor::new(shape, Data::I64((0..n as i64).collect()))?))
+    }
+
+    /// Counts bytes that a lowering makes against those that folding may make.
+    pub fn afford(&mut self, bytes: usize) -> Result<()> {
+        if bytes > SMALL_WORK {
+            let left = self.bytes_left.checked_sub(bytes);
+            self.bytes_left = left.ok_or_else(|| Error::limit("the constants that lowering would make"))?;
+        }
+        Ok(())
+    }
+
+    /// A result that ends where its padding of -1 begins along `axis`: cut there when it is a constant, else the program's
+    /// outputs are ([`Program::trim`](crate::Program::trim)).
+    pub fn trimmed(&mut self, x: ValueId, axis: usize) -> Result<ValueId> {
+        match self.constant_of(x) {
+            Some(tensor) => {
+                let tensor = trim(tensor.clone(), axis)?;
+                Ok(self.constant(tensor))
+            }
+            None => Ok(x),
+        }
+    }
+
+    /// Refuses values whose size depends on data: they are for outputs only.
+    pub fn settled<'i>(&self, ids: impl Iterator<Item = &'i ValueId>) -> Result<()> {
+        for &id in ids {
+            if self.program.padded_axis(id).is_some() {
+                return Err(Error::unsupported("a result whose size depends on data, used inside the network"));
+            }
+        }
+        Ok(())
+    }
+
     /// Adds a step, or a constant when all inputs are constants and the result is small enough.
     ///
     /// What has no elements is a constant whatever it is made from: backends never see an empty tensor inside a program.
@@ -153,6 +199,7 @@ impl Lowerer {
         shape: &[usize],
     ) -> Result<ValueId> {
         check_size(shape)?;
+        self.settled(inputs.iter().flatten())?;
         if let Some(tensor) = self.fold(&kernel, inputs, dtype, shape)? {
             return Ok(self.constant(tensor));
         }
@@ -213,6 +260,11 @@ impl Lowerer {
             return Err(Error::malformed(format!("shape {:?} does not become {shape:?}", self.shape(x))));
         }
         self.emit(Kernel::Reshape, &[x], self.dtype(x), shape)
+    }
+
+    /// NumPy broadcasting to `shape`; the value itself when it has it.
+    pub fn expand(&mut self, x: ValueId, shape: &[usize]) -> Result<ValueId> {
+        if self.shape(x) == shape { Ok(x) } else { self.emit(Kernel::Expand, &[x], self.dtype(x), shape) }
     }
 
     /// An element-wise function that keeps type and shape.
@@ -280,6 +332,8 @@ fn work(kernel: &Kernel, operands: &[Option<&Tensor>], shape: &[usize]) -> usize
             let inner = input(0).len().checked_sub(back).map_or(1, |i| input(0)[i]);
             out.saturating_mul(inner)
         }
+        // Each score is compared with every box that was kept.
+        Kernel::NonMaxSuppression(p) => elements(input(1)).saturating_mul(p.max_boxes.max(1)),
         Kernel::MaxPool(p) | Kernel::AveragePool { pool: p, .. } => out.saturating_mul(elements(&p.kernel)),
         _ => operands.iter().flatten().map(|t| elements(t.shape())).fold(out, usize::max),
     }

@@ -10,7 +10,7 @@ mod einsum;
 mod elementwise;
 mod emit;
 mod index;
-mod mask;
+mod position;
 mod matrix;
 mod norm;
 mod order;
@@ -236,10 +236,10 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
         Op::NonZero => select::non_zero(lo, x()?),
         Op::Compress { axis } => select::compress(lo, inputs, *axis),
         Op::Unique { axis, sorted } => return order::unique(lo, x()?, *axis, *sorted),
-        Op::Trilu { upper } => mask::trilu(lo, inputs, *upper),
-        Op::OneHot { axis } => mask::one_hot(lo, inputs, *axis),
-        Op::EyeLike { dtype, k } => mask::eye_like(lo, x()?, *dtype, *k),
-        Op::Hardmax { axis, flatten } => mask::hardmax(lo, x()?, *axis, *flatten),
+        Op::Trilu { upper } => position::trilu(lo, inputs, *upper),
+        Op::OneHot { axis } => position::one_hot(lo, inputs, *axis),
+        Op::EyeLike { dtype, k } => position::eye_like(lo, x()?, *dtype, *k),
+        Op::Hardmax { axis, flatten } => position::hardmax(lo, x()?, *axis, *flatten),
         Op::Shrink { bias, lambd } => elementwise::shrink(lo, x()?, *bias, *lambd),
         Op::CenterCropPad { axes } => index::center_crop_pad(lo, inputs, axes.as_deref()),
         Op::ReverseSequence { batch_axis, time_axis } => sequence::reverse(lo, inputs, *batch_axis, *time_axis),

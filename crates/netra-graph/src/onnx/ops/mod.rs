@@ -2,7 +2,7 @@
 
 mod elementwise;
 mod layer;
-mod mask;
+mod position;
 mod select;
 mod shape;
 mod spatial;
@@ -81,7 +81,7 @@ fn data_type(attribute: &str, value: i64) -> Result<DataType> {
 
 /// Reads a node's operator. `Unsupported` names operators, attributes and values that are not known.
 pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
-    let families = [spatial::read, layer::read, elementwise::read, shape::read, select::read, mask::read];
+    let families = [spatial::read, layer::read, elementwise::read, shape::read, select::read, position::read];
     for family in families {
         if let Some(op) = family(node)? {
             return Ok(op);

@@ -35,7 +35,7 @@ pub use kernel::{
     Activation, Binary, Combine, Conv, ConvTranspose, Coordinates, GridMode, GridPadding, GridSample, Kernel, Nearest,
     NonMaxSuppression, PadMode, Pool, Reduction, Resize, ResizeMode, RoiAlign, Unary,
 };
-pub use op::{AspectRatio, AutoPad, Op, PadFill, ResizeOptions, Subgraph, Variadic, Window};
+pub use op::{AspectRatio, Attention, AutoPad, Op, PadFill, ResizeOptions, ScoreOutput, Subgraph, Variadic, Window};
 pub use plan::MemoryPlan;
 pub use program::{Program, ProgramBuilder, Step, StepValue};
 pub use resample::Taps;

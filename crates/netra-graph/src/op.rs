@@ -72,6 +72,37 @@ pub struct ResizeOptions {
     pub extrapolation_value: f32,
 }
 
+/// The attributes of Attention; `None` is the attribute left out.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // The ONNX attributes of the same names.
+pub struct Attention {
+    pub is_causal: bool,
+    pub scale: Option<f32>,
+    /// 0 is none.
+    pub softcap: f32,
+    /// With inputs of three axes.
+    pub q_num_heads: Option<usize>,
+    pub kv_num_heads: Option<usize>,
+    /// Which scores are the fourth output.
+    pub qk_matmul_output: ScoreOutput,
+    /// Most positions that are seen before and after a query's own.
+    pub left_window_size: Option<usize>,
+    pub right_window_size: Option<usize>,
+}
+
+/// ONNX `qk_matmul_output_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScoreOutput {
+    /// The products.
+    Raw,
+    /// After the soft cap.
+    Capped,
+    /// After the mask.
+    Masked,
+    /// After softmax.
+    Weights,
+}
+
 /// A graph inside a node, and what it takes from the graph around it.
 #[derive(Clone, Debug)]
 pub struct Subgraph {
@@ -122,6 +153,48 @@ pub enum Op {
     LayerNormalization {
         axis: i64,
         epsilon: f32,
+    },
+    RmsNormalization {
+        axis: i64,
+        epsilon: f32,
+    },
+    /// BatchNormalization with `training_mode`: by the statistics of its own input.
+    BatchNormalizationTraining {
+        epsilon: f32,
+        momentum: f32,
+    },
+    LpNormalization {
+        axis: i64,
+        p: u32,
+    },
+    MeanVarianceNormalization {
+        axes: Vec<i64>,
+    },
+    Lrn {
+        alpha: f32,
+        beta: f32,
+        bias: f32,
+        size: usize,
+    },
+    LpPool {
+        window: Window,
+        ceil_mode: bool,
+        p: u32,
+    },
+    GlobalLpPool {
+        p: u32,
+    },
+    /// Inputs: q, k, v, optional mask, past key, past value, lengths.
+    Attention(Attention),
+    /// Inputs: x, cosines, sines, optional positions.
+    RotaryEmbedding {
+        interleaved: bool,
+        num_heads: Option<usize>,
+        /// Rotated part of each head; all when left out.
+        rotary_embedding_dim: Option<usize>,
+    },
+    SwiGlu {
+        alpha: f32,
     },
     Gemm {
         alpha: f32,
@@ -270,6 +343,16 @@ impl Op {
             Op::InstanceNormalization { .. } => "InstanceNormalization",
             Op::GroupNormalization { .. } => "GroupNormalization",
             Op::LayerNormalization { .. } => "LayerNormalization",
+            Op::RmsNormalization { .. } => "RMSNormalization",
+            Op::BatchNormalizationTraining { .. } => "BatchNormalization",
+            Op::LpNormalization { .. } => "LpNormalization",
+            Op::MeanVarianceNormalization { .. } => "MeanVarianceNormalization",
+            Op::Lrn { .. } => "LRN",
+            Op::LpPool { .. } => "LpPool",
+            Op::GlobalLpPool { .. } => "GlobalLpPool",
+            Op::Attention(_) => "Attention",
+            Op::RotaryEmbedding { .. } => "RotaryEmbedding",
+            Op::SwiGlu { .. } => "SwiGLU",
             Op::Gemm { .. } => "Gemm",
             Op::MatMul => "MatMul",
             Op::Einsum { .. } => "Einsum",

@@ -1,7 +1,7 @@
 //! The program under construction: emitting kernels, folding what is constant, and the helpers that all families use.
 
 use crate::tensor::element_count;
-use crate::{Binary, DType, Error, Kernel, ProgramBuilder, Result, Tensor, Unary, ValueId, eval};
+use crate::{Binary, DType, Data, Error, Kernel, ProgramBuilder, Reduction, Result, Tensor, Unary, ValueId, eval};
 
 /// Folding makes at most this many bytes beyond those of the graph's own constants.
 const MAX_FOLDED_BYTES: usize = 64 << 20;
@@ -134,6 +134,24 @@ impl Lowerer {
     /// A float32 scalar.
     pub fn scalar(&mut self, value: f32) -> Result<ValueId> {
         Ok(self.constant(Tensor::from_f32([], vec![value])?))
+    }
+
+    /// A scalar of a float element type.
+    pub fn scalar_of(&mut self, value: f64, dtype: DType) -> Result<ValueId> {
+        let data = if dtype == DType::F64 { Data::F64(vec![value]) } else { Data::F32(vec![value as f32]) };
+        let id = self.constant(Tensor::new([], data)?);
+        self.cast(id, dtype)
+    }
+
+    /// Reduces axes, which stay with size 1.
+    pub fn reduce(&mut self, reduction: Reduction, x: ValueId, axes: &[usize]) -> Result<ValueId> {
+        let mut shape = self.shape(x).to_vec();
+        for (axis, size) in shape.iter_mut().enumerate() {
+            if axes.contains(&axis) {
+                *size = 1;
+            }
+        }
+        self.emit(Kernel::Reduce { reduction, axes: axes.to_vec() }, &[x], self.dtype(x), &shape)
     }
 
     /// Adds a step, or a constant when all inputs are constants and the result is small enough.

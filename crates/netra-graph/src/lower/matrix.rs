@@ -2,7 +2,7 @@
 
 use super::Inputs;
 use super::emit::{Lowerer, broadcast};
-use crate::{Binary, DType, Error, Kernel, Result, ValueId};
+use crate::{Binary, Error, Kernel, Result, ValueId};
 
 /// `factors` are alpha and beta, `transposed` says which operands are.
 pub fn gemm(lo: &mut Lowerer, inputs: &Inputs<'_>, factors: (f32, f32), transposed: (bool, bool)) -> Result<ValueId> {
@@ -22,12 +22,12 @@ pub fn gemm(lo: &mut Lowerer, inputs: &Inputs<'_>, factors: (f32, f32), transpos
             return Err(Error::malformed(format!("a bias of shape {:?} for [{m}, {n}]", lo.shape(bias))));
         }
         if beta != 1.0 {
-            let beta = lo.scalar(beta)?;
+            let beta = lo.scalar_of(beta.into(), lo.dtype(bias))?;
             bias = lo.binary(Binary::Mul, bias, beta)?;
         }
         operands.push(Some(bias));
     }
-    lo.emit_optional(Kernel::MatMul { trans_a, trans_b, alpha }, &operands, DType::F32, &[m, n])
+    lo.emit_optional(Kernel::MatMul { trans_a, trans_b, alpha }, &operands, lo.dtype(a), &[m, n])
 }
 
 /// NumPy's `matmul`: vectors become matrices for the product, and leave the result again.
@@ -45,7 +45,7 @@ pub fn mat_mul(lo: &mut Lowerer, a: ValueId, b: ValueId) -> Result<ValueId> {
     let mut shape = broadcast(batch_a, batch_b)?;
     shape.extend([m, n]);
     let kernel = Kernel::MatMul { trans_a: false, trans_b: false, alpha: 1.0 };
-    let product = lo.emit(kernel, &[a, b], DType::F32, &shape)?;
+    let product = lo.emit(kernel, &[a, b], lo.dtype(a), &shape)?;
     if left.len() == 1 {
         shape.remove(shape.len() - 2);
     }

@@ -4,11 +4,13 @@
 //! nothing symbolic to solve: an operator's lowering checks its inputs' shapes, computes the output's, and emits
 //! kernels. What is constant is computed on the spot, which also resolves the shape arithmetic that exporters write.
 
+mod attention;
 mod control;
 mod einsum;
 mod elementwise;
 mod emit;
 mod index;
+mod mask;
 mod matrix;
 mod norm;
 mod pool;
@@ -185,7 +187,32 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
         Op::GroupNormalization { num_groups, epsilon, per_group } => {
             norm::group(lo, inputs, *num_groups, *epsilon, *per_group)
         }
-        Op::LayerNormalization { axis, epsilon } => norm::layer(lo, inputs, *axis, *epsilon),
+        Op::LayerNormalization { axis, epsilon } => {
+            let y = norm::layer(lo, inputs, *axis, *epsilon)?;
+            if node.outputs.iter().skip(1).all(Option::is_none) {
+                return Ok(vec![y]);
+            }
+            let [mean, inverse] = norm::layer_moments(lo, x()?, *axis, *epsilon)?;
+            return Ok(vec![y, mean, inverse]);
+        }
+        Op::RmsNormalization { axis, epsilon } => norm::rms(lo, x()?, inputs.need(1)?, *axis, *epsilon),
+        Op::BatchNormalizationTraining { epsilon, momentum } => {
+            return norm::batch_training(lo, inputs, *epsilon, *momentum);
+        }
+        Op::LpNormalization { axis, p } => norm::lp(lo, x()?, *axis, *p),
+        Op::MeanVarianceNormalization { axes } => norm::mean_variance(lo, x()?, axes),
+        Op::Lrn { alpha, beta, bias, size } => norm::local_response(lo, x()?, (*alpha, *beta, *bias), *size),
+        Op::LpPool { window, ceil_mode, p } => pool::lp(lo, x()?, window, *ceil_mode, *p),
+        Op::GlobalLpPool { p } => pool::global_lp(lo, x()?, *p),
+        Op::Attention(attributes) => return attention::attention(lo, inputs, attributes),
+        Op::RotaryEmbedding { interleaved, num_heads, rotary_embedding_dim } => {
+            attention::rotary(lo, inputs, *interleaved, *num_heads, *rotary_embedding_dim)
+        }
+        Op::SwiGlu { alpha } => {
+            let (gate, value) = (x()?, inputs.need(1)?);
+            let gate = elementwise::swish(lo, gate, *alpha)?;
+            lo.binary(crate::Binary::Mul, gate, value)
+        }
         Op::Gemm { alpha, beta, trans_a, trans_b } => matrix::gemm(lo, inputs, (*alpha, *beta), (*trans_a, *trans_b)),
         Op::MatMul => matrix::mat_mul(lo, x()?, inputs.need(1)?),
         Op::Einsum { equation } => einsum::einsum(lo, inputs, equation),

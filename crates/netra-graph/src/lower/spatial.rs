@@ -3,7 +3,7 @@
 use super::Inputs;
 use super::emit::Lowerer;
 use super::window::{self, extent};
-use crate::{AutoPad, Conv, ConvTranspose, DType, Error, Kernel, Result, ValueId, Window};
+use crate::{AutoPad, Conv, ConvTranspose, Error, Kernel, Result, ValueId, Window};
 
 /// Batch, channels and spatial sizes of a tensor with 1 to 3 spatial axes.
 pub fn planes(shape: &[usize]) -> Result<(usize, usize, &[usize])> {
@@ -36,7 +36,7 @@ pub fn conv(lo: &mut Lowerer, inputs: &Inputs<'_>, window: &Window, groups: usiz
         activation: None,
     });
     let inputs: Vec<_> = [Some(x), Some(weight), bias].into_iter().take(2 + usize::from(bias.is_some())).collect();
-    lo.emit_optional(kernel, &inputs, DType::F32, &shape)
+    lo.emit_optional(kernel, &inputs, lo.dtype(x), &shape)
 }
 
 /// `sizes` are `output_padding` and `output_shape`.
@@ -107,7 +107,7 @@ pub fn conv_transpose(
         activation: None,
     });
     let inputs: Vec<_> = [Some(x), Some(weight), bias].into_iter().take(2 + usize::from(bias.is_some())).collect();
-    lo.emit_optional(kernel, &inputs, DType::F32, &shape)
+    lo.emit_optional(kernel, &inputs, lo.dtype(x), &shape)
 }
 
 fn check_bias(lo: &Lowerer, bias: Option<ValueId>, outputs: usize) -> Result<()> {

@@ -1,5 +1,6 @@
 //! One node to one [`Op`]: attributes read, older operator sets brought to the newest form.
 
+mod attention;
 mod elementwise;
 mod layer;
 mod shape;
@@ -66,7 +67,7 @@ impl NodeReader<'_, '_, '_> {
 
 /// Reads a node's operator. `Unsupported` names operators, attributes and values that are not known.
 pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
-    let families = [spatial::read, layer::read, elementwise::read, shape::read];
+    let families = [spatial::read, layer::read, elementwise::read, shape::read, attention::read];
     for family in families {
         if let Some(op) = family(node)? {
             return Ok(op);

@@ -41,6 +41,15 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
             node.arity(1, 1)?;
             Op::GlobalMaxPool
         }
+        "LpPool" => {
+            node.arity(1, 1)?;
+            let (window, ceil_mode) = (pool_window(node)?, node.attributes.flag("ceil_mode", false)?);
+            Op::LpPool { window, ceil_mode, p: order(node)? }
+        }
+        "GlobalLpPool" => {
+            node.arity(1, 1)?;
+            Op::GlobalLpPool { p: order(node)? }
+        }
         "Upsample" => upsample(node)?,
         "Resize" => resize(node)?,
         "DepthToSpace" => {
@@ -88,6 +97,12 @@ fn pool_window(node: &NodeReader<'_, '_, '_>) -> Result<Window> {
         return Err(Error::malformed("attribute 'kernel_shape' is missing"));
     }
     Ok(window)
+}
+
+/// The order of a norm.
+fn order(node: &NodeReader<'_, '_, '_>) -> Result<u32> {
+    let p = node.attributes.size_or("p", 2, 1)?;
+    u32::try_from(p).map_err(|_| Error::limit(format!("a norm of order {p}")))
 }
 
 fn mode(node: &NodeReader<'_, '_, '_>, nearest: Nearest) -> Result<ResizeMode> {

@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use crate::{Activation, Binary, Coordinates, DType, Graph, Reduction, ResizeMode, Tensor, Unary, ValueId};
+use crate::{
+    Activation, Binary, Coordinates, DType, Graph, GridSample, Reduction, ResizeMode, RoiAlign, Tensor, Unary, ValueId,
+};
 
 /// ONNX `auto_pad`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,6 +132,8 @@ pub enum Op {
     MaxPool {
         window: Window,
         ceil_mode: bool,
+        /// `storage_order` of the indices.
+        column_major: bool,
     },
     AveragePool {
         window: Window,
@@ -184,6 +188,32 @@ pub enum Op {
     GlobalLpPool {
         p: u32,
     },
+    /// Inputs: x, indices, optional output shape.
+    MaxUnpool {
+        window: Window,
+    },
+    GridSample(GridSample),
+    /// Inputs: matrices, size.
+    AffineGrid {
+        align_corners: bool,
+    },
+    /// Inputs: columns, image shape, block shape.
+    Col2Im {
+        window: Window,
+    },
+    /// Inputs: x, weight, offset, optional bias, optional mask.
+    DeformConv {
+        window: Window,
+        group: usize,
+        offset_group: usize,
+    },
+    /// Inputs: x, regions, batch indices.
+    RoiAlign {
+        align: RoiAlign,
+        output_height: usize,
+        output_width: usize,
+    },
+    Det,
     /// Inputs: q, k, v, optional mask, past key, past value, lengths.
     Attention(Attention),
     /// Inputs: x, cosines, sines, optional positions.
@@ -350,6 +380,13 @@ impl Op {
             Op::Lrn { .. } => "LRN",
             Op::LpPool { .. } => "LpPool",
             Op::GlobalLpPool { .. } => "GlobalLpPool",
+            Op::MaxUnpool { .. } => "MaxUnpool",
+            Op::GridSample(_) => "GridSample",
+            Op::AffineGrid { .. } => "AffineGrid",
+            Op::Col2Im { .. } => "Col2Im",
+            Op::DeformConv { .. } => "DeformConv",
+            Op::RoiAlign { .. } => "RoiAlign",
+            Op::Det => "Det",
             Op::Attention(_) => "Attention",
             Op::RotaryEmbedding { .. } => "RotaryEmbedding",
             Op::SwiGlu { .. } => "SwiGLU",

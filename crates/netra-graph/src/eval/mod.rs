@@ -10,6 +10,7 @@ mod norm;
 mod pool;
 mod reduce;
 mod resize;
+mod sample;
 mod types;
 
 pub use types::defines;
@@ -100,10 +101,10 @@ pub fn step(kernel: &Kernel, inputs: &[Option<&Tensor>], dtype: DType, shape: &[
         | Kernel::ScatterNd { .. }
         | Kernel::TopK { .. }
         | Kernel::Cumulative { .. }
-        | Kernel::MaxPoolIndices { .. }
-        | Kernel::GridSample(_)
-        | Kernel::RoiAlign(_)
         | Kernel::NonMaxSuppression(_) => Err(Error::unsupported(kernel.name())),
+        Kernel::MaxPoolIndices { pool: p, column_major } => pool::max_indices(p, *column_major, need(0)?, shape),
+        Kernel::GridSample(p) => sample::grid_sample(p, need(0)?, need(1)?, shape),
+        Kernel::RoiAlign(p) => sample::roi_align(p, need(0)?, need(1)?, need(2)?, shape),
         Kernel::Expand => movement::expand(need(0)?, shape),
         Kernel::Cast { to } => elementwise::cast(need(0)?, *to),
     }

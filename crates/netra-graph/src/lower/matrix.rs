@@ -2,6 +2,7 @@
 
 use super::Inputs;
 use super::emit::{Lowerer, broadcast};
+use super::index::slice_axis;
 use crate::{Binary, Error, Kernel, Result, ValueId};
 
 /// `factors` are alpha and beta, `transposed` says which operands are.
@@ -53,4 +54,50 @@ pub fn mat_mul(lo: &mut Lowerer, a: ValueId, b: ValueId) -> Result<ValueId> {
         shape.pop();
     }
     lo.reshape(product, &shape)
+}
+
+/// Largest matrix whose determinant is expanded.
+const MAX_DETERMINANT: usize = 4;
+
+/// By expansion along the first row.
+pub fn determinant(lo: &mut Lowerer, x: ValueId) -> Result<ValueId> {
+    let shape = lo.shape(x).to_vec();
+    let [batch @ .., n, m] = shape.as_slice() else {
+        return Err(Error::malformed(format!("a matrix of shape {shape:?}")));
+    };
+    if n != m || *n == 0 {
+        return Err(Error::malformed(format!("a matrix of shape {shape:?}")));
+    }
+    if *n > MAX_DETERMINANT {
+        return Err(Error::unsupported(format!("the determinant of {n} rows")));
+    }
+    let (row, column) = (batch.len(), batch.len() + 1);
+    let mut elements = Vec::with_capacity(n * n);
+    for i in 0..*n {
+        let line = slice_axis(lo, x, row, i, 1)?;
+        for j in 0..*n {
+            let element = slice_axis(lo, line, column, j, 1)?;
+            elements.push(lo.reshape(element, batch)?);
+        }
+    }
+    minor(lo, &elements, *n, &(0..*n).collect::<Vec<_>>())
+}
+
+/// The determinant of the last rows, as many as there are `columns`, at those columns.
+fn minor(lo: &mut Lowerer, elements: &[ValueId], n: usize, columns: &[usize]) -> Result<ValueId> {
+    let row = n - columns.len();
+    let mut sum: Option<ValueId> = None;
+    for (i, &column) in columns.iter().enumerate() {
+        let mut term = elements[row * n + column];
+        if columns.len() > 1 {
+            let rest: Vec<usize> = columns.iter().copied().filter(|&c| c != column).collect();
+            let smaller = minor(lo, elements, n, &rest)?;
+            term = lo.binary(Binary::Mul, term, smaller)?;
+        }
+        sum = Some(match sum {
+            None => term,
+            Some(sum) => lo.binary(if i % 2 == 0 { Binary::Add } else { Binary::Sub }, sum, term)?,
+        });
+    }
+    sum.ok_or_else(|| Error::malformed("an empty matrix"))
 }

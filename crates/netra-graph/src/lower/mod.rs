@@ -16,6 +16,7 @@ mod norm;
 mod pool;
 mod reduce;
 mod resize;
+mod sample;
 mod scatter;
 mod shape;
 mod spatial;
@@ -176,7 +177,13 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
             let sizes = (output_padding.as_deref(), output_shape.as_deref());
             spatial::conv_transpose(lo, inputs, window, *group, sizes)
         }
-        Op::MaxPool { window, ceil_mode } => pool::max(lo, x()?, window, *ceil_mode),
+        Op::MaxPool { window, ceil_mode, column_major } => {
+            let y = pool::max(lo, x()?, window, *ceil_mode)?;
+            if node.outputs.get(1).is_none_or(Option::is_none) {
+                return Ok(vec![y]);
+            }
+            return Ok(vec![y, pool::max_indices(lo, x()?, window, *ceil_mode, *column_major)?]);
+        }
         Op::AveragePool { window, ceil_mode, count_include_pad } => {
             pool::average(lo, x()?, window, *ceil_mode, *count_include_pad)
         }
@@ -204,6 +211,18 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
         Op::Lrn { alpha, beta, bias, size } => norm::local_response(lo, x()?, (*alpha, *beta, *bias), *size),
         Op::LpPool { window, ceil_mode, p } => pool::lp(lo, x()?, window, *ceil_mode, *p),
         Op::GlobalLpPool { p } => pool::global_lp(lo, x()?, *p),
+        Op::MaxUnpool { window } => sample::max_unpool(lo, inputs, window),
+        Op::GridSample(p) => sample::grid_sample(lo, x()?, inputs.need(1)?, *p),
+        Op::AffineGrid { align_corners } => sample::affine_grid(lo, x()?, inputs.need(1)?, *align_corners),
+        Op::Col2Im { window } => sample::col2im(lo, inputs, window),
+        Op::DeformConv { window, group, offset_group } => {
+            let groups = sample::Groups { weight: *group, offset: *offset_group };
+            sample::deform_conv(lo, inputs, window, groups)
+        }
+        Op::RoiAlign { align, output_height, output_width } => {
+            sample::roi_align(lo, inputs, *align, (*output_height, *output_width))
+        }
+        Op::Det => matrix::determinant(lo, x()?),
         Op::Attention(attributes) => return attention::attention(lo, inputs, attributes),
         Op::RotaryEmbedding { interleaved, num_heads, rotary_embedding_dim } => {
             attention::rotary(lo, inputs, *interleaved, *num_heads, *rotary_embedding_dim)

@@ -3,11 +3,28 @@
 use super::emit::Lowerer;
 use super::spatial::planes;
 use super::window;
-use crate::{Binary, Conv, Error, Kernel, Pool, Reduction, Result, Unary, ValueId, Window};
+use crate::{Binary, Conv, DType, Error, Kernel, Pool, Reduction, Result, Unary, ValueId, Window};
 
+/// Integers of 8 bits are exact in float32.
 pub fn max(lo: &mut Lowerer, x: ValueId, window: &Window, ceil_mode: bool) -> Result<ValueId> {
+    let dtype = lo.dtype(x);
+    let x = if matches!(dtype, DType::I8 | DType::U8) { lo.cast(x, DType::F32)? } else { x };
     let (pool, shape) = resolve(lo, x, window, ceil_mode)?;
-    lo.emit(Kernel::MaxPool(pool), &[x], lo.dtype(x), &shape)
+    let y = lo.emit(Kernel::MaxPool(pool), &[x], lo.dtype(x), &shape)?;
+    lo.cast(y, dtype)
+}
+
+/// Where the largest elements are, as offsets in the whole tensor.
+pub fn max_indices(
+    lo: &mut Lowerer,
+    x: ValueId,
+    window: &Window,
+    ceil_mode: bool,
+    column_major: bool,
+) -> Result<ValueId> {
+    let x = if matches!(lo.dtype(x), DType::I8 | DType::U8) { lo.cast(x, DType::F32)? } else { x };
+    let (pool, shape) = resolve(lo, x, window, ceil_mode)?;
+    lo.emit(Kernel::MaxPoolIndices { pool, column_major }, &[x], DType::I64, &shape)
 }
 
 pub fn average(

@@ -86,11 +86,13 @@ pub fn conv_transpose(
             None => (fixed.pads[i].0 as i128, fixed.pads[i].1 as i128),
             Some(target) => {
                 let total = full - target;
-                if total < 0 {
-                    return Err(Error::unsupported(format!("an output of {target} that only padding could reach")));
-                }
                 let (less, more) = (total / 2, total - total / 2);
-                if window.auto_pad == AutoPad::SameUpper { (less, more) } else { (more, less) }
+                match window.auto_pad {
+                    // What the kernel does not reach lies at the end.
+                    _ if total < 0 => (0, total),
+                    AutoPad::SameUpper => (less, more),
+                    _ => (more, less),
+                }
             }
         };
         let size = full - before - after;

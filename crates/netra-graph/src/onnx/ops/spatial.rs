@@ -21,9 +21,11 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
         }
         "MaxPool" => {
             node.arity(1, 1)?;
-            // Only tells how the second output, which Netra does not compute, counts.
-            node.attributes.ignore(&["storage_order"]);
-            Op::MaxPool { window: pool_window(node)?, ceil_mode: node.attributes.flag("ceil_mode", false)? }
+            Op::MaxPool {
+                window: pool_window(node)?,
+                ceil_mode: node.attributes.flag("ceil_mode", false)?,
+                column_major: node.attributes.flag("storage_order", false)?,
+            }
         }
         "AveragePool" => {
             node.arity(1, 1)?;
@@ -73,7 +75,7 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
     }))
 }
 
-fn window(node: &NodeReader<'_, '_, '_>) -> Result<Window> {
+pub fn window(node: &NodeReader<'_, '_, '_>) -> Result<Window> {
     let a = &node.attributes;
     let auto_pad = match a.string_or("auto_pad", "NOTSET")? {
         "NOTSET" | "" => AutoPad::NotSet,
@@ -91,7 +93,7 @@ fn window(node: &NodeReader<'_, '_, '_>) -> Result<Window> {
     })
 }
 
-fn pool_window(node: &NodeReader<'_, '_, '_>) -> Result<Window> {
+pub fn pool_window(node: &NodeReader<'_, '_, '_>) -> Result<Window> {
     let window = window(node)?;
     if window.kernel_shape.is_none() {
         return Err(Error::malformed("attribute 'kernel_shape' is missing"));

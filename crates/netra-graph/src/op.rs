@@ -226,6 +226,33 @@ pub enum Op {
     SwiGlu {
         alpha: f32,
     },
+    /// Inputs: x, scale, optional zero point.
+    QuantizeLinear {
+        axis: i64,
+        /// Neighbours along the axis that share a scale.
+        block_size: Option<usize>,
+        output_dtype: Option<DType>,
+    },
+    /// Inputs: x, scale, optional zero point.
+    DequantizeLinear {
+        axis: i64,
+        block_size: Option<usize>,
+    },
+    DynamicQuantizeLinear,
+    /// Inputs: x, its scale, its zero point, the same of the weights and of the result, optional bias.
+    QLinearConv {
+        window: Window,
+        group: usize,
+    },
+    /// Inputs: x, weights, optional zero points of both.
+    ConvInteger {
+        window: Window,
+        group: usize,
+    },
+    /// Inputs: a, its scale, its zero point, the same of b and of the result.
+    QLinearMatMul,
+    /// Inputs: a, b, optional zero points of both.
+    MatMulInteger,
     Gemm {
         alpha: f32,
         beta: f32,
@@ -390,6 +417,13 @@ impl Op {
             Op::Attention(_) => "Attention",
             Op::RotaryEmbedding { .. } => "RotaryEmbedding",
             Op::SwiGlu { .. } => "SwiGLU",
+            Op::QuantizeLinear { .. } => "QuantizeLinear",
+            Op::DequantizeLinear { .. } => "DequantizeLinear",
+            Op::DynamicQuantizeLinear => "DynamicQuantizeLinear",
+            Op::QLinearConv { .. } => "QLinearConv",
+            Op::ConvInteger { .. } => "ConvInteger",
+            Op::QLinearMatMul => "QLinearMatMul",
+            Op::MatMulInteger => "MatMulInteger",
             Op::Gemm { .. } => "Gemm",
             Op::MatMul => "MatMul",
             Op::Einsum { .. } => "Einsum",

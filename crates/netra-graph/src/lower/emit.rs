@@ -3,9 +3,9 @@
 use crate::tensor::element_count;
 use crate::{Binary, DType, Data, Error, Kernel, ProgramBuilder, Reduction, Result, Tensor, Unary, ValueId, eval};
 
-/// Folding makes at most this many bytes beyond those of the graph's own constants.
+/// Folding makes at most this many bytes beyond three times those of the graph's own constants.
 const MAX_FOLDED_BYTES: usize = 64 << 20;
-/// Multiplications (or moved elements) that folding may spend beyond one for each byte of the graph's own constants; the
+/// Multiplications (or moved elements) that folding may spend beyond three for each byte of the graph's own constants; the
 /// evaluator is slow.
 const MAX_FOLDED_WORK: usize = 1 << 26;
 /// Folding that costs no more than this is always done: shape arithmetic must not depend on a budget.
@@ -79,8 +79,9 @@ impl Lowerer {
             program: ProgramBuilder::new(),
             node: String::new(),
             nodes_left: MAX_NODES,
-            bytes_left: MAX_FOLDED_BYTES.saturating_add(weight_bytes),
-            work_left: MAX_FOLDED_WORK.saturating_add(weight_bytes),
+            // Weights of 8 bits unfold to float32.
+            bytes_left: MAX_FOLDED_BYTES.saturating_add(weight_bytes.saturating_mul(3)),
+            work_left: MAX_FOLDED_WORK.saturating_add(weight_bytes.saturating_mul(3)),
         }
     }
 
@@ -187,6 +188,19 @@ impl Lowerer {
         }
         let node = self.node.clone();
         Ok(self.program.step(&node, kernel, inputs, dtype, shape))
+    }
+
+    /// Whether folding may make `bytes` more at a cost of `work`; if so, they are spent.
+    pub fn afford(&mut self, bytes: usize, work: usize) -> bool {
+        let small = work <= SMALL_WORK;
+        if !small && (bytes > self.bytes_left || work > self.work_left) {
+            return false;
+        }
+        if !small {
+            self.bytes_left -= bytes;
+            self.work_left -= work;
+        }
+        true
     }
 
     fn fold(

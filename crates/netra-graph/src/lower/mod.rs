@@ -10,10 +10,12 @@ mod einsum;
 mod elementwise;
 mod emit;
 mod index;
+mod integer;
 mod mask;
 mod matrix;
 mod norm;
 mod pool;
+mod quantise;
 mod reduce;
 mod resize;
 mod sample;
@@ -232,6 +234,17 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
             let gate = elementwise::swish(lo, gate, *alpha)?;
             lo.binary(crate::Binary::Mul, gate, value)
         }
+        Op::QuantizeLinear { axis, block_size, output_dtype } => {
+            quantise::quantize(lo, inputs, *axis, *block_size, *output_dtype)
+        }
+        Op::DequantizeLinear { axis, block_size } => quantise::dequantize(lo, inputs, *axis, *block_size),
+        Op::DynamicQuantizeLinear => return quantise::dynamic_quantize(lo, x()?),
+        Op::QLinearConv { window, group } => quantise::conv(lo, inputs, window, *group),
+        Op::ConvInteger { window, group } => {
+            integer::conv(lo, [x()?, inputs.need(1)?], [inputs.get(2), inputs.get(3)], window, *group)
+        }
+        Op::QLinearMatMul => quantise::mat_mul(lo, inputs),
+        Op::MatMulInteger => integer::mat_mul(lo, [x()?, inputs.need(1)?], [inputs.get(2), inputs.get(3)]),
         Op::Gemm { alpha, beta, trans_a, trans_b } => matrix::gemm(lo, inputs, (*alpha, *beta), (*trans_a, *trans_b)),
         Op::MatMul => matrix::mat_mul(lo, x()?, inputs.need(1)?),
         Op::Einsum { equation } => einsum::einsum(lo, inputs, equation),

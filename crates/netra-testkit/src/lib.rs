@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod golden;
+pub mod graphs;
 #[allow(clippy::print_stderr)]
 pub mod models;
 pub mod node_tests;

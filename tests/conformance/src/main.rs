@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run -p netra-conformance --features wgpu              writes docs/operators.md
 //! cargo run -p netra-conformance [--features wgpu] -- FILE    writes FILE
+//! cargo run -p netra-conformance [--features wgpu] -- --only WORD    tells what became of each case with WORD in its name
 //! ```
 //!
 //! Cases that failed are listed on standard error, and make the exit status 1.
@@ -37,8 +38,27 @@ fn wgpu() -> Result<Option<Arc<dyn Backend>>> {
     Ok(None)
 }
 
+/// Prints the outcomes of the cases whose name or operator holds `word`.
+fn tell(word: &str) -> Result<ExitCode> {
+    let mut cases = node_tests::cases().context("no cases")?;
+    cases.retain(|case| case.name.contains(word) || case.op.contains(word));
+    for backend in backends()? {
+        let report = node_tests::run(&backend, &cases);
+        for (case, outcome) in cases.iter().zip(&report.outcomes) {
+            eprintln!("{} {}: {outcome:?}", report.backend, case.name);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 fn main() -> Result<ExitCode> {
-    let target = match (std::env::args_os().nth(1), cfg!(feature = "wgpu")) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, word] = arguments.as_slice()
+        && flag == "--only"
+    {
+        return tell(word);
+    }
+    let target = match (arguments.first(), cfg!(feature = "wgpu")) {
         (Some(file), _) => PathBuf::from(file),
         (None, true) => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operators.md"),
         (None, false) => bail!("docs/operators.md needs both backends (--features wgpu); or name another file"),

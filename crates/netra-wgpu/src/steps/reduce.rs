@@ -58,7 +58,7 @@ pub(crate) fn run_reduce(
         }
         other => return Err(Error::unsupported(format!("{other:?} on the wgpu backend"))),
     };
-    Ok(Value { shape: shape.to_vec(), ..result })
+    Ok(result.under(shape))
 }
 
 fn map(gpu: &Gpu, x: Value, op: UnaryOp, alpha: f32, beta: f32) -> Value {
@@ -140,5 +140,5 @@ pub(crate) fn run_arg(
         Some((_, out)) => Value::whole(&kept, out),
         None => assemble(gpu, &kept, pieces),
     };
-    Value { shape: shape.to_vec(), ..result }
+    result.under(shape)
 }

@@ -40,7 +40,10 @@ pub use kernel::{
     Activation, Binary, Combine, Conv, ConvTranspose, Coordinates, GridMode, GridPadding, GridSample, Kernel, Nearest,
     NonMaxSuppression, PadMode, Pool, Reduction, Resize, ResizeMode, RoiAlign, Unary,
 };
-pub use op::{AspectRatio, Attention, AutoPad, Op, PadFill, ResizeOptions, ScoreOutput, Subgraph, Variadic, Window};
+pub use op::{
+    AspectRatio, Attention, AutoPad, Cell, Direction, Op, PadFill, Recurrent, ResizeOptions, ScoreOutput, Subgraph,
+    Variadic, Window,
+};
 pub use plan::MemoryPlan;
 pub use program::{Program, ProgramBuilder, Step, StepValue};
 pub use resample::Taps;

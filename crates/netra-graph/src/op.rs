@@ -105,6 +105,41 @@ pub enum ScoreOutput {
     Weights,
 }
 
+/// The kinds of recurrent layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // Named as the ONNX operators; fields as their attributes.
+pub enum Cell {
+    Rnn,
+    Gru { linear_before_reset: bool },
+    Lstm { input_forget: bool },
+}
+
+/// The order in which a recurrent layer goes through a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // The ONNX values of `direction`.
+pub enum Direction {
+    Forward,
+    Reverse,
+    Bidirectional,
+}
+
+/// A recurrent layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recurrent {
+    /// RNN, GRU or LSTM.
+    pub cell: Cell,
+    /// One or both orders.
+    pub direction: Direction,
+    /// As the attribute states it; the weights say it too.
+    pub hidden_size: Option<usize>,
+    /// The functions f, g, h of the operator's definition (as many as it has), for each direction.
+    pub activations: Vec<Unary>,
+    /// What goes into those functions stays within this.
+    pub clip: Option<f32>,
+    /// `layout` 1: the batch is the first axis.
+    pub batch_first: bool,
+}
+
 /// A graph inside a node, and what it takes from the graph around it.
 #[derive(Clone, Debug)]
 pub struct Subgraph {
@@ -226,6 +261,9 @@ pub enum Op {
     SwiGlu {
         alpha: f32,
     },
+    /// RNN, GRU and LSTM. Inputs: x, weights, recurrent weights, optional bias, lengths, initial state, and for LSTM
+    /// initial cell state and peepholes.
+    Recurrent(Recurrent),
     /// Inputs: x, scale, optional zero point.
     QuantizeLinear {
         axis: i64,
@@ -260,7 +298,6 @@ pub enum Op {
         trans_b: bool,
     },
     MatMul,
-    /// Of one or two operands.
     Einsum {
         equation: String,
     },
@@ -417,6 +454,9 @@ impl Op {
             Op::Attention(_) => "Attention",
             Op::RotaryEmbedding { .. } => "RotaryEmbedding",
             Op::SwiGlu { .. } => "SwiGLU",
+            Op::Recurrent(Recurrent { cell: Cell::Rnn, .. }) => "RNN",
+            Op::Recurrent(Recurrent { cell: Cell::Gru { .. }, .. }) => "GRU",
+            Op::Recurrent(Recurrent { cell: Cell::Lstm { .. }, .. }) => "LSTM",
             Op::QuantizeLinear { .. } => "QuantizeLinear",
             Op::DequantizeLinear { .. } => "DequantizeLinear",
             Op::DynamicQuantizeLinear => "DynamicQuantizeLinear",

@@ -16,6 +16,7 @@ mod matrix;
 mod norm;
 mod pool;
 mod quantise;
+mod recurrent;
 mod reduce;
 mod resize;
 mod sample;
@@ -245,6 +246,10 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
         }
         Op::QLinearMatMul => quantise::mat_mul(lo, inputs),
         Op::MatMulInteger => integer::mat_mul(lo, [x()?, inputs.need(1)?], [inputs.get(2), inputs.get(3)]),
+        Op::Recurrent(layer) => {
+            let whole = node.outputs.first().is_some_and(Option::is_some);
+            return recurrent::recurrent(lo, inputs, layer, whole);
+        }
         Op::Gemm { alpha, beta, trans_a, trans_b } => matrix::gemm(lo, inputs, (*alpha, *beta), (*trans_a, *trans_b)),
         Op::MatMul => matrix::mat_mul(lo, x()?, inputs.need(1)?),
         Op::Einsum { equation } => einsum::einsum(lo, inputs, equation),

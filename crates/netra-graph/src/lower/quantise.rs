@@ -175,7 +175,7 @@ pub fn conv(lo: &mut Lowerer, inputs: &Inputs<'_>, window: &Window, groups: usiz
     let zeros = [inputs.get(2), inputs.get(5)];
     let mut sums = integer::conv(lo, operands, zeros, window, groups)?;
     let rank = lo.shape(sums).len();
-    let mut per_channel = |lo: &mut Lowerer, id: ValueId| {
+    let per_channel = |lo: &mut Lowerer, id: ValueId| {
         let count = lo.shape(id).iter().product();
         if count == 1 {
             return lo.reshape(id, &[]);
@@ -203,7 +203,7 @@ pub fn mat_mul(lo: &mut Lowerer, inputs: &Inputs<'_>) -> Result<ValueId> {
 
 /// Sums of products, times the scales of both operands over that of the result.
 fn requantised(lo: &mut Lowerer, sums: ValueId, scales: [ValueId; 3], zero: ValueId) -> Result<ValueId> {
-    let mut float = |lo: &mut Lowerer, id: ValueId| {
+    let float = |lo: &mut Lowerer, id: ValueId| {
         let id = lo.cast(id, DType::F32)?;
         if lo.shape(id) == [1] { lo.reshape(id, &[]) } else { Ok(id) }
     };

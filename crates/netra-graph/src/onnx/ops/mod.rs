@@ -4,6 +4,7 @@ mod attention;
 mod elementwise;
 mod layer;
 mod quantise;
+mod recurrent;
 mod sample;
 mod shape;
 mod spatial;
@@ -69,8 +70,16 @@ impl NodeReader<'_, '_, '_> {
 
 /// Reads a node's operator. `Unsupported` names operators, attributes and values that are not known.
 pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
-    let families =
-        [spatial::read, layer::read, elementwise::read, shape::read, attention::read, sample::read, quantise::read];
+    let families = [
+        spatial::read,
+        layer::read,
+        elementwise::read,
+        shape::read,
+        attention::read,
+        sample::read,
+        quantise::read,
+        recurrent::read,
+    ];
     for family in families {
         if let Some(op) = family(node)? {
             return Ok(op);

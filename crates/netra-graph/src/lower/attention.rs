@@ -6,7 +6,7 @@ use super::index::{concat, emit_slice, slice_axis};
 use super::mask::{Mask, mask};
 use super::shape::transpose;
 use crate::op::{Attention, ScoreOutput};
-use crate::{Binary, Error, Kernel, Reduction, Result, Unary, ValueId};
+use crate::{Binary, DType, Error, Kernel, Reduction, Result, Unary, ValueId};
 
 /// Gives the result, the keys and values with those of the past in front, and the scores that the node asks for.
 ///
@@ -36,11 +36,18 @@ pub fn attention(lo: &mut Lowerer, inputs: &Inputs<'_>, p: &Attention) -> Result
         return Err(Error::malformed(format!("queries {q:?}, keys {k:?}, values {v:?}")));
     }
     let dtype = lo.dtype(q);
-    let scale = p.scale.unwrap_or((1.0 / (depth as f64).sqrt()) as f32);
+    let scale = p.scale.map_or_else(|| 1.0 / (depth as f64).sqrt(), f64::from);
+    // The factor of a product is float32.
+    let (q, alpha) = if dtype == DType::F64 {
+        let scale = lo.scalar_of(scale, dtype)?;
+        (lo.binary(Binary::Mul, q, scale)?, 1.0)
+    } else {
+        (q, scale as f32)
+    };
     // The rows of all the query heads that share a key head.
     let shared = q_heads / kv_heads * rows;
     let grouped = lo.reshape(q, &[n, kv_heads, shared, depth])?;
-    let kernel = Kernel::MatMul { trans_a: false, trans_b: true, alpha: scale };
+    let kernel = Kernel::MatMul { trans_a: false, trans_b: true, alpha };
     let scores = lo.emit(kernel, &[grouped, k], dtype, &[n, kv_heads, shared, columns])?;
     let raw = lo.reshape(scores, &[n, q_heads, rows, columns])?;
     let capped = if p.softcap == 0.0 { raw } else { soft_cap(lo, raw, p.softcap)? };

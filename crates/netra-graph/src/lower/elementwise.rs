@@ -46,7 +46,7 @@ pub fn variadic(lo: &mut Lowerer, inputs: &[ValueId], op: Variadic) -> Result<Va
     };
     let all = rest.iter().try_fold(*first, |sum, &x| lo.binary(step, sum, x))?;
     if op == Variadic::Mean && !rest.is_empty() {
-        let share = lo.scalar(1.0 / inputs.len() as f32)?;
+        let share = lo.scalar_of(1.0 / inputs.len() as f64, lo.dtype(all))?;
         return lo.binary(Binary::Mul, all, share);
     }
     Ok(all)
@@ -58,7 +58,7 @@ pub fn celu(lo: &mut Lowerer, x: ValueId, alpha: f32) -> Result<ValueId> {
     if alpha == 1.0 {
         return lo.unary(elu, x);
     }
-    let alpha = lo.scalar(alpha)?;
+    let alpha = lo.scalar_of(alpha.into(), lo.dtype(x))?;
     let inner = lo.binary(Binary::Div, x, alpha)?;
     let inner = lo.unary(elu, inner)?;
     lo.binary(Binary::Mul, inner, alpha)
@@ -66,10 +66,11 @@ pub fn celu(lo: &mut Lowerer, x: ValueId, alpha: f32) -> Result<ValueId> {
 
 /// `x > alpha ? x : 0`.
 pub fn thresholded_relu(lo: &mut Lowerer, x: ValueId, alpha: f32) -> Result<ValueId> {
-    let (alpha, zero) = (lo.scalar(alpha)?, lo.scalar(0.0)?);
+    let dtype = lo.dtype(x);
+    let (alpha, zero) = (lo.scalar_of(alpha.into(), dtype)?, lo.scalar_of(0.0, dtype)?);
     let above = lo.binary(Binary::Greater, x, alpha)?;
     let shape = lo.shape(x).to_vec();
-    lo.emit(Kernel::Where, &[above, x, zero], DType::F32, &shape)
+    lo.emit(Kernel::Where, &[above, x, zero], dtype, &shape)
 }
 
 /// `x sigmoid(alpha x)`.
@@ -77,7 +78,7 @@ pub fn swish(lo: &mut Lowerer, x: ValueId, alpha: f32) -> Result<ValueId> {
     if alpha == 1.0 {
         return lo.unary(Unary::Activation(Activation::Silu), x);
     }
-    let alpha = lo.scalar(alpha)?;
+    let alpha = lo.scalar_of(alpha.into(), lo.dtype(x))?;
     let scaled = lo.binary(Binary::Mul, x, alpha)?;
     let gate = lo.unary(Unary::Activation(Activation::Sigmoid), scaled)?;
     lo.binary(Binary::Mul, x, gate)

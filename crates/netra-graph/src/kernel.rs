@@ -287,7 +287,8 @@ pub enum GridPadding {
 }
 
 /// Sampling at given places. Inputs: `x [N, C, spatial...]`, `grid [N, out..., rank]` with coordinates in -1 to 1,
-/// innermost axis first; output `[N, C, out...]`.
+/// innermost axis first; output `[N, C, out...]`. Padding concerns the elements that the interpolation reads, not the
+/// coordinate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GridSample {
     /// Interpolation.
@@ -302,7 +303,7 @@ pub struct GridSample {
 /// output `[R, C, height, width]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RoiAlign {
-    /// The largest sample of each bin instead of the mean.
+    /// The largest of all weighted neighbours of a bin's samples (each sample has four) instead of the mean of the samples.
     pub max: bool,
     /// Samples along each axis of a bin; 0 chooses by the region's size.
     pub sampling_ratio: usize,

@@ -2,11 +2,11 @@
 
 use crate::program::trim;
 use crate::tensor::element_count;
-use crate::{Binary, DType, Data, Error, Kernel, ProgramBuilder, Result, Tensor, Unary, ValueId, eval};
+use crate::{Binary, DType, Data, Error, Kernel, ProgramBuilder, Reduction, Result, Tensor, Unary, ValueId, eval};
 
-/// Folding makes at most this many bytes beyond those of the graph's own constants.
+/// Folding makes at most this many bytes beyond three times those of the graph's own constants.
 const MAX_FOLDED_BYTES: usize = 64 << 20;
-/// Multiplications (or moved elements) that folding may spend beyond one for each byte of the graph's own constants; the
+/// Multiplications (or moved elements) that folding may spend beyond three for each byte of the graph's own constants; the
 /// evaluator is slow.
 const MAX_FOLDED_WORK: usize = 1 << 26;
 /// Folding that costs no more than this is always done: shape arithmetic must not depend on a budget.
@@ -80,8 +80,9 @@ impl Lowerer {
             program: ProgramBuilder::new(),
             node: String::new(),
             nodes_left: MAX_NODES,
-            bytes_left: MAX_FOLDED_BYTES.saturating_add(weight_bytes),
-            work_left: MAX_FOLDED_WORK.saturating_add(weight_bytes),
+            // Weights of 8 bits unfold to float32.
+            bytes_left: MAX_FOLDED_BYTES.saturating_add(weight_bytes.saturating_mul(3)),
+            work_left: MAX_FOLDED_WORK.saturating_add(weight_bytes.saturating_mul(3)),
         }
     }
 
@@ -182,6 +183,17 @@ impl Lowerer {
         Ok(())
     }
 
+    /// Reduces axes, which stay with size 1.
+    pub fn reduce(&mut self, reduction: Reduction, x: ValueId, axes: &[usize]) -> Result<ValueId> {
+        let mut shape = self.shape(x).to_vec();
+        for (axis, size) in shape.iter_mut().enumerate() {
+            if axes.contains(&axis) {
+                *size = 1;
+            }
+        }
+        self.emit(Kernel::Reduce { reduction, axes: axes.to_vec() }, &[x], self.dtype(x), &shape)
+    }
+
     /// Adds a step, or a constant when all inputs are constants and the result is small enough.
     ///
     /// What has no elements is a constant whatever it is made from: backends never see an empty tensor inside a program.
@@ -216,6 +228,19 @@ impl Lowerer {
         }
         let node = self.node.clone();
         Ok(self.program.step(&node, kernel, inputs, dtype, shape))
+    }
+
+    /// Whether folding may make `bytes` more at a cost of `work`; if so, they are spent.
+    pub fn fits_budget(&mut self, bytes: usize, work: usize) -> bool {
+        let small = work <= SMALL_WORK;
+        if !small && (bytes > self.bytes_left || work > self.work_left) {
+            return false;
+        }
+        if !small {
+            self.bytes_left -= bytes;
+            self.work_left -= work;
+        }
+        true
     }
 
     fn fold(

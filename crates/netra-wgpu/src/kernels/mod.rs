@@ -3,8 +3,11 @@
 pub(crate) mod activation;
 pub(crate) mod conv;
 pub(crate) mod elementwise;
+pub(crate) mod function;
 pub(crate) mod index;
 pub(crate) mod matmul;
 pub(crate) mod movement;
+pub(crate) mod number;
 pub(crate) mod reduce;
+pub(crate) mod unary;
 pub(crate) mod window;

@@ -10,6 +10,7 @@ mod norm;
 mod reduce;
 mod resize;
 mod shapes;
+mod unary;
 mod view;
 mod window;
 
@@ -111,7 +112,7 @@ pub(crate) fn run(
             Ok(norm::run_layer(gpu, need(0)?, need(1)?, optional(2), *axis, *epsilon))
         }
         Kernel::Softmax { axis, log } => Ok(reduce::run_softmax(gpu, *axis, *log, need(0)?)),
-        Kernel::Unary(op) => elementwise::run_unary(gpu, *op, dtype_of(0), need(0)?),
+        Kernel::Unary(op) => unary::run_unary(gpu, *op, dtype_of(0), need(0)?),
         Kernel::Binary(op) => elementwise::run_binary(gpu, *op, dtype_of(0), need(0)?, need(1)?, shape),
         Kernel::Where => Ok(elementwise::run_where(gpu, need(0)?, need(1)?, need(2)?, shape)),
         Kernel::Reduce { reduction, axes } => reduce::run_reduce(gpu, *reduction, axes, dtype_of(0), need(0)?, shape),
@@ -135,7 +136,7 @@ pub(crate) fn run(
         },
         Kernel::Gather { axis } => Ok(movement::run_gather(gpu, need(0)?, need(1)?, *axis, shape)),
         Kernel::Expand => Ok(elementwise::run_expand(gpu, need(0)?, shape)),
-        Kernel::Cast { to } => elementwise::run_cast(gpu, need(0)?, dtype_of(0), *to),
+        Kernel::Cast { to } => Ok(unary::run_cast(gpu, need(0)?, dtype_of(0), *to)),
         other => Err(Error::unsupported(format!("{} on the wgpu backend", other.name()))),
     }
 }

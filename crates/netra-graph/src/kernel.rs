@@ -194,12 +194,10 @@ pub enum ResizeMode {
     Nearest(Nearest),
     /// Linear along each resized axis.
     Linear,
-    /// Cubic with the coefficient `a`; `exclude_outside` renormalises at the border.
+    /// Cubic along each resized axis, with the coefficient `a`.
     Cubic {
         /// `cubic_coeff_a`.
         a: f32,
-        /// Whether taps outside the input count for nothing.
-        exclude_outside: bool,
     },
 }
 
@@ -223,9 +221,10 @@ pub enum Coordinates {
     PytorchHalfPixel,
     AlignCorners,
     Asymmetric,
+    TfCropAndResize,
 }
 
-/// Resampling of any axes (those whose scale is not 1).
+/// Resampling of any axes (those whose scale is not 1). [`Resize::tables`] is its meaning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resize {
     /// Interpolation.
@@ -235,6 +234,20 @@ pub struct Resize {
     /// Output size over input size for each axis of the tensor, as the node states it (not always the ratio of
     /// the integer sizes).
     pub scales: Vec<f32>,
+    /// Whether linear and cubic filters widen where the tensor shrinks.
+    pub antialias: bool,
+    /// Whether taps outside the input count for nothing instead of for the edge.
+    pub exclude_outside: bool,
+    /// For `TfCropAndResize`, the part of each axis that is seen: start and end, 0 and 1 being the centres of the outermost
+    /// elements. What lies outside the input becomes 0. Empty otherwise.
+    pub crop: Vec<(f32, f32)>,
+}
+
+impl Resize {
+    /// A plain resampling, without antialiasing or crop.
+    pub fn new(mode: ResizeMode, coordinates: Coordinates, scales: Vec<f32>) -> Self {
+        Self { mode, coordinates, scales, antialias: false, exclude_outside: false, crop: Vec::new() }
+    }
 }
 
 /// How scattered updates combine with what is there.

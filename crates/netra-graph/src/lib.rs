@@ -1,9 +1,11 @@
 //! Network graphs as plain data.
 //!
-//! The way of a network: a reader ([`onnx`], [`safetensors`]) makes a [`Graph`] of ONNX operators with symbolic
+//! The way of a network: a reader ([`onnx`]) makes a [`Graph`] of ONNX operators with symbolic
 //! sizes; [`Graph::specialise`] fixes the input shapes, infers every shape, folds constants, fuses, and lowers to a
 //! [`Program`]: a straight list of [`Kernel`] steps whose shapes and parameters are all known; a [`Backend`]
 //! compiles the program to an [`Executable`].
+//!
+//! Weights without a graph ([`weights`]: [`safetensors`] and [`pytorch`] files) are a [`StateDict`].
 //!
 //! An ONNX operator is an [`Op`]; what backends implement is the much smaller [`Kernel`]. The translation between
 //! them (defaults, opset versions, `auto_pad`, parameters that are inputs) happens once, in [`lower`], so that
@@ -12,6 +14,7 @@
 //! This crate knows no backend and no medicine.
 #![forbid(unsafe_code)]
 
+pub mod arch;
 mod backend;
 mod error;
 pub mod eval;
@@ -24,8 +27,11 @@ mod op;
 mod passes;
 pub mod plan;
 mod program;
+pub mod pytorch;
+mod resample;
 pub mod safetensors;
 mod tensor;
+pub mod weights;
 
 pub use backend::{Backend, CompileOptions, DeviceInfo, Executable, Progress, RunFuture, Unsupported, block_on};
 pub use error::{Error, ErrorKind, Result};
@@ -34,7 +40,9 @@ pub use kernel::{
     Activation, Binary, Combine, Conv, ConvTranspose, Coordinates, GridMode, GridPadding, GridSample, Kernel, Nearest,
     NonMaxSuppression, PadMode, Pool, Reduction, Resize, ResizeMode, RoiAlign, Unary,
 };
-pub use op::{AutoPad, Op, PadFill, Subgraph, Variadic, Window};
+pub use op::{AspectRatio, AutoPad, Op, PadFill, ResizeOptions, Subgraph, Variadic, Window};
 pub use plan::MemoryPlan;
 pub use program::{Program, ProgramBuilder, Step, StepValue};
+pub use resample::Taps;
 pub use tensor::{DType, Data, DataView, Tensor, TensorView};
+pub use weights::StateDict;

@@ -52,6 +52,26 @@ pub enum PadFill {
     Edge,
 }
 
+/// How Resize takes the sizes that it is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // The ONNX values of `keep_aspect_ratio_policy`.
+pub enum AspectRatio {
+    #[default]
+    Stretch,
+    NotLarger,
+    NotSmaller,
+}
+
+/// The rarer attributes of Resize.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs)] // The ONNX attributes of the same names.
+pub struct ResizeOptions {
+    pub antialias: bool,
+    pub exclude_outside: bool,
+    pub keep_aspect_ratio: AspectRatio,
+    pub extrapolation_value: f32,
+}
+
 /// A graph inside a node, and what it takes from the graph around it.
 #[derive(Clone, Debug)]
 pub struct Subgraph {
@@ -191,13 +211,14 @@ pub enum Op {
     Pad {
         mode: PadFill,
     },
-    /// Inputs: x, optional roi (unused), optional scales, optional sizes.
+    /// Inputs: x, optional roi, optional scales, optional sizes.
     Resize {
         mode: ResizeMode,
         coordinates: Coordinates,
         axes: Option<Vec<i64>>,
         /// Upsample and Resize of operator set 10: nearest rounds down when enlarging and up when reducing.
         legacy: bool,
+        options: ResizeOptions,
     },
     DepthToSpace {
         blocksize: usize,

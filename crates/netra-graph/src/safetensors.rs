@@ -1,31 +1,29 @@
 //! safetensors files: named tensors, no code. The crate of the same name checks header and offsets.
 
-use std::fs;
-use std::io::Read;
 use std::path::Path;
 
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
+use crate::weights::{MAX_BYTES, read_file};
 use crate::{Data, Error, Result, Tensor};
 
-/// Most bytes of a file.
-const MAX_BYTES: u64 = 4 << 30;
+/// Most bytes of the header: some 40,000 tensors. What it is parsed to takes several times as much.
+const MAX_HEADER: u64 = 4 << 20;
 
 /// Reads all tensors of a file, in the order of their names. float16 and bfloat16 become float32, 16-bit integers int32,
 /// unsigned 32 and 64 bits int64. Errors: `Io`, `Limit`, `Malformed`, `Unsupported` element types by name.
 pub fn read(path: &Path) -> Result<Vec<(String, Tensor)>> {
-    let file = fs::File::open(path).map_err(|e| Error::io(path, e))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(Error::limit(format!("a file of more than {MAX_BYTES} bytes")).at(path.display()));
-    }
+    let bytes = read_file(path, MAX_BYTES)?;
     read_bytes(&bytes).map_err(|e| e.at(path.display()))
 }
 
 /// As [`read`], from memory.
 pub fn read_bytes(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
+    let header = bytes.first_chunk().map(|length| u64::from_le_bytes(*length));
+    if let Some(header) = header.filter(|&header| header > MAX_HEADER && header <= bytes.len() as u64) {
+        return Err(Error::limit(format!("a safetensors header of {header} bytes")));
+    }
     let file = SafeTensors::deserialize(bytes).map_err(|e| Error::malformed("no safetensors file").with_source(e))?;
     let mut tensors = Vec::with_capacity(file.len());
     for (name, view) in file.iter() {

@@ -276,3 +276,15 @@ fn integer_results_stay_integers() {
     let y = eval::run(&program, &[count(&[2, 3]).view()]).unwrap();
     assert_eq!(y[0], Tensor::from_i64s(&[-2, -2]));
 }
+
+#[test]
+fn early_operator_sets_keep_what_never_changed() {
+    let graph = |op: &str| Graph::simple(&[2, 3], &[node(op, &["x"], &["y"], &[])], &[]);
+    assert_eq!(run(&graph("Relu"), 6, t(&[2, 3], &[-1.0, 2.0, -3.0, 4.0, -5.0, 6.0])), {
+        t(&[2, 3], &[0.0, 2.0, 0.0, 4.0, 0.0, 6.0])
+    });
+    let error = read(&graph("Relu").model(5)).unwrap_err();
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Unsupported, "operator Relu of operator set 5"));
+    let add = Graph::simple(&[2, 3], &[node("Add", &["x", "x"], &["y"], &[])], &[]);
+    assert_eq!(read(&add.model(6)).unwrap_err().kind(), ErrorKind::Unsupported);
+}

@@ -63,6 +63,14 @@ impl Value {
         Self { shape: shape.to_vec(), parts: vec![Part { start: 0, channels, buffer }] }
     }
 
+    /// The same elements under a shape that has the channels where they were, or has them in one piece.
+    pub(crate) fn under(self, shape: &[usize]) -> Self {
+        match self.single() {
+            Some(buffer) => Self::whole(shape, buffer.clone()),
+            None => Self { shape: shape.to_vec(), parts: self.parts },
+        }
+    }
+
     /// The buffer of a value in one piece.
     pub(crate) fn single(&self) -> Option<&Buffer> {
         match self.parts.as_slice() {

@@ -203,10 +203,23 @@ fn float_binary(op: Binary, a: f64, b: f64) -> Result<f64> {
                 a * b
             }
         }
-        Binary::Mod => a - b * (a / b).floor(),
+        Binary::Mod => python_mod(a, b),
         Binary::Fmod => a % b,
         _ => return Err(Error::unsupported(format!("{op:?} of floats"))),
     })
+}
+
+/// The remainder with the sign of the divisor, of a zero as well. An infinite divisor of the other sign is the result
+/// itself, as in Python.
+fn python_mod(a: f64, b: f64) -> f64 {
+    let r = a % b;
+    if r == 0.0 {
+        r.copysign(b)
+    } else if (r < 0.0) != (b < 0.0) {
+        r + b
+    } else {
+        r
+    }
 }
 
 fn integer_binary(op: Binary, a: i128, b: i128) -> Result<i128> {

@@ -224,8 +224,8 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
         Op::Expand => shape::expand(lo, inputs),
         Op::Tile => shape::tile(lo, inputs),
         Op::Pad { mode } => index::pad(lo, inputs, *mode),
-        Op::Resize { mode, coordinates, axes, legacy } => {
-            resize::resize(lo, inputs, (*mode, *coordinates), axes.as_deref(), *legacy)
+        Op::Resize { mode, coordinates, axes, legacy, options } => {
+            resize::resize(lo, inputs, (*mode, *coordinates), axes.as_deref(), *legacy, options)
         }
         Op::DepthToSpace { blocksize, crd } => shape::depth_to_space(lo, x()?, *blocksize, *crd),
         Op::SpaceToDepth { blocksize } => shape::space_to_depth(lo, x()?, *blocksize),

@@ -7,7 +7,7 @@ use rten_onnx::onnx::{GraphProto, NodeProto, ValueInfoProto};
 
 use super::attributes::Attributes;
 use super::external::Source;
-use super::{ops, sort, tensor};
+use super::{early, ops, sort, tensor};
 use crate::{Dim, Error, Graph, Node, Result, Subgraph, Tensor, TensorType, Value, ValueId};
 
 /// The graph of a model.
@@ -118,6 +118,9 @@ impl<'a> Reader<'a> {
         if !matches!(proto.domain.as_deref(), None | Some("" | "ai.onnx")) {
             let domain = proto.domain.as_deref().unwrap_or_default();
             return Err(Error::unsupported(format!("operator {domain}.{op_type}")));
+        }
+        if self.opset < 7 && !early::unchanged(op_type, self.opset) {
+            return Err(Error::unsupported(format!("operator {op_type} of operator set {}", self.opset)));
         }
         let attributes = Attributes::new(&proto.attribute)?;
         let inputs = proto.input.iter().map(|n| if n.is_empty() { Ok(None) } else { self.resolve(n).map(Some) });

@@ -64,7 +64,7 @@ pub(crate) fn run_reduce(
         }
         other => return Err(Error::unsupported(format!("{other:?} on the wgpu backend"))),
     };
-    Ok(Value { shape: shape.to_vec(), ..result })
+    Ok(result.under(shape))
 }
 
 /// Softmax or its logarithm along `axis`.
@@ -136,5 +136,5 @@ pub(crate) fn run_arg(
         Some((_, out)) => Value::whole(&kept, out),
         None => assemble(gpu, &kept, pieces),
     };
-    Value { shape: shape.to_vec(), ..result }
+    result.under(shape)
 }

@@ -116,7 +116,8 @@ impl Case {
 /// The networks in a folder of `export.py`, by name; only those named, when names are given.
 pub fn folders(zoo: &Path, names: &[String]) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(zoo).map_err(|e| format!("{}: {e}", zoo.display()))?;
-    let mut found: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| p.join("case.json").is_file()).collect();
+    let mut found: Vec<PathBuf> =
+        entries.flatten().map(|e| e.path()).filter(|p| p.join("case.json").is_file()).collect();
     found.sort();
     if !names.is_empty() {
         let missing = names.iter().find(|n| !found.iter().any(|p| p.ends_with(n)));

@@ -32,20 +32,25 @@ pub fn rounding(case: &Case, backend: &dyn Backend) -> Result<BTreeMap<String, R
     let program = Arc::new(program);
     let executable = backend.compile(program.clone(), &CompileOptions::default())?;
     let outputs = executable.run(&[input.view()])?;
-    let made: BTreeMap<u32, &Tensor> = program.outputs.iter().map(|id| id.0).zip(&outputs).chain([(entry.0, &input)]).collect();
+    let made: BTreeMap<u32, &Tensor> =
+        program.outputs.iter().map(|id| id.0).zip(&outputs).chain([(entry.0, &input)]).collect();
 
     let mut kinds: BTreeMap<String, Rounding> = BTreeMap::new();
     for step in &program.steps {
         let value = program.value(step.output);
-        let operand = |id: &Option<_>| id.and_then(|id| program.value(id).constant.as_deref().or(made.get(&id.0).copied()));
+        let operand =
+            |id: &Option<_>| id.and_then(|id| program.value(id).constant.as_deref().or(made.get(&id.0).copied()));
         let operands: Vec<Option<&Tensor>> = step.inputs.iter().map(operand).collect();
         let exact = eval::step(&step.kernel, &operands, value.dtype, &value.shape)?;
-        let (Some(exact), Some(got)) = (exact.as_f32(), made.get(&step.output.0).and_then(|t| t.as_f32())) else { continue };
+        let (Some(exact), Some(got)) = (exact.as_f32(), made.get(&step.output.0).and_then(|t| t.as_f32())) else {
+            continue;
+        };
         let squares = |pick: &dyn Fn(f64, f64) -> f64| -> f64 {
             got.iter().zip(exact).map(|(&a, &b)| pick(a.into(), b.into()).powi(2)).sum()
         };
         let share = (squares(&|a, b| a - b) / squares(&|_, b| b).max(f64::MIN_POSITIVE)).sqrt() * f64::from(1 << 24);
-        let kind = kinds.entry(format!("{:?}", step.kernel).chars().take_while(|c| !"{ ".contains(*c)).collect()).or_default();
+        let kind =
+            kinds.entry(format!("{:?}", step.kernel).chars().take_while(|c| !"{ ".contains(*c)).collect()).or_default();
         kind.steps += 1;
         kind.mean += (share - kind.mean) / kind.steps as f64;
         if share >= kind.worst {

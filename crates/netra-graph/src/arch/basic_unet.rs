@@ -59,8 +59,7 @@ impl BasicUNet {
             // The last level keeps its channels while it is enlarged.
             let channels = if level == 1 { x.channels } else { x.channels / 2 };
             let name = format!("upcat_{level}");
-            let up =
-                b.upsample(x, &format!("{name}.upsample"), channels, self.upsample, Coordinates::AlignCorners)?;
+            let up = b.upsample(x, &format!("{name}.upsample"), channels, self.upsample, Coordinates::AlignCorners)?;
             let up = fit(b, up, skip)?;
             let joined = b.concat(&[skip, up])?;
             x = self.two_conv(b, joined, &format!("{name}.convs"), out)?;

@@ -3,7 +3,8 @@
 use super::builder::{Axes, Builder, Feature, check_size};
 use super::spec::{Act, Norm};
 use crate::{
-    Activation, Binary, Coordinates, Error, Op, PadFill, ResizeMode, Result, Tensor, Unary, ValueId, Window,
+    Activation, Binary, Coordinates, Error, Op, PadFill, ResizeMode, ResizeOptions, Result, Tensor, Unary, ValueId,
+    Window,
 };
 
 /// A convolution or transposed convolution.
@@ -248,7 +249,8 @@ impl Builder {
     pub fn double(&mut self, x: Feature, coordinates: Coordinates) -> Result<Feature> {
         let scales: Vec<f32> = [1.0, 1.0].into_iter().chain(vec![2.0; self.rank()]).collect();
         let scales = self.constant(Tensor::from_f32(vec![scales.len()], scales)?)?;
-        let op = Op::Resize { mode: ResizeMode::Linear, coordinates, axes: None, legacy: false };
+        let options = ResizeOptions::default();
+        let op = Op::Resize { mode: ResizeMode::Linear, coordinates, axes: None, legacy: false, options };
         Ok(Feature { id: self.node(None, op, vec![Some(x.id), None, Some(scales)])?, ..x })
     }
 }

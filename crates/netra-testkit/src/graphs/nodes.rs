@@ -4,7 +4,8 @@
 //! values every evaluation shares exactly: elsewhere rounding could tip them either way.
 
 use netra_graph::{
-    Activation, AutoPad, Binary, Coordinates, DType, Nearest, Op, PadFill, Reduction, ResizeMode, Unary, Window,
+    Activation, AutoPad, Binary, Coordinates, DType, Nearest, Op, PadFill, Reduction, ResizeMode, ResizeOptions, Unary,
+    Window,
 };
 
 use super::{Made, Maker};
@@ -158,7 +159,7 @@ fn resize(m: &mut Maker, x: &Made) {
         ResizeMode::Nearest(Nearest::Floor),
         ResizeMode::Nearest(Nearest::RoundPreferFloor),
         ResizeMode::Linear,
-        ResizeMode::Cubic { a: -0.75, exclude_outside: false },
+        ResizeMode::Cubic { a: -0.75 },
     ];
     let places =
         [Coordinates::HalfPixel, Coordinates::PytorchHalfPixel, Coordinates::AlignCorners, Coordinates::Asymmetric];
@@ -170,7 +171,10 @@ fn resize(m: &mut Maker, x: &Made) {
         .collect();
     let sizes = m.ints(&sizes);
     let (mode, coordinates) = (*m.rng.pick(&modes), *m.rng.pick(&places));
-    m.node(Op::Resize { mode, coordinates, axes: None, legacy: false }, &[Some(x.id), None, None, Some(sizes)]);
+    m.node(
+        Op::Resize { mode, coordinates, axes: None, legacy: false, options: ResizeOptions::default() },
+        &[Some(x.id), None, None, Some(sizes)],
+    );
 }
 
 fn reduce(m: &mut Maker, x: &Made) {

@@ -171,21 +171,32 @@ pub(crate) fn area_tangent(x: f32) -> f32 {
     select(x < 0.0f32, -value, value)
 }
 
-/// `a` to the power `b` for all signs: drivers define `pow` for positive `a` only.
+/// `a` to the power `b` for all signs: drivers define `pow` for finite, positive `a` only.
 #[cube]
 pub(crate) fn power(a: f32, b: f32) -> f32 {
     let whole = b.floor() == b;
     let half = b * 0.5f32;
     let odd = whole && half.floor() != half;
-    let size = a.abs().powf(b);
+    let base = a.abs();
+    let size = base.powf(b);
+    let size = select(base == 0.0f32, select(b > 0.0f32, 0.0f32, 1.0f32 / base), size);
+    let size = select(a.is_inf(), select(b > 0.0f32, base, 0.0f32), size);
+    let size = select(b.is_inf(), select((b > 0.0f32) == (base > 1.0f32), b.abs(), 0.0f32), size);
     let minus = u32::reinterpret(a) >= 0x8000_0000u32;
     let signed = select(odd && minus, -size, size);
     // A negative base to a broken power has no value.
-    let result = select(a < 0.0f32 && !whole && !a.is_inf(), not_a_number(a), signed);
+    let none = (a < 0.0f32 && !whole && !a.is_inf()) || a.is_nan() || b.is_nan();
+    let result = select(none, not_a_number(a), signed);
     let result = select(b == 2.0f32, a * a, result);
     let result = select(b == 1.0f32, a, result);
-    let one = b == 0.0f32 || a == 1.0f32 || (a == -1.0f32 && b.is_inf());
+    let one = b == 0.0f32 || a == 1.0f32 || (base == 1.0f32 && b.is_inf());
     select(one, 1.0f32, result)
+}
+
+/// The upper half of the bits of a float: the rest is exact, and so are products of halves.
+#[cube]
+fn upper(x: f32) -> f32 {
+    f32::reinterpret(u32::reinterpret(x) & 0xffff_f000u32)
 }
 
 /// What is left of `a` after whole `b`s: with the sign of `b` when `floored`, else of `a`. Quotients beyond 24 bits are
@@ -193,17 +204,19 @@ pub(crate) fn power(a: f32, b: f32) -> f32 {
 #[cube]
 pub(crate) fn remainder(a: f32, b: f32, #[comptime] floored: bool) -> f32 {
     let size = b.abs();
-    let rest = fma(-(a / b).trunc(), b, a);
+    let quotient = (a / b).trunc();
+    let (q, d) = (upper(quotient), upper(b));
+    let rest = a - q * d - q * (b - d) - (quotient - q) * d - (quotient - q) * (b - d);
     // The quotient may have been rounded up to, or down from, the next whole number.
     let past = rest != 0.0f32 && (rest < 0.0f32) != (a < 0.0f32);
     let rest = select(past, select(a < 0.0f32, rest - size, rest + size), rest);
     let short = rest.abs() >= size;
     let rest = select(short, select(a < 0.0f32, rest + size, rest - size), rest);
+    let rest = select(b.is_inf() && !a.is_inf(), a, rest);
     if comptime!(floored) {
         let other = rest != 0.0f32 && (rest < 0.0f32) != (b < 0.0f32);
-        let rest = select(other, rest + b, rest);
-        select(b.is_inf() && !a.is_inf() && !a.is_nan(), a - b * (a / b).floor(), rest)
+        select(other, rest + b, rest)
     } else {
-        select(b.is_inf() && !a.is_inf(), a, rest)
+        rest
     }
 }

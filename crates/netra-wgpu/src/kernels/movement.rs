@@ -2,7 +2,7 @@
 
 use cubecl::prelude::*;
 
-use super::index::{Walk, offset};
+use super::index::{Walk, offset, resolve};
 
 /// Element `i` of `shape`: read from `x` by one walk, written to `out` by another.
 #[cube(launch)]
@@ -22,8 +22,7 @@ pub(crate) fn fill_kernel(out: &mut [u32], total: usize, bits: u32) {
     out[ABSOLUTE_POS] = bits;
 }
 
-/// `out [outer, taken, inner] = x [outer, size, inner]` at `indices [taken]`; negative indices count from the end,
-/// and those out of range (which the program's maker must not produce) are clamped.
+/// `out [outer, taken, inner] = x [outer, size, inner]` at `indices [taken]`, see [`resolve`].
 #[cube(launch)]
 pub(crate) fn gather_kernel(
     x: &[u32],
@@ -39,9 +38,7 @@ pub(crate) fn gather_kernel(
     }
     let column = ABSOLUTE_POS % inner;
     let rest = ABSOLUTE_POS / inner;
-    let index = indices[rest % taken];
-    let index = select(index < 0i32, index + size as i32, index);
-    let index = min(max(index, 0i32), size as i32 - 1i32) as usize;
+    let index = resolve(indices[rest % taken], size);
     out[ABSOLUTE_POS] = x[((rest / taken) * size + index) * inner + column];
 }
 

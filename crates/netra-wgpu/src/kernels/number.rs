@@ -81,6 +81,9 @@ pub(crate) trait Number: Numeric {
     /// One more element of a fold.
     fn fold(acc: Self, v: Self, shift: Self, #[comptime] fold: Fold) -> Self;
 
+    /// An integer in the order of the values: zeros are one, not-a-numbers the largest.
+    fn key(v: Self) -> i32;
+
     /// `v` wrapped to its element type.
     fn narrow(v: Self, #[comptime] width: Width) -> Self;
 }
@@ -114,6 +117,12 @@ impl Number for f32 {
             Fold::SumCentred => acc + (v - shift) * (v - shift),
             Fold::SumExp => acc + (v - shift).exp(),
         }
+    }
+
+    fn key(v: f32) -> i32 {
+        let bits = i32::reinterpret(select(v == 0.0f32, 0.0f32, v));
+        let ordered = select(bits < 0i32, bits ^ 0x7fff_ffffi32, bits);
+        select(v.is_nan(), 0x7fff_ffffi32, ordered)
     }
 
     fn narrow(v: f32, #[comptime] _width: Width) -> f32 {
@@ -161,6 +170,10 @@ impl Number for i32 {
             Fold::SumAbs => acc + max(v, -v),
             _ => acc + v,
         }
+    }
+
+    fn key(v: i32) -> i32 {
+        v
     }
 
     fn narrow(v: i32, #[comptime] width: Width) -> i32 {

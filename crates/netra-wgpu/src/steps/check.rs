@@ -2,7 +2,7 @@
 
 use netra_graph::{Conv, Kernel, Program, Step, StepValue};
 
-use super::{elementwise, reduce, resize, shapes, unary};
+use super::{elementwise, indexing, reduce, resize, scatters_apart, selection, shapes, unary};
 use crate::kernels::activation::Act;
 use crate::value::{Repr, count, split};
 
@@ -124,6 +124,22 @@ pub(crate) fn check(program: &Program, step: &Step, limit: usize) -> Result<(), 
             c.whole(c.input(1)?)?;
             if *axis >= 2 { Ok(()) } else { c.all_whole() }
         }
+        Kernel::GatherElements { .. } | Kernel::GatherNd { .. } | Kernel::Cumulative { .. } => c.all_whole(),
+        Kernel::ScatterElements { axis, combine } => {
+            let serial = c.input(1)?.shape.get(*axis).copied().unwrap_or(0);
+            indexing::check_scatter(*combine, c.output.dtype, serial)?;
+            c.all_whole()
+        }
+        Kernel::ScatterNd { combine } => {
+            let serial = if scatters_apart(program, step) { 1 } else { c.input(1)?.shape.split_last().map_or(1, |(_, outer)| count(outer)) };
+            indexing::check_scatter(*combine, c.output.dtype, serial)?;
+            c.all_whole()
+        }
+        Kernel::TopK { axis, .. } => {
+            selection::check_top_k(&c.input(0)?.shape, *axis)?;
+            c.all_whole()
+        }
+        Kernel::MaxPoolIndices { .. } | Kernel::GridSample(_) | Kernel::RoiAlign(_) => c.all_whole(),
         // Both element types have been found representable.
         Kernel::Cast { .. } => Ok(()),
         other => Err(format!("the wgpu backend has no {}", other.name())),
@@ -131,7 +147,7 @@ pub(crate) fn check(program: &Program, step: &Step, limit: usize) -> Result<(), 
 }
 
 /// Why a value cannot be kept on an adapter that binds `limit` bytes.
-pub(crate) fn representable(value: &StepValue, limit: usize) -> Result<(), String> {
+fn representable(value: &StepValue, limit: usize) -> Result<(), String> {
     if Repr::of(value.dtype).is_none() {
         return Err(format!("'{}' is {}, which graphics adapters lack", value.name, value.dtype));
     }

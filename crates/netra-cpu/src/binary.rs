@@ -237,7 +237,13 @@ impl SimdOp for Row {
             Binary::Pow => self.scalar(power),
             Binary::Mod => self.scalar(|a, b| {
                 let r = a % b;
-                if r != 0.0 && (r < 0.0) != (b < 0.0) { r + b } else { r }
+                if r == 0.0 {
+                    r.copysign(b)
+                } else if (r < 0.0) != (b < 0.0) {
+                    r + b
+                } else {
+                    r
+                }
             }),
             Binary::Fmod => self.scalar(|a, b| a % b),
             // `unsupported` refuses the rest before anything runs.

@@ -45,7 +45,8 @@ impl CpuExecutable {
                 progress(i + 1, program.steps.len());
             }
         }
-        let memory = Memory::new(&program);
+        let reference: Vec<bool> = steps.iter().map(|s| matches!(s, Prepared::Reference)).collect();
+        let memory = Memory::new(&program, &reference);
         let scratch = steps.iter().map(Prepared::scratch).max().unwrap_or(0);
         Ok(Self { program, steps, memory, scratch, isa, threads, spare: Mutex::new(Vec::new()) })
     }
@@ -60,7 +61,7 @@ impl CpuExecutable {
         for i in 0..self.steps.len() {
             self.step(i, inputs, &mut buffers).map_err(|e| e.at(format!("node '{}'", self.program.steps[i].node)))?;
         }
-        let outputs = self.outputs(inputs, &mut buffers)?;
+        let outputs = self.program.trim(self.outputs(inputs, &mut buffers)?)?;
         if self.memory.bytes() <= KEEP {
             let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
             // Overlapping runs each have buffers; one set is enough to keep.
@@ -162,8 +163,12 @@ macro_rules! each_variant {
             Data::F64($v) => $body,
             Data::I8($v) => $body,
             Data::U8($v) => $body,
+            Data::I16($v) => $body,
+            Data::U16($v) => $body,
             Data::I32($v) => $body,
+            Data::U32($v) => $body,
             Data::I64($v) => $body,
+            Data::U64($v) => $body,
             Data::Bool($v) => $body,
             _ => return Err(Error::unsupported("an element type unknown to the cpu backend")),
         }
@@ -175,8 +180,12 @@ fn empty(dtype: DType) -> Data {
         DType::F64 => Data::F64(Vec::new()),
         DType::I8 => Data::I8(Vec::new()),
         DType::U8 => Data::U8(Vec::new()),
+        DType::I16 => Data::I16(Vec::new()),
+        DType::U16 => Data::U16(Vec::new()),
         DType::I32 => Data::I32(Vec::new()),
+        DType::U32 => Data::U32(Vec::new()),
         DType::I64 => Data::I64(Vec::new()),
+        DType::U64 => Data::U64(Vec::new()),
         DType::Bool => Data::Bool(Vec::new()),
         _ => Data::F32(Vec::new()),
     }
@@ -208,8 +217,12 @@ fn prefix(data: DataView<'_>, n: usize) -> DataView<'_> {
         DataView::F64(v) => DataView::F64(&v[..n.min(v.len())]),
         DataView::I8(v) => DataView::I8(&v[..n.min(v.len())]),
         DataView::U8(v) => DataView::U8(&v[..n.min(v.len())]),
+        DataView::I16(v) => DataView::I16(&v[..n.min(v.len())]),
+        DataView::U16(v) => DataView::U16(&v[..n.min(v.len())]),
         DataView::I32(v) => DataView::I32(&v[..n.min(v.len())]),
+        DataView::U32(v) => DataView::U32(&v[..n.min(v.len())]),
         DataView::I64(v) => DataView::I64(&v[..n.min(v.len())]),
+        DataView::U64(v) => DataView::U64(&v[..n.min(v.len())]),
         DataView::Bool(v) => DataView::Bool(&v[..n.min(v.len())]),
         other => other,
     }

@@ -16,6 +16,7 @@ mod isa;
 mod matmul;
 mod memory;
 mod movement;
+mod native;
 mod norm;
 mod parallel;
 mod pool;

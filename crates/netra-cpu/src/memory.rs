@@ -55,8 +55,8 @@ struct Family {
 }
 
 impl Memory {
-    /// Plans the buffers of `program`.
-    pub fn new(program: &Program) -> Self {
+    /// Plans the buffers of `program`. The steps marked in `reference` never write over an input.
+    pub fn new(program: &Program, reference: &[bool]) -> Self {
         let mut places = vec![Place::Nowhere; program.values.len()];
         for (i, value) in program.values.iter().enumerate() {
             if value.constant.is_some() {
@@ -75,6 +75,7 @@ impl Memory {
             let last = last_uses[out].unwrap_or(i);
             let shared = match step.kernel {
                 Kernel::Reshape => step.inputs.first().copied().flatten().map(|id| places[id.index()]),
+                _ if reference.get(i) == Some(&true) => None,
                 _ => overwritable(program, step, i, &places, &families).map(|input| {
                     in_place[i] = Some(input);
                     step.inputs[input].map_or(Place::Nowhere, |id| places[id.index()])
@@ -168,7 +169,7 @@ mod tests {
         for _ in 0..5 {
             x = b.step("relu", Kernel::Unary(Unary::Activation(Activation::Relu)), &[Some(x)], DType::F32, &[4, 8]);
         }
-        let memory = Memory::new(&b.finish(vec![x]));
+        let memory = Memory::new(&b.finish(vec![x]), &[]);
         assert_eq!(memory.slots.len(), 1);
         // The caller's input is never written over.
         assert_eq!(memory.in_place, [None, Some(0), Some(0), Some(0), Some(0)]);
@@ -183,7 +184,7 @@ mod tests {
         let z = b.step("neg", Kernel::Unary(Unary::Neg), &[Some(y)], DType::F32, &[16]);
         let w = b.step("abs", Kernel::Unary(Unary::Abs), &[Some(shaped)], DType::F32, &[4, 4]);
         let square = b.step("square", Kernel::Binary(Binary::Mul), &[Some(z), Some(z)], DType::F32, &[16]);
-        let memory = Memory::new(&b.finish(vec![w, square]));
+        let memory = Memory::new(&b.finish(vec![w, square]), &[]);
         // `neg` must leave `y` to `abs`, which sees it through the reshape and is its last reader; a product of a value
         // with itself is not in place.
         assert_eq!(memory.in_place, [None, None, None, Some(0), None]);
@@ -205,7 +206,7 @@ mod tests {
                 &[1, 1, size],
             );
         }
-        let memory = Memory::new(&b.finish(vec![x]));
+        let memory = Memory::new(&b.finish(vec![x]), &[]);
         // Two take turns: the largest, and the one after it.
         assert_eq!(memory.bytes(), (64 + 56) * 4);
     }

@@ -3,7 +3,7 @@
 //! Each output row is a weighted sum of a few input rows (one for each combination of taps along the outer axes),
 //! resampled along the last axis: no intermediate tensor.
 
-use netra_graph::{Coordinates, Nearest, Resize, ResizeMode};
+use netra_graph::Resize;
 
 use crate::Context;
 use crate::strided::strides;
@@ -21,13 +21,14 @@ pub struct Plan {
 impl Plan {
     /// Plans from shapes.
     pub fn new(p: &Resize, input: &[usize], output: &[usize]) -> Self {
-        let axes = (0..input.len())
-            .map(|a| {
-                let scale = p.scales.get(a).map_or(1.0, |&s| f64::from(s));
-                if input[a] == output[a] && scale == 1.0 {
-                    return (0..output[a]).map(|i| vec![(i, 1.0)]).collect();
-                }
-                (0..output[a]).map(|o| taps(p, o, scale, input[a], output[a])).collect()
+        let narrow = |taps: netra_graph::Taps| taps.into_iter().map(|(i, w)| (i, w as f32)).collect();
+        let axes = p
+            .tables(input, output)
+            .into_iter()
+            .zip(output)
+            .map(|(table, &size)| match table {
+                Some(table) => table.into_iter().map(narrow).collect(),
+                None => (0..size).map(|i| vec![(i, 1.0)]).collect(),
             })
             .collect();
         Self { axes, input: input.to_vec(), output: output.to_vec() }
@@ -69,6 +70,11 @@ impl Plan {
                     rest /= sizes[axis];
                     let taps = &taps[row / rest % sizes[axis]];
                     let n = sources.len();
+                    if taps.is_empty() {
+                        // Outside a crop.
+                        sources.clear();
+                        continue;
+                    }
                     for i in 0..n {
                         let (at, weight) = sources[i];
                         for (k, &(index, w)) in taps.iter().enumerate() {
@@ -100,60 +106,4 @@ impl Plan {
             }
         });
     }
-}
-
-/// Source coordinate of output index `o` along one axis (ONNX `coordinate_transformation_mode`).
-fn source(p: &Resize, o: usize, scale: f64, input: usize, output: usize) -> f64 {
-    let (i, n, m) = (o as f64, input as f64, output as f64);
-    let half = (i + 0.5) / scale - 0.5;
-    match p.coordinates {
-        Coordinates::HalfPixelSymmetric => n / 2.0 * (1.0 - m / (scale * n)) + half,
-        Coordinates::PytorchHalfPixel | Coordinates::AlignCorners if output <= 1 => 0.0,
-        Coordinates::AlignCorners => i * (n - 1.0) / (m - 1.0),
-        Coordinates::Asymmetric => i / scale,
-        _ => half,
-    }
-}
-
-fn taps(p: &Resize, o: usize, scale: f64, input: usize, output: usize) -> Taps {
-    let x = source(p, o, scale, input, output);
-    let last = input.saturating_sub(1) as f64;
-    let clamp = |i: f64| i.clamp(0.0, last) as usize;
-    let t = x - x.floor();
-    let weighted: Vec<(f64, f64)> = match p.mode {
-        ResizeMode::Nearest(rule) => {
-            let i = match rule {
-                Nearest::RoundPreferFloor => (x - 0.5).ceil(),
-                Nearest::RoundPreferCeil => (x + 0.5).floor(),
-                Nearest::Floor => x.floor(),
-                Nearest::Ceil => x.ceil(),
-            };
-            vec![(i, 1.0)]
-        }
-        ResizeMode::Cubic { a, exclude_outside } => {
-            // Keys' kernel of support 4 (Keys 1981, with free coefficient a).
-            let a = f64::from(a);
-            let kernel = |d: f64| {
-                if d <= 1.0 { ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0 } else { a * (((d - 5.0) * d + 8.0) * d - 4.0) }
-            };
-            let mut list: Vec<(f64, f64)> =
-                (0..4).map(|k| (x.floor() + f64::from(k) - 1.0, kernel((t + 1.0 - f64::from(k)).abs()))).collect();
-            if exclude_outside {
-                list.retain(|(i, _)| (0.0..=last).contains(i));
-                let sum: f64 = list.iter().map(|(_, w)| w).sum();
-                list.iter_mut().for_each(|(_, w)| *w /= sum);
-            }
-            list
-        }
-        _ => vec![(x.floor(), 1.0 - t), (x.floor() + 1.0, t)],
-    };
-    // Taps that clamping brings together become one.
-    let mut taps: Vec<(usize, f64)> = Vec::with_capacity(weighted.len());
-    for (i, w) in weighted {
-        match taps.last_mut() {
-            Some((j, sum)) if *j == clamp(i) => *sum += w,
-            _ => taps.push((clamp(i), w)),
-        }
-    }
-    taps.into_iter().map(|(i, w)| (i, w as f32)).collect()
 }

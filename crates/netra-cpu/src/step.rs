@@ -1,11 +1,12 @@
 //! One step: what is prepared when a program is compiled, and how it runs.
 
-use netra_graph::{Data, Error, Kernel, Program, Result, Step, TensorView};
+use netra_graph::{Data, Error, Kernel, Program, Result, Step, Tensor, TensorView, eval};
 
 use crate::binary::Operands;
 use crate::conv::{Convolution, Packed};
 use crate::isa::Isa;
 use crate::matmul::{MatMul, mat_mul};
+use crate::native::native;
 use crate::norm::Groups;
 use crate::pool::Pooling;
 use crate::reduce::ArgMax;
@@ -21,13 +22,18 @@ pub enum Prepared {
     Resize(resize::Plan),
     /// The output is the input under another shape: nothing to do.
     Alias,
-    /// Everything else.
+    /// Everything else that this crate has kernels for.
     Plain,
+    /// The reference evaluator runs it: rare kernels and element types, where clarity matters more than speed.
+    Reference,
 }
 
 impl Prepared {
     /// Prepares a step.
     pub fn new(program: &Program, step: &Step, isa: Isa, threads: usize) -> Self {
+        if !native(program, step) {
+            return Self::Reference;
+        }
         let shape =
             |i: usize| step.inputs.get(i).copied().flatten().map_or(&[][..], |id| program.value(id).shape.as_slice());
         let constant = |i: usize| {
@@ -95,9 +101,29 @@ impl Prepared {
             },
             Self::Alias => true,
             Self::Plain => plain(context, kernel, inputs, shape, out)?,
+            Self::Reference => {
+                let operands: Vec<Option<Tensor>> = inputs.iter().map(|x| x.map(|x| x.to_tensor())).collect();
+                let operands: Vec<Option<&Tensor>> = operands.iter().map(Option::as_ref).collect();
+                overwrite(out, eval::step(kernel, &operands, out.dtype(), shape)?.data())
+            }
         };
         if known { Ok(()) } else { Err(Error::unsupported(format!("{} of these element types", kernel.name()))) }
     }
+}
+
+/// Copies into a buffer of the run, which must stay the one that it is: later steps count on its capacity, and that all of
+/// it was initialised.
+fn overwrite(out: &mut Data, from: &Data) -> bool {
+    macro_rules! same {
+        ($($variant:ident)*) => {
+            match (out, from) {
+                $((Data::$variant(out), Data::$variant(from)) if out.len() == from.len() => out.copy_from_slice(from),)*
+                _ => return false,
+            }
+        };
+    }
+    same!(F32 F64 I8 U8 I16 U16 I32 U32 I64 U64 Bool);
+    true
 }
 
 fn need<'a>(inputs: &[Option<TensorView<'a>>], i: usize) -> Result<TensorView<'a>> {

@@ -58,6 +58,11 @@ impl Error {
         self.0.kind
     }
 
+    /// What is wrong, without the places.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// Malformed input: shorthand for the commonest kind.
     pub fn malformed(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Malformed, message)

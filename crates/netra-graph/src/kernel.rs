@@ -4,7 +4,8 @@
 //! shape is part of its meaning (`Reshape`, `Expand`, `Slice`, `Resize`). Spatial parameters list one entry a spatial
 //! axis (1 to 3), outermost first; tensors of the spatial kernels are `N, C, spatial...`.
 
-use crate::DType;
+use crate::names::named;
+use crate::{DType, NarrowFloat};
 
 /// An element-wise function fused behind a kernel that produces float32.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,6 +84,15 @@ pub enum Unary {
     Tanh,
     Sin,
     Cos,
+    Tan,
+    Asin,
+    Acos,
+    Atan,
+    Sinh,
+    Cosh,
+    Asinh,
+    Acosh,
+    Atanh,
     Softplus,
     Softsign,
     /// `alpha`, `beta`: `max(0, min(1, alpha x + beta))`.
@@ -99,6 +109,17 @@ pub enum Unary {
     Not,
     /// Float input, boolean output.
     IsNaN,
+    /// Float input, boolean output.
+    IsInf {
+        /// Whether minus infinity counts.
+        negative: bool,
+        /// Whether plus infinity counts.
+        positive: bool,
+    },
+    /// Integer input and output: every bit inverted.
+    BitwiseNot,
+    /// The nearest value of a format narrower than float32 ([`NarrowFloat::round`]).
+    Narrow(NarrowFloat),
 }
 
 /// Element-wise functions of two arguments with NumPy broadcasting. Both inputs have one element type.
@@ -129,6 +150,14 @@ pub enum Binary {
     And,
     Or,
     Xor,
+    /// The bitwise ones take integers.
+    BitwiseAnd,
+    BitwiseOr,
+    BitwiseXor,
+    /// The shifts take integers. To the right the sign is kept; a shift by the width or more, or by less than nothing, leaves
+    /// copies of the sign (right) or 0 (left).
+    ShiftLeft,
+    ShiftRight,
 }
 
 /// How [`Kernel::Reduce`] combines elements.
@@ -157,6 +186,8 @@ pub enum PadMode {
     Reflect,
     /// Repeat the edge.
     Edge,
+    /// Go on from the other side.
+    Wrap,
 }
 
 /// Interpolation of [`Resize`].
@@ -167,12 +198,10 @@ pub enum ResizeMode {
     Nearest(Nearest),
     /// Linear along each resized axis.
     Linear,
-    /// Cubic with the coefficient `a`; `exclude_outside` renormalises at the border.
+    /// Cubic along each resized axis, with the coefficient `a`.
     Cubic {
         /// `cubic_coeff_a`.
         a: f32,
-        /// Whether taps outside the input count for nothing.
-        exclude_outside: bool,
     },
 }
 
@@ -196,9 +225,10 @@ pub enum Coordinates {
     PytorchHalfPixel,
     AlignCorners,
     Asymmetric,
+    TfCropAndResize,
 }
 
-/// Resampling of any axes (those whose scale is not 1).
+/// Resampling of any axes (those whose scale is not 1). [`Resize::tables`] is its meaning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resize {
     /// Interpolation.
@@ -208,6 +238,93 @@ pub struct Resize {
     /// Output size over input size for each axis of the tensor, as the node states it (not always the ratio of
     /// the integer sizes).
     pub scales: Vec<f32>,
+    /// Whether linear and cubic filters widen where the tensor shrinks.
+    pub antialias: bool,
+    /// Whether taps outside the input count for nothing instead of for the edge.
+    pub exclude_outside: bool,
+    /// For `TfCropAndResize`, the part of each axis that is seen: start and end, 0 and 1 being the centres of the outermost
+    /// elements. What lies outside the input becomes 0. Empty otherwise.
+    pub crop: Vec<(f32, f32)>,
+}
+
+impl Resize {
+    /// A plain resampling, without antialiasing or crop.
+    pub fn new(mode: ResizeMode, coordinates: Coordinates, scales: Vec<f32>) -> Self {
+        Self { mode, coordinates, scales, antialias: false, exclude_outside: false, crop: Vec::new() }
+    }
+}
+
+/// How scattered updates combine with what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // The ONNX values of `reduction`.
+pub enum Combine {
+    /// The update replaces; of equal indices the last counts.
+    None,
+    Add,
+    Mul,
+    Max,
+    Min,
+}
+
+/// Interpolation of [`GridSample`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // The ONNX values of `mode`.
+pub enum GridMode {
+    Linear,
+    /// Half to even.
+    Nearest,
+    /// With the coefficient -0.75.
+    Cubic,
+}
+
+/// What [`GridSample`] reads outside its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // The ONNX values of `padding_mode`.
+pub enum GridPadding {
+    Zeros,
+    Border,
+    Reflection,
+}
+
+/// Sampling at given places. Inputs: `x [N, C, spatial...]`, `grid [N, out..., rank]` with coordinates in -1 to 1,
+/// innermost axis first; output `[N, C, out...]`. Padding concerns the elements that the interpolation reads, not the
+/// coordinate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GridSample {
+    /// Interpolation.
+    pub mode: GridMode,
+    /// What is outside.
+    pub padding: GridPadding,
+    /// Whether -1 and 1 are the centres of the outermost elements instead of their outer edges.
+    pub align_corners: bool,
+}
+
+/// Pooling of regions. Inputs: `x [N, C, H, W]`, `rois [R, 4]` (x1, y1, x2, y2), `batch_indices [R]` (int64);
+/// output `[R, C, height, width]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RoiAlign {
+    /// The largest of all weighted neighbours of a bin's samples (each sample has four) instead of the mean of the samples.
+    pub max: bool,
+    /// Samples along each axis of a bin; 0 chooses by the region's size.
+    pub sampling_ratio: usize,
+    /// Factor from the regions' coordinates to the input's.
+    pub spatial_scale: f32,
+    /// Regions are shifted by half a pixel (`coordinate_transformation_mode` half_pixel).
+    pub half_pixel: bool,
+}
+
+/// Selection of boxes. Inputs: `boxes [N, B, 4]`, `scores [N, classes, B]`. The output is `[rows, 3]` int64 (batch,
+/// class, box), best first in each class; rows beyond the selected ones are -1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NonMaxSuppression {
+    /// Boxes are (centre x, centre y, width, height) instead of two corners (y, x).
+    pub center_point_box: bool,
+    /// Most boxes of one class in one batch.
+    pub max_boxes: usize,
+    /// Boxes that overlap more (intersection over union) are dropped.
+    pub iou_threshold: f32,
+    /// Boxes that score no more are dropped.
+    pub score_threshold: Option<f32>,
 }
 
 /// One operation of a [`Program`](crate::Program).
@@ -327,6 +444,72 @@ pub enum Kernel {
         /// The axis.
         axis: usize,
     },
+    /// Inputs `x`, `indices` (int64 of x's rank, negative counts from the end): each output element is the element of `x`
+    /// at its own index, with `axis` replaced by what `indices` says.
+    GatherElements {
+        /// The axis.
+        axis: usize,
+    },
+    /// Inputs `x`, `indices [..., depth]` (int64): the sub-arrays of `x` at the index tuples; the first `batch_dims` axes of
+    /// both go together.
+    GatherNd {
+        /// Leading axes in common.
+        batch_dims: usize,
+    },
+    /// Inputs `x`, `indices` (int64 of x's rank), `updates` of the same shape: `x` with each update combined in at its own
+    /// index, `axis` replaced.
+    ScatterElements {
+        /// The axis.
+        axis: usize,
+        /// How updates combine.
+        combine: Combine,
+    },
+    /// Inputs `x`, `indices [..., depth]` (int64), `updates`: `x` with sub-arrays combined in at the index tuples.
+    ScatterNd {
+        /// How updates combine.
+        combine: Combine,
+    },
+    /// Indices (int64) of the largest (or smallest) elements along `axis`, best first, equal ones in order; how many
+    /// shows in the output's shape.
+    TopK {
+        /// The axis.
+        axis: usize,
+        /// Largest instead of smallest.
+        largest: bool,
+    },
+    /// Running sum or product along `axis`.
+    Cumulative {
+        /// The axis.
+        axis: usize,
+        /// A product instead of a sum.
+        product: bool,
+        /// Element `i` of the result leaves element `i` out.
+        exclusive: bool,
+        /// From the end.
+        reverse: bool,
+    },
+    /// Where [`Kernel::MaxPool`] found each element (int64): its offset in the whole input, row-major, or with the spatial
+    /// axes in column-major order.
+    MaxPoolIndices {
+        /// The window.
+        pool: Pool,
+        /// ONNX `storage_order` 1.
+        column_major: bool,
+    },
+    /// See [`GridSample`].
+    GridSample(GridSample),
+    /// See [`RoiAlign`].
+    RoiAlign(RoiAlign),
+    /// See [`NonMaxSuppression`].
+    NonMaxSuppression(NonMaxSuppression),
+    /// `[rank, elements]` int64: the index of each element that is not zero, in row-major order; columns beyond them are
+    /// -1.
+    NonZero,
+    /// The same bits as another element type of the same width; those of booleans are 0 and 1.
+    BitCast {
+        /// Target type.
+        to: DType,
+    },
     /// NumPy broadcasting to the output's shape.
     Expand,
     /// Conversion of element type, as ONNX Cast: floats to integers truncate, to booleans compare with 0.
@@ -339,7 +522,18 @@ pub enum Kernel {
 impl Kernel {
     /// The name under which the kernel is reported: the ONNX operator's where there is one.
     pub fn name(&self) -> &'static str {
-        match self {
+        kernel_name(self)
+    }
+
+    /// The names of all kernels.
+    pub fn names() -> &'static [&'static str] {
+        KERNELS
+    }
+}
+
+named! {
+    const KERNELS;
+    fn kernel_name(kernel: &Kernel) {
             Kernel::Conv(_) => "Conv",
             Kernel::ConvTranspose(_) => "ConvTranspose",
             Kernel::MaxPool(_) => "MaxPool",
@@ -361,8 +555,20 @@ impl Kernel {
             Kernel::Pad { .. } => "Pad",
             Kernel::Resize(_) => "Resize",
             Kernel::Gather { .. } => "Gather",
+            Kernel::GatherElements { .. } => "GatherElements",
+            Kernel::GatherNd { .. } => "GatherND",
+            Kernel::ScatterElements { .. } => "ScatterElements",
+            Kernel::ScatterNd { .. } => "ScatterND",
+            Kernel::TopK { .. } => "TopK",
+            Kernel::Cumulative { product: false, .. } => "CumSum",
+            Kernel::Cumulative { product: true, .. } => "CumProd",
+            Kernel::MaxPoolIndices { .. } => "MaxPool (indices)",
+            Kernel::GridSample(_) => "GridSample",
+            Kernel::RoiAlign(_) => "RoiAlign",
+            Kernel::NonMaxSuppression(_) => "NonMaxSuppression",
+            Kernel::NonZero => "NonZero",
+            Kernel::BitCast { .. } => "BitCast",
             Kernel::Expand => "Expand",
             Kernel::Cast { .. } => "Cast",
-        }
     }
 }

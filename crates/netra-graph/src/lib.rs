@@ -14,12 +14,15 @@
 //! This crate knows no backend and no medicine.
 #![forbid(unsafe_code)]
 
+pub mod arch;
 mod backend;
 mod error;
 pub mod eval;
 mod graph;
 mod kernel;
 pub mod lower;
+mod names;
+mod narrow;
 pub mod npz;
 pub mod onnx;
 mod op;
@@ -27,6 +30,7 @@ mod passes;
 pub mod plan;
 mod program;
 pub mod pytorch;
+mod resample;
 pub mod safetensors;
 mod tensor;
 pub mod weights;
@@ -35,11 +39,16 @@ pub use backend::{Backend, CompileOptions, DeviceInfo, Executable, Progress, Run
 pub use error::{Error, ErrorKind, Result};
 pub use graph::{Dim, Graph, Node, TensorType, Value, ValueId};
 pub use kernel::{
-    Activation, Binary, Conv, ConvTranspose, Coordinates, Kernel, Nearest, PadMode, Pool, Reduction, Resize,
-    ResizeMode, Unary,
+    Activation, Binary, Combine, Conv, ConvTranspose, Coordinates, GridMode, GridPadding, GridSample, Kernel, Nearest,
+    NonMaxSuppression, PadMode, Pool, Reduction, Resize, ResizeMode, RoiAlign, Unary,
 };
-pub use op::{AutoPad, Op, PadFill, Subgraph, Variadic, Window};
+pub use narrow::{FloatFormat, Narrow, NarrowFloat, Rounding};
+pub use op::{
+    AspectRatio, Attention, AutoPad, Casting, Cell, Direction, Op, PadFill, Recurrent, ResizeOptions, ScanLines,
+    ScoreOutput, Subgraph, Variadic, Window,
+};
 pub use plan::MemoryPlan;
 pub use program::{Program, ProgramBuilder, Step, StepValue};
+pub use resample::Taps;
 pub use tensor::{DType, Data, DataView, Tensor, TensorView};
 pub use weights::StateDict;

@@ -101,8 +101,10 @@ fn read_npy(source: &mut dyn Read) -> Result<Tensor> {
         "<f8" => Data::F64(elements.read(f64::from_le_bytes)?),
         "<i8" => Data::I64(elements.read(i64::from_le_bytes)?),
         "<i4" => Data::I32(elements.read(i32::from_le_bytes)?),
-        "<i2" => Data::I32(elements.read(|b| i16::from_le_bytes(b).into())?),
-        "<u2" => Data::I32(elements.read(|b| u16::from_le_bytes(b).into())?),
+        "<u8" => Data::U64(elements.read(u64::from_le_bytes)?),
+        "<u4" => Data::U32(elements.read(u32::from_le_bytes)?),
+        "<i2" => Data::I16(elements.read(i16::from_le_bytes)?),
+        "<u2" => Data::U16(elements.read(u16::from_le_bytes)?),
         "|u1" => Data::U8(elements.read(|[b]| b)?),
         "|i1" => Data::I8(elements.read(i8::from_le_bytes)?),
         "|b1" => Data::Bool(elements.read(|[b]| b != 0)?),
@@ -177,8 +179,12 @@ fn write_npy(out: &mut dyn Write, tensor: &Tensor) -> std::io::Result<()> {
         Data::F64(_) => "<f8",
         Data::I8(_) => "|i1",
         Data::U8(_) => "|u1",
+        Data::I16(_) => "<i2",
+        Data::U16(_) => "<u2",
         Data::I32(_) => "<i4",
+        Data::U32(_) => "<u4",
         Data::I64(_) => "<i8",
+        Data::U64(_) => "<u8",
         Data::Bool(_) => "|b1",
     };
     let sizes: String = tensor.shape().iter().map(|s| format!("{s},")).collect();
@@ -195,8 +201,12 @@ fn write_npy(out: &mut dyn Write, tensor: &Tensor) -> std::io::Result<()> {
         Data::F64(v) => v.iter().try_for_each(|x| out.write_all(&x.to_le_bytes()))?,
         Data::I8(v) => v.iter().try_for_each(|x| out.write_all(&x.to_le_bytes()))?,
         Data::U8(v) => out.write_all(v)?,
+        Data::I16(v) => v.iter().try_for_each(|x| out.write_all(&x.to_le_bytes()))?,
+        Data::U16(v) => v.iter().try_for_each(|x| out.write_all(&x.to_le_bytes()))?,
         Data::I32(v) => v.iter().try_for_each(|x| out.write_all(&x.to_le_bytes()))?,
+        Data::U32(v) => v.iter().try_for_each(|x| out.write_all(&x.to_le_bytes()))?,
         Data::I64(v) => v.iter().try_for_each(|x| out.write_all(&x.to_le_bytes()))?,
+        Data::U64(v) => v.iter().try_for_each(|x| out.write_all(&x.to_le_bytes()))?,
         Data::Bool(v) => v.iter().try_for_each(|&x| out.write_all(&[x.into()]))?,
     }
     out.flush()

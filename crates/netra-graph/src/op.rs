@@ -5,7 +5,11 @@
 
 use std::sync::Arc;
 
-use crate::{Activation, Binary, Coordinates, DType, Graph, Reduction, ResizeMode, Tensor, Unary, ValueId};
+use crate::names::named;
+use crate::{
+    Activation, Binary, Combine, Coordinates, DType, Graph, GridSample, Narrow, Reduction, ResizeMode, RoiAlign,
+    Rounding, Tensor, Unary, ValueId,
+};
 
 /// ONNX `auto_pad`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +54,119 @@ pub enum PadFill {
     Constant,
     Reflect,
     Edge,
+    Wrap,
+}
+
+/// How ONNX Cast makes 8-bit floats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Casting {
+    /// What is beyond the range becomes its end instead of infinite or NaN.
+    pub saturate: bool,
+    /// Of casts to `E8M0`.
+    pub rounding: Rounding,
+}
+
+/// Which way each input and output of a Scan is taken.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScanLines {
+    /// How many inputs are scanned; they come last.
+    pub inputs: usize,
+    /// Axis of each of them; empty means 0.
+    pub input_axes: Vec<i64>,
+    /// Which of them are scanned from the end; empty means none.
+    pub input_backward: Vec<bool>,
+    /// Axis of each scanned output; empty means 0.
+    pub output_axes: Vec<i64>,
+    /// Which of them are filled from the end; empty means none.
+    pub output_backward: Vec<bool>,
+    /// Operator set 8: every value has a batch axis first, and the scanned axes come after it.
+    pub batched: bool,
+}
+
+/// How Resize takes the sizes that it is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // The ONNX values of `keep_aspect_ratio_policy`.
+pub enum AspectRatio {
+    #[default]
+    Stretch,
+    NotLarger,
+    NotSmaller,
+}
+
+/// The rarer attributes of Resize.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs)] // The ONNX attributes of the same names.
+pub struct ResizeOptions {
+    pub antialias: bool,
+    pub exclude_outside: bool,
+    pub keep_aspect_ratio: AspectRatio,
+    pub extrapolation_value: f32,
+}
+
+/// The attributes of Attention; `None` is the attribute left out.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // The ONNX attributes of the same names.
+pub struct Attention {
+    pub is_causal: bool,
+    pub scale: Option<f32>,
+    /// 0 is none.
+    pub softcap: f32,
+    /// With inputs of three axes.
+    pub q_num_heads: Option<usize>,
+    pub kv_num_heads: Option<usize>,
+    /// Which scores are the fourth output.
+    pub qk_matmul_output: ScoreOutput,
+    /// Most positions that are seen before and after a query's own.
+    pub left_window_size: Option<usize>,
+    pub right_window_size: Option<usize>,
+}
+
+/// ONNX `qk_matmul_output_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScoreOutput {
+    /// The products.
+    Raw,
+    /// After the soft cap.
+    Capped,
+    /// After the mask.
+    Masked,
+    /// After softmax.
+    Weights,
+}
+
+/// The kinds of recurrent layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // Named as the ONNX operators; fields as their attributes.
+pub enum Cell {
+    Rnn,
+    Gru { linear_before_reset: bool },
+    Lstm { input_forget: bool },
+}
+
+/// The order in which a recurrent layer goes through a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // The ONNX values of `direction`.
+pub enum Direction {
+    Forward,
+    Reverse,
+    Bidirectional,
+}
+
+/// A recurrent layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recurrent {
+    /// RNN, GRU or LSTM.
+    pub cell: Cell,
+    /// One or both orders.
+    pub direction: Direction,
+    /// As the attribute states it; the weights say it too.
+    pub hidden_size: Option<usize>,
+    /// The functions f, g, h of the operator's definition (as many as it has), for each direction.
+    pub activations: Vec<Unary>,
+    /// What goes into those functions stays within this.
+    pub clip: Option<f32>,
+    /// `layout` 1: the batch is the first axis.
+    pub batch_first: bool,
 }
 
 /// A graph inside a node, and what it takes from the graph around it.
@@ -79,6 +196,8 @@ pub enum Op {
     MaxPool {
         window: Window,
         ceil_mode: bool,
+        /// `storage_order` of the indices.
+        column_major: bool,
     },
     AveragePool {
         window: Window,
@@ -103,6 +222,104 @@ pub enum Op {
         axis: i64,
         epsilon: f32,
     },
+    RmsNormalization {
+        axis: i64,
+        epsilon: f32,
+    },
+    /// BatchNormalization with `training_mode`: by the statistics of its own input.
+    BatchNormalizationTraining {
+        epsilon: f32,
+        momentum: f32,
+    },
+    LpNormalization {
+        axis: i64,
+        p: u32,
+    },
+    MeanVarianceNormalization {
+        axes: Vec<i64>,
+    },
+    Lrn {
+        alpha: f32,
+        beta: f32,
+        bias: f32,
+        size: usize,
+    },
+    LpPool {
+        window: Window,
+        ceil_mode: bool,
+        p: u32,
+    },
+    GlobalLpPool {
+        p: u32,
+    },
+    /// Inputs: x, indices, optional output shape.
+    MaxUnpool {
+        window: Window,
+    },
+    GridSample(GridSample),
+    /// Inputs: matrices, size.
+    AffineGrid {
+        align_corners: bool,
+    },
+    /// Inputs: columns, image shape, block shape.
+    Col2Im {
+        window: Window,
+    },
+    /// Inputs: x, weight, offset, optional bias, optional mask.
+    DeformConv {
+        window: Window,
+        group: usize,
+        offset_group: usize,
+    },
+    /// Inputs: x, regions, batch indices.
+    RoiAlign {
+        align: RoiAlign,
+        output_height: usize,
+        output_width: usize,
+    },
+    Det,
+    /// Inputs: q, k, v, optional mask, past key, past value, lengths.
+    Attention(Attention),
+    /// Inputs: x, cosines, sines, optional positions.
+    RotaryEmbedding {
+        interleaved: bool,
+        num_heads: Option<usize>,
+        /// Rotated part of each head; all when left out.
+        rotary_embedding_dim: Option<usize>,
+    },
+    SwiGlu {
+        alpha: f32,
+    },
+    /// RNN, GRU and LSTM. Inputs: x, weights, recurrent weights, optional bias, lengths, initial state, and for LSTM
+    /// initial cell state and peepholes.
+    Recurrent(Recurrent),
+    /// Inputs: x, scale, optional zero point.
+    QuantizeLinear {
+        axis: i64,
+        /// Neighbours along the axis that share a scale.
+        block_size: Option<usize>,
+        output_dtype: Option<DType>,
+    },
+    /// Inputs: x, scale, optional zero point.
+    DequantizeLinear {
+        axis: i64,
+        block_size: Option<usize>,
+    },
+    DynamicQuantizeLinear,
+    /// Inputs: x, its scale, its zero point, the same of the weights and of the result, optional bias.
+    QLinearConv {
+        window: Window,
+        group: usize,
+    },
+    /// Inputs: x, weights, optional zero points of both.
+    ConvInteger {
+        window: Window,
+        group: usize,
+    },
+    /// Inputs: a, its scale, its zero point, the same of b and of the result.
+    QLinearMatMul,
+    /// Inputs: a, b, optional zero points of both.
+    MatMulInteger,
     Gemm {
         alpha: f32,
         beta: f32,
@@ -110,7 +327,6 @@ pub enum Op {
         trans_b: bool,
     },
     MatMul,
-    /// Of one or two operands.
     Einsum {
         equation: String,
     },
@@ -152,8 +368,9 @@ pub enum Op {
         select_last_index: bool,
         smallest: bool,
     },
-    /// Inputs: x, axis.
-    CumSum {
+    /// CumSum and CumProd. Inputs: x, axis.
+    Cumulative {
+        product: bool,
         exclusive: bool,
         reverse: bool,
     },
@@ -170,8 +387,77 @@ pub enum Op {
     Gather {
         axis: i64,
     },
-    /// Only with indices that are constant once the shapes are known.
-    ScatterNd,
+    /// Inputs: x, indices.
+    GatherElements {
+        axis: i64,
+    },
+    /// Inputs: x, indices.
+    GatherNd {
+        batch_dims: usize,
+    },
+    /// ScatterElements, and Scatter of older operator sets. Inputs: x, indices, updates.
+    ScatterElements {
+        axis: i64,
+        combine: Combine,
+    },
+    /// Inputs: x, indices, updates.
+    ScatterNd {
+        combine: Combine,
+    },
+    /// Inputs: cache, update, optional first position of each batch.
+    TensorScatter {
+        axis: i64,
+        circular: bool,
+    },
+    /// Inputs: x, k. Outputs: values, indices.
+    TopK {
+        axis: i64,
+        largest: bool,
+    },
+    /// Inputs: boxes, scores, optional most boxes of a class, thresholds of overlap and of score.
+    NonMaxSuppression {
+        center_point_box: bool,
+    },
+    NonZero,
+    /// Only with a constant condition. Inputs: x, condition.
+    Compress {
+        axis: Option<i64>,
+    },
+    /// Only of constants.
+    Unique {
+        axis: Option<i64>,
+        sorted: bool,
+    },
+    /// Inputs: x, optional diagonal.
+    Trilu {
+        upper: bool,
+    },
+    /// Inputs: indices, depth, the values off and on.
+    OneHot {
+        axis: i64,
+    },
+    EyeLike {
+        dtype: Option<DType>,
+        k: i64,
+    },
+    Hardmax {
+        axis: i64,
+        /// Before operator set 13: over `axis` and all axes after it together.
+        flatten: bool,
+    },
+    Shrink {
+        bias: f32,
+        lambd: f32,
+    },
+    /// Inputs: x, sizes.
+    CenterCropPad {
+        axes: Option<Vec<i64>>,
+    },
+    /// Inputs: x, lengths.
+    ReverseSequence {
+        batch_axis: usize,
+        time_axis: usize,
+    },
     Transpose {
         perm: Option<Vec<usize>>,
     },
@@ -191,13 +477,14 @@ pub enum Op {
     Pad {
         mode: PadFill,
     },
-    /// Inputs: x, optional roi (unused), optional scales, optional sizes.
+    /// Inputs: x, optional roi, optional scales, optional sizes.
     Resize {
         mode: ResizeMode,
         coordinates: Coordinates,
         axes: Option<Vec<i64>>,
         /// Upsample and Resize of operator set 10: nearest rounds down when enlarging and up when reducing.
         legacy: bool,
+        options: ResizeOptions,
     },
     DepthToSpace {
         blocksize: usize,
@@ -206,11 +493,25 @@ pub enum Op {
     },
     SpaceToDepth {
         blocksize: usize,
+        /// Mode CRD instead of DCR.
+        crd: bool,
     },
     Cast {
+        /// The type that holds the result.
+        to: DType,
+        /// The type of the result's values, where it is narrower.
+        narrow: Option<Narrow>,
+        how: Casting,
+    },
+    CastLike {
+        /// That of the second input, where it is narrower than the type that holds it.
+        narrow: Option<Narrow>,
+        how: Casting,
+    },
+    /// Between types of one width.
+    BitCast {
         to: DType,
     },
-    CastLike,
     Shape {
         start: i64,
         end: Option<i64>,
@@ -222,8 +523,11 @@ pub enum Op {
     },
     Range,
     Identity,
-    /// Inference only: the input itself.
-    Dropout,
+    /// Inference only: the input itself, and a mask of ones.
+    Dropout {
+        /// The mask is boolean (from operator set 10).
+        bool_mask: bool,
+    },
     /// Only with a condition that is constant once the shapes are known.
     If {
         then_branch: Subgraph,
@@ -233,12 +537,62 @@ pub enum Op {
     Loop {
         body: Subgraph,
     },
+    /// Unrolled; the lengths are known once the shapes are.
+    Scan {
+        body: Subgraph,
+        lines: ScanLines,
+    },
 }
 
 impl Op {
+    /// A Cast to a type that holds itself.
+    pub fn cast(to: DType) -> Self {
+        Op::Cast { to, narrow: None, how: Casting { saturate: true, rounding: Rounding::Up } }
+    }
+
     /// The ONNX operator's name.
     pub fn name(&self) -> &'static str {
-        match self {
+        op_name(self)
+    }
+
+    /// The names of all operators, each once, in order.
+    pub fn names() -> Vec<&'static str> {
+        let mut names = [OPS, UNARIES, BINARIES, REDUCTIONS].concat();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+impl Unary {
+    /// The ONNX names of all functions.
+    pub fn names() -> &'static [&'static str] {
+        UNARIES
+    }
+}
+
+impl Binary {
+    /// The ONNX names of all functions.
+    pub fn names() -> &'static [&'static str] {
+        BINARIES
+    }
+}
+
+impl Reduction {
+    /// The ONNX operator's name.
+    pub fn name(self) -> &'static str {
+        reduction_name(self)
+    }
+
+    /// The ONNX names of all reductions.
+    pub fn names() -> &'static [&'static str] {
+        REDUCTIONS
+    }
+}
+
+named! {
+    const OPS;
+    fn op_name(op: &Op) {
             Op::Conv { .. } => "Conv",
             Op::ConvTranspose { .. } => "ConvTranspose",
             Op::MaxPool { .. } => "MaxPool",
@@ -249,13 +603,38 @@ impl Op {
             Op::InstanceNormalization { .. } => "InstanceNormalization",
             Op::GroupNormalization { .. } => "GroupNormalization",
             Op::LayerNormalization { .. } => "LayerNormalization",
+            Op::RmsNormalization { .. } => "RMSNormalization",
+            Op::BatchNormalizationTraining { .. } => "BatchNormalization",
+            Op::LpNormalization { .. } => "LpNormalization",
+            Op::MeanVarianceNormalization { .. } => "MeanVarianceNormalization",
+            Op::Lrn { .. } => "LRN",
+            Op::LpPool { .. } => "LpPool",
+            Op::GlobalLpPool { .. } => "GlobalLpPool",
+            Op::MaxUnpool { .. } => "MaxUnpool",
+            Op::GridSample(_) => "GridSample",
+            Op::AffineGrid { .. } => "AffineGrid",
+            Op::Col2Im { .. } => "Col2Im",
+            Op::DeformConv { .. } => "DeformConv",
+            Op::RoiAlign { .. } => "RoiAlign",
+            Op::Det => "Det",
+            Op::Attention(_) => "Attention",
+            Op::RotaryEmbedding { .. } => "RotaryEmbedding",
+            Op::SwiGlu { .. } => "SwiGLU",
+            Op::Recurrent(Recurrent { cell: Cell::Rnn, .. }) => "RNN",
+            Op::Recurrent(Recurrent { cell: Cell::Gru { .. }, .. }) => "GRU",
+            Op::Recurrent(Recurrent { cell: Cell::Lstm { .. }, .. }) => "LSTM",
+            Op::QuantizeLinear { .. } => "QuantizeLinear",
+            Op::DequantizeLinear { .. } => "DequantizeLinear",
+            Op::DynamicQuantizeLinear => "DynamicQuantizeLinear",
+            Op::QLinearConv { .. } => "QLinearConv",
+            Op::ConvInteger { .. } => "ConvInteger",
+            Op::QLinearMatMul => "QLinearMatMul",
+            Op::MatMulInteger => "MatMulInteger",
             Op::Gemm { .. } => "Gemm",
             Op::MatMul => "MatMul",
             Op::Einsum { .. } => "Einsum",
             Op::Softmax { log: false, .. } => "Softmax",
             Op::Softmax { log: true, .. } => "LogSoftmax",
-            Op::Unary(unary) => unary_name(*unary),
-            Op::Binary(binary) => binary_name(*binary),
             Op::Variadic(Variadic::Sum) => "Sum",
             Op::Variadic(Variadic::Mean) => "Mean",
             Op::Variadic(Variadic::Max) => "Max",
@@ -265,15 +644,32 @@ impl Op {
             Op::Swish { .. } => "Swish",
             Op::Clip => "Clip",
             Op::Where => "Where",
-            Op::Reduce { reduction, log, .. } => reduce_name(*reduction, *log),
+            Op::Reduce { reduction: Reduction::Sum, log: true, .. } => "ReduceLogSum",
             Op::ArgMax { smallest: false, .. } => "ArgMax",
             Op::ArgMax { smallest: true, .. } => "ArgMin",
-            Op::CumSum { .. } => "CumSum",
+            Op::Cumulative { product: false, .. } => "CumSum",
+            Op::Cumulative { product: true, .. } => "CumProd",
             Op::Concat { .. } => "Concat",
             Op::Split { .. } => "Split",
             Op::Slice => "Slice",
             Op::Gather { .. } => "Gather",
-            Op::ScatterNd => "ScatterND",
+            Op::GatherElements { .. } => "GatherElements",
+            Op::GatherNd { .. } => "GatherND",
+            Op::ScatterElements { .. } => "ScatterElements",
+            Op::ScatterNd { .. } => "ScatterND",
+            Op::TensorScatter { .. } => "TensorScatter",
+            Op::TopK { .. } => "TopK",
+            Op::NonMaxSuppression { .. } => "NonMaxSuppression",
+            Op::NonZero => "NonZero",
+            Op::Compress { .. } => "Compress",
+            Op::Unique { .. } => "Unique",
+            Op::Trilu { .. } => "Trilu",
+            Op::OneHot { .. } => "OneHot",
+            Op::EyeLike { .. } => "EyeLike",
+            Op::Hardmax { .. } => "Hardmax",
+            Op::Shrink { .. } => "Shrink",
+            Op::CenterCropPad { .. } => "CenterCropPad",
+            Op::ReverseSequence { .. } => "ReverseSequence",
             Op::Transpose { .. } => "Transpose",
             Op::Reshape { .. } => "Reshape",
             Op::Flatten { .. } => "Flatten",
@@ -286,21 +682,27 @@ impl Op {
             Op::DepthToSpace { .. } => "DepthToSpace",
             Op::SpaceToDepth { .. } => "SpaceToDepth",
             Op::Cast { .. } => "Cast",
-            Op::CastLike => "CastLike",
+            Op::CastLike { .. } => "CastLike",
+            Op::BitCast { .. } => "BitCast",
             Op::Shape { .. } => "Shape",
             Op::Size => "Size",
             Op::ConstantOfShape { .. } => "ConstantOfShape",
             Op::Range => "Range",
             Op::Identity => "Identity",
-            Op::Dropout => "Dropout",
+            Op::Dropout { .. } => "Dropout",
             Op::If { .. } => "If",
             Op::Loop { .. } => "Loop",
-        }
+            Op::Scan { .. } => "Scan",
+    } else {
+            Op::Unary(unary) => unary_name(*unary),
+            Op::Binary(binary) => binary_name(*binary),
+            Op::Reduce { reduction, .. } => reduction_name(*reduction),
     }
 }
 
-fn unary_name(unary: Unary) -> &'static str {
-    match unary {
+named! {
+    const UNARIES;
+    fn unary_name(unary: Unary) {
         Unary::Activation(Activation::Relu) => "Relu",
         Unary::Activation(Activation::LeakyRelu(_)) => "LeakyRelu",
         Unary::Activation(Activation::Elu(_)) => "Elu",
@@ -322,6 +724,18 @@ fn unary_name(unary: Unary) -> &'static str {
         Unary::Tanh => "Tanh",
         Unary::Sin => "Sin",
         Unary::Cos => "Cos",
+        Unary::Tan => "Tan",
+        Unary::Asin => "Asin",
+        Unary::Acos => "Acos",
+        Unary::Atan => "Atan",
+        Unary::Sinh => "Sinh",
+        Unary::Cosh => "Cosh",
+        Unary::Asinh => "Asinh",
+        Unary::Acosh => "Acosh",
+        Unary::Atanh => "Atanh",
+        Unary::IsInf { .. } => "IsInf",
+        Unary::BitwiseNot => "BitwiseNot",
+        Unary::Narrow(_) => "Cast",
         Unary::Softplus => "Softplus",
         Unary::Softsign => "Softsign",
         Unary::HardSigmoid(..) => "HardSigmoid",
@@ -333,8 +747,9 @@ fn unary_name(unary: Unary) -> &'static str {
     }
 }
 
-fn binary_name(binary: Binary) -> &'static str {
-    match binary {
+named! {
+    const BINARIES;
+    fn binary_name(binary: Binary) {
         Binary::Add => "Add",
         Binary::Sub => "Sub",
         Binary::Mul => "Mul",
@@ -352,12 +767,16 @@ fn binary_name(binary: Binary) -> &'static str {
         Binary::And => "And",
         Binary::Or => "Or",
         Binary::Xor => "Xor",
+        Binary::BitwiseAnd => "BitwiseAnd",
+        Binary::BitwiseOr => "BitwiseOr",
+        Binary::BitwiseXor => "BitwiseXor",
+        Binary::ShiftLeft | Binary::ShiftRight => "BitShift",
     }
 }
 
-fn reduce_name(reduction: Reduction, log: bool) -> &'static str {
-    match reduction {
-        Reduction::Sum if log => "ReduceLogSum",
+named! {
+    const REDUCTIONS;
+    fn reduction_name(reduction: Reduction) {
         Reduction::Sum => "ReduceSum",
         Reduction::Mean => "ReduceMean",
         Reduction::Max => "ReduceMax",

@@ -11,8 +11,8 @@ use crate::{Data, Error, Result, Tensor};
 /// Most bytes of the header: some 40,000 tensors. What it is parsed to takes several times as much.
 const MAX_HEADER: u64 = 4 << 20;
 
-/// Reads all tensors of a file, in the order of their names. float16 and bfloat16 become float32, 16-bit integers int32,
-/// unsigned 32 and 64 bits int64. Errors: `Io`, `Limit`, `Malformed`, `Unsupported` element types by name.
+/// Reads all tensors of a file, in the order of their names. float16 and bfloat16 become float32,
+/// other types stay what they are. Errors: `Io`, `Limit`, `Malformed`, `Unsupported` element types by name.
 pub fn read(path: &Path) -> Result<Vec<(String, Tensor)>> {
     let bytes = read_file(path, MAX_BYTES)?;
     read_bytes(&bytes).map_err(|e| e.at(path.display()))
@@ -46,17 +46,12 @@ fn tensor(view: &TensorView<'_>) -> Result<Tensor> {
         Dtype::F64 => Data::F64(each(raw, f64::from_le_bytes)),
         Dtype::I8 => Data::I8(each(raw, i8::from_le_bytes)),
         Dtype::U8 => Data::U8(raw.to_vec()),
-        Dtype::I16 => Data::I32(each(raw, |b| i16::from_le_bytes(b).into())),
-        Dtype::U16 => Data::I32(each(raw, |b| u16::from_le_bytes(b).into())),
+        Dtype::I16 => Data::I16(each(raw, i16::from_le_bytes)),
+        Dtype::U16 => Data::U16(each(raw, u16::from_le_bytes)),
         Dtype::I32 => Data::I32(each(raw, i32::from_le_bytes)),
-        Dtype::U32 => Data::I64(each(raw, |b| u32::from_le_bytes(b).into())),
+        Dtype::U32 => Data::U32(each(raw, u32::from_le_bytes)),
         Dtype::I64 => Data::I64(each(raw, i64::from_le_bytes)),
-        Dtype::U64 => Data::I64(
-            each(raw, u64::from_le_bytes)
-                .into_iter()
-                .map(|v| i64::try_from(v).map_err(|_| Error::unsupported(format!("{v} in a uint64 tensor"))))
-                .collect::<Result<_>>()?,
-        ),
+        Dtype::U64 => Data::U64(each(raw, u64::from_le_bytes)),
         Dtype::BOOL => Data::Bool(raw.iter().map(|&b| b != 0).collect()),
         other => return Err(Error::unsupported(format!("element type {other:?}"))),
     };
@@ -76,7 +71,7 @@ mod tests {
     fn element_types_become_ours() {
         let header = r#"{"b":{"dtype":"F16","shape":[2],"data_offsets":[0,4]},"a":{"dtype":"I16","shape":[1],"data_offsets":[4,6]}}"#;
         let tensors = read_bytes(&file(header, &[0x00, 0x3c, 0x00, 0xc0, 0xfe, 0xff])).unwrap();
-        assert_eq!(tensors[0], ("a".into(), Tensor::new([1], Data::I32(vec![-2])).unwrap()));
+        assert_eq!(tensors[0], ("a".into(), Tensor::new([1], Data::I16(vec![-2])).unwrap()));
         assert_eq!(tensors[1], ("b".into(), Tensor::from_f32([2], vec![1.0, -2.0]).unwrap()));
     }
 

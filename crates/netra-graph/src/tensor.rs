@@ -14,10 +14,18 @@ pub enum DType {
     I8,
     /// Unsigned 8 bits.
     U8,
+    /// Signed 16 bits.
+    I16,
+    /// Unsigned 16 bits.
+    U16,
     /// Signed 32 bits.
     I32,
+    /// Unsigned 32 bits.
+    U32,
     /// Signed 64 bits.
     I64,
+    /// Unsigned 64 bits.
+    U64,
     /// Truth value, one byte each.
     Bool,
 }
@@ -26,10 +34,21 @@ impl DType {
     /// Bytes of one element.
     pub fn size(self) -> usize {
         match self {
-            DType::F64 | DType::I64 => 8,
-            DType::F32 | DType::I32 => 4,
+            DType::F64 | DType::I64 | DType::U64 => 8,
+            DType::F32 | DType::I32 | DType::U32 => 4,
+            DType::I16 | DType::U16 => 2,
             DType::I8 | DType::U8 | DType::Bool => 1,
         }
+    }
+
+    /// Whether the type is a floating-point one.
+    pub fn is_float(self) -> bool {
+        matches!(self, DType::F32 | DType::F64)
+    }
+
+    /// Whether the type is an integer one, of either sign; truth values are not.
+    pub fn is_integer(self) -> bool {
+        !self.is_float() && self != DType::Bool
     }
 }
 
@@ -40,8 +59,12 @@ impl std::fmt::Display for DType {
             DType::F64 => "float64",
             DType::I8 => "int8",
             DType::U8 => "uint8",
+            DType::I16 => "int16",
+            DType::U16 => "uint16",
             DType::I32 => "int32",
+            DType::U32 => "uint32",
             DType::I64 => "int64",
+            DType::U64 => "uint64",
             DType::Bool => "bool",
         })
     }
@@ -56,8 +79,12 @@ pub enum Data {
     F64(Vec<f64>),
     I8(Vec<i8>),
     U8(Vec<u8>),
+    I16(Vec<i16>),
+    U16(Vec<u16>),
     I32(Vec<i32>),
+    U32(Vec<u32>),
     I64(Vec<i64>),
+    U64(Vec<u64>),
     Bool(Vec<bool>),
 }
 
@@ -70,8 +97,12 @@ pub enum DataView<'a> {
     F64(&'a [f64]),
     I8(&'a [i8]),
     U8(&'a [u8]),
+    I16(&'a [i16]),
+    U16(&'a [u16]),
     I32(&'a [i32]),
+    U32(&'a [u32]),
     I64(&'a [i64]),
+    U64(&'a [u64]),
     Bool(&'a [bool]),
 }
 
@@ -98,8 +129,12 @@ impl Data {
             Data::F64(v) => DataView::F64(v),
             Data::I8(v) => DataView::I8(v),
             Data::U8(v) => DataView::U8(v),
+            Data::I16(v) => DataView::I16(v),
+            Data::U16(v) => DataView::U16(v),
             Data::I32(v) => DataView::I32(v),
+            Data::U32(v) => DataView::U32(v),
             Data::I64(v) => DataView::I64(v),
+            Data::U64(v) => DataView::U64(v),
             Data::Bool(v) => DataView::Bool(v),
         }
     }
@@ -113,8 +148,12 @@ impl DataView<'_> {
             DataView::F64(_) => DType::F64,
             DataView::I8(_) => DType::I8,
             DataView::U8(_) => DType::U8,
+            DataView::I16(_) => DType::I16,
+            DataView::U16(_) => DType::U16,
             DataView::I32(_) => DType::I32,
+            DataView::U32(_) => DType::U32,
             DataView::I64(_) => DType::I64,
+            DataView::U64(_) => DType::U64,
             DataView::Bool(_) => DType::Bool,
         }
     }
@@ -126,8 +165,12 @@ impl DataView<'_> {
             DataView::F64(v) => v.len(),
             DataView::I8(v) => v.len(),
             DataView::U8(v) => v.len(),
+            DataView::I16(v) => v.len(),
+            DataView::U16(v) => v.len(),
             DataView::I32(v) => v.len(),
+            DataView::U32(v) => v.len(),
             DataView::I64(v) => v.len(),
+            DataView::U64(v) => v.len(),
             DataView::Bool(v) => v.len(),
         }
     }
@@ -144,8 +187,12 @@ impl DataView<'_> {
             DataView::F64(v) => Data::F64(v.to_vec()),
             DataView::I8(v) => Data::I8(v.to_vec()),
             DataView::U8(v) => Data::U8(v.to_vec()),
+            DataView::I16(v) => Data::I16(v.to_vec()),
+            DataView::U16(v) => Data::U16(v.to_vec()),
             DataView::I32(v) => Data::I32(v.to_vec()),
+            DataView::U32(v) => Data::U32(v.to_vec()),
             DataView::I64(v) => Data::I64(v.to_vec()),
+            DataView::U64(v) => Data::U64(v.to_vec()),
             DataView::Bool(v) => Data::Bool(v.to_vec()),
         }
     }
@@ -219,11 +266,15 @@ impl Tensor {
         }
     }
 
-    /// The elements as 64-bit integers when they are of an integer type.
+    /// The elements as 64-bit integers when they are of an integer type and fit.
     pub fn to_i64s(&self) -> Option<Vec<i64>> {
         Some(match &self.data {
             Data::I64(v) => v.clone(),
             Data::I32(v) => v.iter().map(|&x| x.into()).collect(),
+            Data::I16(v) => v.iter().map(|&x| x.into()).collect(),
+            Data::U16(v) => v.iter().map(|&x| x.into()).collect(),
+            Data::U32(v) => v.iter().map(|&x| x.into()).collect(),
+            Data::U64(v) => return v.iter().map(|&x| x.try_into().ok()).collect(),
             Data::I8(v) => v.iter().map(|&x| x.into()).collect(),
             Data::U8(v) => v.iter().map(|&x| x.into()).collect(),
             _ => return None,

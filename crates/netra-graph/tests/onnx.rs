@@ -4,7 +4,7 @@
 
 mod writer;
 
-use netra_graph::{DType, ErrorKind, Program, Tensor, eval, onnx};
+use netra_graph::{DType, ErrorKind, Op, Program, Tensor, eval, onnx};
 use writer::{
     Graph, Message, float_attribute, floats, floats_attribute, graph_attribute, int_attribute, integers,
     ints_attribute, node, tensor, text_attribute, value,
@@ -220,10 +220,14 @@ fn declared_shapes_are_kept_to() {
     assert_eq!(graph.value(graph.inputs[0]).declared.as_ref().unwrap().to_string(), "float32 [n, 2]");
     let kind = |a: &[usize], b: &[usize]| graph.specialise(&[a.to_vec(), b.to_vec()]).map(drop).map_err(|e| e.kind());
     assert_eq!(kind(&[3, 2], &[3, 2]), Ok(()));
-    for (a, b) in [(&[3, 2][..], &[4, 2][..]), (&[3, 3], &[3, 3]), (&[3, 2, 1], &[3, 2]), (&[0, 2], &[0, 2])] {
+    for (a, b) in [(&[3, 2][..], &[4, 2][..]), (&[3, 3], &[3, 3]), (&[3, 2, 1], &[3, 2]), (&[0, 2], &[3, 2])] {
         assert_eq!(kind(a, b), Err(ErrorKind::InvalidInput), "{a:?} {b:?}");
     }
     assert_eq!(graph.specialise(&[vec![1, 2]]).unwrap_err().kind(), ErrorKind::InvalidInput);
+    // Nothing plus nothing is nothing: no step is left.
+    let program = graph.specialise(&[vec![0, 2], vec![0, 2]]).unwrap();
+    assert!(program.steps.is_empty());
+    assert_eq!(program.value(program.outputs[0]).shape, [0, 2]);
 }
 
 #[test]
@@ -271,4 +275,25 @@ fn integer_results_stay_integers() {
     assert_eq!(program.value(program.outputs[0]).dtype, DType::I64);
     let y = eval::run(&program, &[count(&[2, 3]).view()]).unwrap();
     assert_eq!(y[0], Tensor::from_i64s(&[-2, -2]));
+}
+
+#[test]
+fn early_operator_sets_keep_what_never_changed() {
+    let graph = |op: &str| Graph::simple(&[2, 3], &[node(op, &["x"], &["y"], &[])], &[]);
+    assert_eq!(run(&graph("Relu"), 6, t(&[2, 3], &[-1.0, 2.0, -3.0, 4.0, -5.0, 6.0])), {
+        t(&[2, 3], &[0.0, 2.0, 0.0, 4.0, 0.0, 6.0])
+    });
+    let error = read(&graph("Relu").model(5)).unwrap_err();
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Unsupported, "operator Relu of operator set 5"));
+    let add = Graph::simple(&[2, 3], &[node("Add", &["x", "x"], &["y"], &[])], &[]);
+    assert_eq!(read(&add.model(6)).unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+/// One of the places of an operator; `docs/adding-an-operator.md` names them all.
+#[test]
+fn the_reader_knows_every_operator() {
+    let bare = |op: &str| Graph::simple(&[2, 3], &[node(op, &[], &["y"], &[])], &[]).model(onnx::OPSETS.1);
+    let unknown = |op: &&str| read(&bare(op)).is_err_and(|e| e.message() == format!("operator {op}"));
+    assert!(unknown(&"FancyOp"));
+    assert_eq!(Op::names().into_iter().filter(unknown).collect::<Vec<_>>(), Vec::<&str>::new());
 }

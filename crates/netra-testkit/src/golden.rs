@@ -52,7 +52,11 @@ fn floats(data: DataView<'_>) -> Vec<f64> {
         DataView::I8(v) => v.iter().map(|&x| x.into()).collect(),
         DataView::U8(v) => v.iter().map(|&x| x.into()).collect(),
         DataView::I32(v) => v.iter().map(|&x| x.into()).collect(),
+        DataView::I16(v) => v.iter().map(|&x| x.into()).collect(),
+        DataView::U16(v) => v.iter().map(|&x| x.into()).collect(),
+        DataView::U32(v) => v.iter().map(|&x| x.into()).collect(),
         DataView::I64(v) => v.iter().map(|&x| x as f64).collect(),
+        DataView::U64(v) => v.iter().map(|&x| x as f64).collect(),
         DataView::Bool(v) => v.iter().map(|&x| f64::from(u8::from(x))).collect(),
         _ => Vec::new(),
     }

@@ -1,9 +1,11 @@
-//! Test support: the oracle behind the backend seam, one suite for every backend, golden comparison.
+//! Test support: the oracle behind the backend seam, one suite for every backend, ONNX's node tests, golden comparison.
 #![forbid(unsafe_code)]
 
 pub mod golden;
+pub mod graphs;
 #[allow(clippy::print_stderr)]
 pub mod models;
+pub mod node_tests;
 mod oracle;
 mod rng;
 pub mod suite;

@@ -5,18 +5,16 @@ use netra_graph::{DType, Data, DataView, Error, ErrorKind, Result, Tensor, Tenso
 use crate::gpu::{Buffer, Gpu};
 use crate::value::{Part, Value, count, split, with_channels};
 
-/// Uploads a tensor. Fails when a 64-bit integer does not fit in 32 bits.
+/// Uploads a tensor. Fails when an integer does not fit in 32 bits.
 pub(crate) fn upload(gpu: &Gpu, tensor: TensorView<'_>) -> Result<Value> {
     match tensor.data() {
         DataView::F32(v) => cut(gpu, tensor.shape(), v),
         DataView::I32(v) => cut(gpu, tensor.shape(), v),
-        DataView::I64(v) => {
-            let narrow = v.iter().map(|&x| i32::try_from(x)).collect::<std::result::Result<Vec<i32>, _>>();
-            let narrow = narrow.map_err(|_| {
-                Error::invalid("a 64-bit integer outside the 32 bits that graphics adapters compute with")
-            })?;
-            cut(gpu, tensor.shape(), &narrow)
-        }
+        DataView::I64(v) => cut(gpu, tensor.shape(), &narrow(v)?),
+        DataView::U64(v) => cut(gpu, tensor.shape(), &narrow(v)?),
+        DataView::U32(v) => cut(gpu, tensor.shape(), &narrow(v)?),
+        DataView::I16(v) => cut(gpu, tensor.shape(), &widen(v)),
+        DataView::U16(v) => cut(gpu, tensor.shape(), &widen(v)),
         DataView::I8(v) => cut(gpu, tensor.shape(), &widen(v)),
         DataView::U8(v) => cut(gpu, tensor.shape(), &widen(v)),
         DataView::Bool(v) => cut(gpu, tensor.shape(), &widen(v)),
@@ -26,6 +24,11 @@ pub(crate) fn upload(gpu: &Gpu, tensor: TensorView<'_>) -> Result<Value> {
 
 fn widen<T: Copy + Into<i32>>(values: &[T]) -> Vec<i32> {
     values.iter().map(|&v| v.into()).collect()
+}
+
+fn narrow<T: Copy + TryInto<i32>>(values: &[T]) -> Result<Vec<i32>> {
+    let narrow = values.iter().map(|&v| v.try_into().ok()).collect::<Option<_>>();
+    narrow.ok_or_else(|| Error::invalid("an integer outside the 32 bits that graphics adapters compute with"))
 }
 
 /// Uploads each part of the shape.
@@ -71,6 +74,10 @@ pub(crate) async fn download(gpu: Gpu, value: Value, dtype: DType) -> Result<Ten
         DType::F32 => Data::F32(floats()),
         DType::I32 => Data::I32(ints().collect()),
         DType::I64 => Data::I64(ints().map(i64::from).collect()),
+        DType::I16 => Data::I16(ints().map(|v| v as i16).collect()),
+        DType::U16 => Data::U16(ints().map(|v| v as u16).collect()),
+        DType::U32 => Data::U32(ints().map(|v| v as u32).collect()),
+        DType::U64 => Data::U64(ints().map(|v| v as u64).collect()),
         DType::I8 => Data::I8(ints().map(|v| v as i8).collect()),
         DType::U8 => Data::U8(ints().map(|v| v as u8).collect()),
         DType::Bool => Data::Bool(ints().map(|v| v != 0).collect()),

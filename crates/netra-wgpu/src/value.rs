@@ -5,6 +5,7 @@ use std::ops::Range;
 use netra_graph::DType;
 
 use crate::gpu::Buffer;
+use crate::kernels::number::Width;
 
 /// How elements lie on the adapter: always 4 bytes. Integers and booleans are 32-bit integers there, since WGSL has
 /// no narrower storage and 64-bit integers are optional.
@@ -19,9 +20,21 @@ impl Repr {
     pub(crate) fn of(dtype: DType) -> Option<Self> {
         match dtype {
             DType::F32 => Some(Repr::Float),
-            DType::I8 | DType::U8 | DType::I32 | DType::I64 | DType::Bool => Some(Repr::Int),
+            dtype if dtype.is_integer() || dtype == DType::Bool => Some(Repr::Int),
             _ => None,
         }
+    }
+}
+
+/// What the 32 bits of an element stand for: arithmetic wraps to it. 32- and 64-bit integers both take all bits.
+pub(crate) fn width(dtype: DType) -> Width {
+    match dtype {
+        DType::Bool => Width::Bool,
+        DType::I8 => Width::I8,
+        DType::U8 => Width::U8,
+        DType::I16 => Width::I16,
+        DType::U16 => Width::U16,
+        _ => Width::Full,
     }
 }
 
@@ -48,6 +61,14 @@ impl Value {
     pub(crate) fn whole(shape: &[usize], buffer: Buffer) -> Self {
         let channels = shape.get(1).copied().unwrap_or(1);
         Self { shape: shape.to_vec(), parts: vec![Part { start: 0, channels, buffer }] }
+    }
+
+    /// The same elements under a shape that has the channels where they were, or has them in one piece.
+    pub(crate) fn under(self, shape: &[usize]) -> Self {
+        match self.single() {
+            Some(buffer) => Self::whole(shape, buffer.clone()),
+            None => Self { shape: shape.to_vec(), parts: self.parts },
+        }
     }
 
     /// The buffer of a value in one piece.

@@ -60,8 +60,12 @@ pub fn erf(x: f64) -> f64 {
 pub fn unary(op: Unary, x: &Tensor) -> Result<Tensor> {
     match (op, x.data()) {
         (Unary::Not, Data::Bool(v)) => return Tensor::new(x.shape(), Data::Bool(v.iter().map(|b| !b).collect())),
-        (Unary::IsNaN, Data::F32(v)) => {
-            return Tensor::new(x.shape(), Data::Bool(v.iter().map(|b| b.is_nan()).collect()));
+        (Unary::IsNaN, Data::F32(_) | Data::F64(_)) => return test(x, f64::is_nan),
+        (Unary::IsInf { negative, positive }, Data::F32(_) | Data::F64(_)) => {
+            return test(x, |v| (positive && v == f64::INFINITY) || (negative && v == f64::NEG_INFINITY));
+        }
+        (Unary::BitwiseNot, _) => {
+            return from_integers(x.dtype(), x.shape(), integers(x)?.into_iter().map(|v| !v).collect());
         }
         (Unary::Abs | Unary::Neg | Unary::Sign, data) if !matches!(data, Data::F32(_) | Data::F64(_)) => {
             let values = integers(x)?.into_iter().map(|v| match op {
@@ -95,6 +99,15 @@ pub fn unary(op: Unary, x: &Tensor) -> Result<Tensor> {
         Unary::Tanh => x.tanh(),
         Unary::Sin => x.sin(),
         Unary::Cos => x.cos(),
+        Unary::Tan => x.tan(),
+        Unary::Asin => x.asin(),
+        Unary::Acos => x.acos(),
+        Unary::Atan => x.atan(),
+        Unary::Sinh => x.sinh(),
+        Unary::Cosh => x.cosh(),
+        Unary::Asinh => x.asinh(),
+        Unary::Acosh => x.acosh(),
+        Unary::Atanh => x.atanh(),
         Unary::Softplus => softplus(x),
         Unary::Softsign => x / (1.0 + x.abs()),
         Unary::HardSigmoid(a, b) => (f64::from(a) * x + f64::from(b)).clamp(0.0, 1.0),
@@ -105,12 +118,18 @@ pub fn unary(op: Unary, x: &Tensor) -> Result<Tensor> {
             let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
             0.5 * x * (1.0 + inner.tanh())
         }
-        Unary::Not | Unary::IsNaN => f64::NAN,
+        Unary::Narrow(to) => to.round(x),
+        Unary::Not | Unary::IsNaN | Unary::IsInf { .. } | Unary::BitwiseNot => f64::NAN,
     };
-    if matches!(op, Unary::Not | Unary::IsNaN) {
+    if matches!(op, Unary::Not | Unary::IsNaN | Unary::IsInf { .. }) {
         return Err(Error::unsupported(format!("{op:?} of {}", x.dtype())));
     }
     from_floats(x, x.shape(), floats(x)?.into_iter().map(f).collect())
+}
+
+/// What holds for each float.
+fn test(x: &Tensor, holds: impl Fn(f64) -> bool) -> Result<Tensor> {
+    Tensor::new(x.shape(), Data::Bool(floats(x)?.into_iter().map(holds).collect()))
 }
 
 pub fn binary(op: Binary, a: &Tensor, b: &Tensor, dtype: DType, shape: &[usize]) -> Result<Tensor> {
@@ -157,7 +176,7 @@ fn compare<T: PartialOrd>(op: Binary, a: &T, b: &T) -> Result<bool> {
     })
 }
 
-fn float_binary(op: Binary, a: f64, b: f64) -> Result<f64> {
+pub fn float_binary(op: Binary, a: f64, b: f64) -> Result<f64> {
     Ok(match op {
         Binary::Add => a + b,
         Binary::Sub => a - b,
@@ -185,14 +204,27 @@ fn float_binary(op: Binary, a: f64, b: f64) -> Result<f64> {
                 a * b
             }
         }
-        Binary::Mod => a - b * (a / b).floor(),
+        Binary::Mod => python_mod(a, b),
         Binary::Fmod => a % b,
         _ => return Err(Error::unsupported(format!("{op:?} of floats"))),
     })
 }
 
-fn integer_binary(op: Binary, a: i64, b: i64) -> Result<i64> {
-    let nonzero = |b: i64| if b == 0 { Err(Error::malformed("division of an integer by zero")) } else { Ok(b) };
+/// The remainder with the sign of the divisor, of a zero as well. An infinite divisor of the other sign is the result
+/// itself, as in Python.
+fn python_mod(a: f64, b: f64) -> f64 {
+    let r = a % b;
+    if r == 0.0 {
+        r.copysign(b)
+    } else if (r < 0.0) != (b < 0.0) {
+        r + b
+    } else {
+        r
+    }
+}
+
+pub fn integer_binary(op: Binary, a: i128, b: i128) -> Result<i128> {
+    let nonzero = |b: i128| if b == 0 { Err(Error::malformed("division of an integer by zero")) } else { Ok(b) };
     Ok(match op {
         Binary::Add => a.wrapping_add(b),
         Binary::Sub => a.wrapping_sub(b),
@@ -209,24 +241,53 @@ fn integer_binary(op: Binary, a: i64, b: i64) -> Result<i64> {
             Ok(e) => a.wrapping_pow(e),
             Err(_) => return Err(Error::unsupported("a negative integer power")),
         },
+        Binary::BitwiseAnd => a & b,
+        Binary::BitwiseOr => a | b,
+        Binary::BitwiseXor => a ^ b,
+        // Beyond the width of the element type the bits fall off when the result is narrowed.
+        Binary::ShiftLeft => u32::try_from(b).ok().and_then(|by| a.checked_shl(by)).unwrap_or(0),
+        Binary::ShiftRight => u32::try_from(b).ok().and_then(|by| a.checked_shr(by)).unwrap_or(a.signum().min(0)),
         _ => return Err(Error::unsupported(format!("{op:?} of integers"))),
     })
 }
 
-pub fn integers(tensor: &Tensor) -> Result<Vec<i64>> {
-    tensor.to_i64s().ok_or_else(|| Error::unsupported(format!("{} where an integer is needed", tensor.dtype())))
+/// The elements of an integer tensor, wide enough for every type and for the product of any two.
+pub fn integers(tensor: &Tensor) -> Result<Vec<i128>> {
+    fn widen<T: Copy + Into<i128>>(values: &[T]) -> Vec<i128> {
+        values.iter().map(|&v| v.into()).collect()
+    }
+    Ok(match tensor.data() {
+        Data::I8(v) => widen(v),
+        Data::U8(v) => widen(v),
+        Data::I16(v) => widen(v),
+        Data::U16(v) => widen(v),
+        Data::I32(v) => widen(v),
+        Data::U32(v) => widen(v),
+        Data::I64(v) => widen(v),
+        Data::U64(v) => widen(v),
+        other => return Err(Error::unsupported(format!("{} where an integer is needed", other.dtype()))),
+    })
 }
 
-/// An integer tensor; values wrap to the element type.
-pub fn from_integers(dtype: DType, shape: &[usize], values: Vec<i64>) -> Result<Tensor> {
+/// A tensor of integers; values wrap to the element type.
+pub fn from_integers(dtype: DType, shape: &[usize], values: Vec<i128>) -> Result<Tensor> {
+    macro_rules! wrapped {
+        ($variant:ident, $t:ty) => {
+            Data::$variant(values.into_iter().map(|v| v as $t).collect())
+        };
+    }
     let data = match dtype {
-        DType::I64 => Data::I64(values),
-        DType::I32 => Data::I32(values.into_iter().map(|v| v as i32).collect()),
-        DType::I8 => Data::I8(values.into_iter().map(|v| v as i8).collect()),
-        DType::U8 => Data::U8(values.into_iter().map(|v| v as u8).collect()),
+        DType::I8 => wrapped!(I8, i8),
+        DType::U8 => wrapped!(U8, u8),
+        DType::I16 => wrapped!(I16, i16),
+        DType::U16 => wrapped!(U16, u16),
+        DType::I32 => wrapped!(I32, i32),
+        DType::U32 => wrapped!(U32, u32),
+        DType::I64 => wrapped!(I64, i64),
+        DType::U64 => wrapped!(U64, u64),
+        DType::F32 => wrapped!(F32, f32),
+        DType::F64 => wrapped!(F64, f64),
         DType::Bool => Data::Bool(values.into_iter().map(|v| v != 0).collect()),
-        DType::F32 => Data::F32(values.into_iter().map(|v| v as f32).collect()),
-        DType::F64 => Data::F64(values.into_iter().map(|v| v as f64).collect()),
     };
     Tensor::new(shape, data)
 }
@@ -239,7 +300,9 @@ pub fn cast(x: &Tensor, to: DType) -> Result<Tensor> {
                 DType::F32 => Tensor::new(x.shape(), Data::F32(v.into_iter().map(|v| v as f32).collect())),
                 DType::F64 => Tensor::new(x.shape(), Data::F64(v)),
                 DType::Bool => Tensor::new(x.shape(), Data::Bool(v.into_iter().map(|v| v != 0.0).collect())),
-                _ => from_integers(to, x.shape(), v.into_iter().map(|v| v as i64).collect()),
+                // Through 64 bits, as every peer converts: what does not fit is clamped there, then wraps.
+                DType::U64 => from_integers(to, x.shape(), v.into_iter().map(|v| i128::from(v as u64)).collect()),
+                _ => from_integers(to, x.shape(), v.into_iter().map(|v| i128::from(v as i64)).collect()),
             }
         }
         Data::Bool(v) => from_integers(to, x.shape(), v.iter().map(|&b| b.into()).collect()),

@@ -5,7 +5,7 @@ use super::index::{broadcast_offset, each, offset, strides};
 use crate::{Data, Error, PadMode, Result, Tensor};
 
 /// `Data` of the elements of `x` at `offsets`.
-fn pick(x: &Tensor, offsets: &[usize]) -> Data {
+pub fn pick(x: &Tensor, offsets: &[usize]) -> Data {
     fn at<T: Copy>(v: &[T], offsets: &[usize]) -> Vec<T> {
         offsets.iter().map(|&i| v[i]).collect()
     }
@@ -14,14 +14,18 @@ fn pick(x: &Tensor, offsets: &[usize]) -> Data {
         Data::F64(v) => Data::F64(at(v, offsets)),
         Data::I8(v) => Data::I8(at(v, offsets)),
         Data::U8(v) => Data::U8(at(v, offsets)),
+        Data::I16(v) => Data::I16(at(v, offsets)),
+        Data::U16(v) => Data::U16(at(v, offsets)),
         Data::I32(v) => Data::I32(at(v, offsets)),
+        Data::U32(v) => Data::U32(at(v, offsets)),
         Data::I64(v) => Data::I64(at(v, offsets)),
+        Data::U64(v) => Data::U64(at(v, offsets)),
         Data::Bool(v) => Data::Bool(at(v, offsets)),
     }
 }
 
 /// A tensor whose element at each index of `shape` is the element of `x` at the offset that `f` gives.
-fn remap(x: &Tensor, shape: &[usize], mut f: impl FnMut(&[usize]) -> usize) -> Result<Tensor> {
+pub fn remap(x: &Tensor, shape: &[usize], mut f: impl FnMut(&[usize]) -> usize) -> Result<Tensor> {
     let mut offsets = Vec::with_capacity(shape.iter().product());
     each(shape, |i| offsets.push(f(i)));
     Tensor::new(shape, pick(x, &offsets))
@@ -43,8 +47,8 @@ pub fn expand(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
 }
 
 pub fn gather(x: &Tensor, indices: &Tensor, axis: usize, shape: &[usize]) -> Result<Tensor> {
-    let size = x.shape()[axis] as i64;
-    let resolve = |i: i64| {
+    let size = x.shape()[axis] as i128;
+    let resolve = |i: i128| {
         let j = if i < 0 { i + size } else { i };
         if (0..size).contains(&j) { Ok(j as usize) } else { Err(Error::invalid(format!("index {i} of {size}"))) }
     };
@@ -81,8 +85,12 @@ pub fn concat(parts: &[&Tensor], axis: usize, shape: &[usize]) -> Result<Tensor>
         Data::F64(_) => join!(F64),
         Data::I8(_) => join!(I8),
         Data::U8(_) => join!(U8),
+        Data::I16(_) => join!(I16),
+        Data::U16(_) => join!(U16),
         Data::I32(_) => join!(I32),
+        Data::U32(_) => join!(U32),
         Data::I64(_) => join!(I64),
+        Data::U64(_) => join!(U64),
         Data::Bool(_) => join!(Bool),
     };
     Tensor::new(shape, data)
@@ -99,6 +107,7 @@ pub fn pad(x: &Tensor, pads: &[(usize, usize)], mode: PadMode, shape: &[usize]) 
             let i = match mode {
                 PadMode::Constant(_) => (0..n).contains(&i).then_some(i)?,
                 PadMode::Edge => i.clamp(0, n - 1),
+                PadMode::Wrap => i.rem_euclid(n),
                 PadMode::Reflect if n == 1 => 0,
                 PadMode::Reflect => {
                     let j = i.rem_euclid(2 * n - 2);

@@ -20,14 +20,26 @@ fn groups<T: Copy>(values: &[T], shape: &[usize], axes: &[usize]) -> Vec<Vec<T>>
 }
 
 pub fn reduce(reduction: Reduction, axes: &[usize], x: &Tensor, shape: &[usize]) -> Result<Tensor> {
-    if !matches!(x.dtype(), DType::F32 | DType::F64) {
+    if let Data::Bool(values) = x.data() {
+        let folded = groups(values, x.shape(), axes).into_iter().map(|g| match reduction {
+            Reduction::Max => Ok(g.contains(&true)),
+            Reduction::Min => Ok(!g.contains(&false)),
+            _ => Err(Error::unsupported(format!("{reduction:?} of booleans"))),
+        });
+        return Tensor::new(shape, Data::Bool(folded.collect::<Result<_>>()?));
+    }
+    if x.dtype().is_integer() {
         let folded = groups(&integers(x)?, x.shape(), axes).into_iter().map(|g| match reduction {
-            Reduction::Sum => Ok(g.iter().fold(0i64, |a, &b| a.wrapping_add(b))),
-            Reduction::Prod => Ok(g.iter().fold(1i64, |a, &b| a.wrapping_mul(b))),
-            Reduction::Max => g.iter().max().copied().ok_or_else(empty),
-            Reduction::Min => g.iter().min().copied().ok_or_else(empty),
-            Reduction::Mean if !g.is_empty() => Ok(g.iter().sum::<i64>() / g.len() as i64),
-            _ => Err(Error::unsupported(format!("{reduction:?} of integers"))),
+            Reduction::Sum => Ok(g.iter().fold(0i128, |a, &b| a.wrapping_add(b))),
+            Reduction::Prod => Ok(g.iter().fold(1i128, |a, &b| a.wrapping_mul(b))),
+            Reduction::L1 => Ok(g.iter().fold(0i128, |a, &b| a.wrapping_add(b.abs()))),
+            Reduction::SumSquare => Ok(g.iter().fold(0i128, |a, &b| a.wrapping_add(b.wrapping_mul(b)))),
+            Reduction::Max => Ok(g.iter().max().copied().unwrap_or(lowest(x.dtype()))),
+            Reduction::Min => Ok(g.iter().min().copied().unwrap_or(highest(x.dtype()))),
+            Reduction::Mean if !g.is_empty() => Ok(g.iter().sum::<i128>() / g.len() as i128),
+            Reduction::L2 => Ok((g.iter().map(|&v| (v as f64).powi(2)).sum::<f64>()).sqrt() as i128),
+            Reduction::LogSumExp => Ok(log_sum_exp(&g.iter().map(|&v| v as f64).collect::<Vec<_>>()) as i128),
+            _ => Err(Error::invalid("the mean of no elements")),
         });
         return from_integers(x.dtype(), shape, folded.collect::<Result<_>>()?);
     }
@@ -40,32 +52,41 @@ pub fn reduce(reduction: Reduction, axes: &[usize], x: &Tensor, shape: &[usize])
         Reduction::SumSquare => g.iter().map(|v| v * v).sum(),
         Reduction::L1 => g.iter().map(|v| v.abs()).sum(),
         Reduction::L2 => g.iter().map(|v| v * v).sum::<f64>().sqrt(),
-        Reduction::LogSumExp => {
-            let max = g.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            if max.is_finite() { max + g.iter().map(|v| (v - max).exp()).sum::<f64>().ln() } else { max }
-        }
+        Reduction::LogSumExp => log_sum_exp(&g),
     });
     from_floats(x, shape, folded.collect())
 }
 
-fn empty() -> Error {
-    Error::invalid("the extremum of no elements")
+fn log_sum_exp(values: &[f64]) -> f64 {
+    let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if max.is_finite() { max + values.iter().map(|v| (v - max).exp()).sum::<f64>().ln() } else { max }
+}
+
+/// The largest integer of a type: the minimum of no elements.
+fn highest(dtype: DType) -> i128 {
+    let bits = 8 * dtype.size() as u32;
+    let unsigned = matches!(dtype, DType::U8 | DType::U16 | DType::U32 | DType::U64);
+    (1i128 << if unsigned { bits } else { bits - 1 }) - 1
+}
+
+/// The smallest integer of a type: the maximum of no elements.
+fn lowest(dtype: DType) -> i128 {
+    let unsigned = matches!(dtype, DType::U8 | DType::U16 | DType::U32 | DType::U64);
+    if unsigned { 0 } else { -1 - highest(dtype) }
 }
 
 pub fn arg_max(x: &Tensor, axis: usize, smallest: bool, last: bool, shape: &[usize]) -> Result<Tensor> {
-    let values = match x.data() {
-        Data::F32(_) | Data::F64(_) => floats(x)?,
-        _ => integers(x)?.into_iter().map(|v| v as f64).collect(),
+    fn pick<T: PartialOrd + Copy>(groups: Vec<Vec<T>>, smallest: bool, last: bool) -> Vec<i64> {
+        let best = |g: Vec<T>| {
+            let better = |v: &T, best: &T| if smallest { v < best } else { v > best };
+            (1..g.len()).fold(0, |b, i| if better(&g[i], &g[b]) || (last && g[i] == g[b]) { i } else { b }) as i64
+        };
+        groups.into_iter().map(best).collect()
+    }
+    let picked = if x.dtype().is_float() {
+        pick(groups(&floats(x)?, x.shape(), &[axis]), smallest, last)
+    } else {
+        pick(groups(&integers(x)?, x.shape(), &[axis]), smallest, last)
     };
-    let picked = groups(&values, x.shape(), &[axis]).into_iter().map(|g| {
-        let mut best = 0;
-        for (i, v) in g.iter().enumerate().skip(1) {
-            let better = if smallest { *v < g[best] } else { *v > g[best] };
-            if better || (last && *v == g[best]) {
-                best = i;
-            }
-        }
-        best as i64
-    });
-    Tensor::new(shape, Data::I64(picked.collect()))
+    Tensor::new(shape, Data::I64(picked))
 }

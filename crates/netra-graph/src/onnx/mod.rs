@@ -1,4 +1,4 @@
-//! ONNX files, operator sets 7 to 28.
+//! ONNX files, operator sets 7 to 28, and what of the sets before was never changed.
 //!
 //! The wire format is read by `rten-onnx` once a walk over it has shown that every length lies inside its parent. What stands
 //! here is the meaning: one producer a value, a stable topological order, dead nodes dropped, every operator set brought
@@ -6,6 +6,7 @@
 //! Half-precision tensors (float16, bfloat16) become float32, and are computed as such.
 
 mod attributes;
+mod early;
 mod external;
 mod graph;
 mod ops;
@@ -21,8 +22,8 @@ use rten_onnx::onnx::ModelProto;
 
 use crate::{Error, Graph, Result};
 
-/// The operator sets that are understood, first and last.
-pub const OPSETS: (i64, i64) = (7, 28);
+/// The operator sets that are understood, first and last. Of those before 7 only what 7 took over unchanged.
+pub const OPSETS: (i64, i64) = (1, 28);
 
 /// Bounds on what a file may ask for.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +80,13 @@ fn opset(model: &ModelProto) -> Result<i64> {
         .iter()
         .filter(|o| matches!(o.domain.as_deref(), None | Some("" | "ai.onnx")))
         .map(|o| o.version.unwrap_or(0));
-    let version = versions.next().ok_or_else(|| Error::malformed("the ONNX model names no operator set"))?;
+    let Some(version) = versions.next() else {
+        // Nodes of ONNX's own domain could not be read, and Netra knows no other.
+        return Err(match model.opset_import.iter().find_map(|o| o.domain.as_deref()) {
+            Some(domain) => Error::unsupported(format!("operators of {domain} alone")),
+            None => Error::malformed("the ONNX model names no operator set"),
+        });
+    };
     if versions.any(|other| other != version) {
         return Err(Error::malformed("the ONNX model names two operator sets"));
     }

@@ -56,8 +56,8 @@ fn resizes() -> Vec<Case> {
         ResizeMode::Nearest(Nearest::Floor),
         ResizeMode::Nearest(Nearest::Ceil),
         ResizeMode::Linear,
-        ResizeMode::Cubic { a: -0.75, exclude_outside: false },
-        ResizeMode::Cubic { a: -0.5, exclude_outside: true },
+        ResizeMode::Cubic { a: -0.75 },
+        ResizeMode::Cubic { a: -0.5 },
     ];
     let coordinates = [
         Coordinates::HalfPixel,
@@ -83,7 +83,7 @@ fn resizes() -> Vec<Case> {
                 let scales = input.iter().zip(output).map(|(&i, &o)| o as f32 / i as f32).collect();
                 let tolerance = if matches!(mode, ResizeMode::Nearest(_)) { EXACT } else { FUNCTIONS };
                 let name = format!("resize-{mode_index}-{mode:?}-{coordinates:?}-{input:?}");
-                let kernel = Kernel::Resize(Resize { mode, coordinates, scales });
+                let kernel = Kernel::Resize(Resize::new(mode, coordinates, scales));
                 cases.push(Case::single(name, kernel, &[x(input)], output, tolerance));
             }
         }

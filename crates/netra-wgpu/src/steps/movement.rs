@@ -149,6 +149,7 @@ pub(crate) fn pad_tables(gpu: &Gpu, input: &[usize], pads: &[(usize, usize)], mo
                     let i = i as i64 - before as i64;
                     let inside = match mode {
                         // Reflection has period 2 (size - 1).
+                        PadMode::Wrap => i.rem_euclid(size as i64),
                         PadMode::Reflect if last > 0 => {
                             let folded = i.rem_euclid(2 * last);
                             folded.min(2 * last - folded)

@@ -1,7 +1,7 @@
 //! Convolution, pooling, resampling.
 
 use super::NodeReader;
-use crate::op::{AutoPad, Window};
+use crate::op::{AspectRatio, AutoPad, ResizeOptions, Window};
 use crate::{Coordinates, Error, Nearest, Op, ResizeMode, Result, Tensor};
 
 pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
@@ -21,9 +21,11 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
         }
         "MaxPool" => {
             node.arity(1, 1)?;
-            // Only tells how the second output, which Netra does not compute, counts.
-            node.attributes.ignore(&["storage_order"]);
-            Op::MaxPool { window: pool_window(node)?, ceil_mode: node.attributes.flag("ceil_mode", false)? }
+            Op::MaxPool {
+                window: pool_window(node)?,
+                ceil_mode: node.attributes.flag("ceil_mode", false)?,
+                column_major: node.attributes.flag("storage_order", false)?,
+            }
         }
         "AveragePool" => {
             node.arity(1, 1)?;
@@ -41,6 +43,15 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
             node.arity(1, 1)?;
             Op::GlobalMaxPool
         }
+        "LpPool" => {
+            node.arity(1, 1)?;
+            let (window, ceil_mode) = (pool_window(node)?, node.attributes.flag("ceil_mode", false)?);
+            Op::LpPool { window, ceil_mode, p: order(node)? }
+        }
+        "GlobalLpPool" => {
+            node.arity(1, 1)?;
+            Op::GlobalLpPool { p: order(node)? }
+        }
         "Upsample" => upsample(node)?,
         "Resize" => resize(node)?,
         "DepthToSpace" => {
@@ -54,17 +65,18 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
         }
         "SpaceToDepth" => {
             node.arity(1, 1)?;
-            match node.attributes.string_or("mode", "DCR")? {
-                "DCR" => {}
+            let crd = match node.attributes.string_or("mode", "DCR")? {
+                "DCR" => false,
+                "CRD" => true,
                 other => return node.refuse("mode", other),
-            }
-            Op::SpaceToDepth { blocksize: node.attributes.size_or("blocksize", 0, 1)? }
+            };
+            Op::SpaceToDepth { blocksize: node.attributes.size_or("blocksize", 0, 1)?, crd }
         }
         _ => return Ok(None),
     }))
 }
 
-fn window(node: &NodeReader<'_, '_, '_>) -> Result<Window> {
+pub fn window(node: &NodeReader<'_, '_, '_>) -> Result<Window> {
     let a = &node.attributes;
     let auto_pad = match a.string_or("auto_pad", "NOTSET")? {
         "NOTSET" | "" => AutoPad::NotSet,
@@ -82,7 +94,7 @@ fn window(node: &NodeReader<'_, '_, '_>) -> Result<Window> {
     })
 }
 
-fn pool_window(node: &NodeReader<'_, '_, '_>) -> Result<Window> {
+pub fn pool_window(node: &NodeReader<'_, '_, '_>) -> Result<Window> {
     let window = window(node)?;
     if window.kernel_shape.is_none() {
         return Err(Error::malformed("attribute 'kernel_shape' is missing"));
@@ -90,14 +102,17 @@ fn pool_window(node: &NodeReader<'_, '_, '_>) -> Result<Window> {
     Ok(window)
 }
 
+/// The order of a norm.
+fn order(node: &NodeReader<'_, '_, '_>) -> Result<u32> {
+    let p = node.attributes.size_or("p", 2, 1)?;
+    u32::try_from(p).map_err(|_| Error::limit(format!("a norm of order {p}")))
+}
+
 fn mode(node: &NodeReader<'_, '_, '_>, nearest: Nearest) -> Result<ResizeMode> {
     Ok(match node.attributes.string_or("mode", "nearest")? {
         "nearest" => ResizeMode::Nearest(nearest),
         "linear" | "bilinear" => ResizeMode::Linear,
-        "cubic" => ResizeMode::Cubic {
-            a: node.attributes.float_or("cubic_coeff_a", -0.75)?,
-            exclude_outside: node.attributes.flag("exclude_outside", false)?,
-        },
+        "cubic" => ResizeMode::Cubic { a: node.attributes.float_or("cubic_coeff_a", -0.75)? },
         other => return node.refuse("mode", other),
     })
 }
@@ -115,7 +130,8 @@ fn upsample(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
         let scales = node.required("scales", node.attributes.floats("scales")?)?;
         node.parameter(2, "scales", Tensor::from_f32([scales.len()], scales.to_vec())?)?;
     }
-    Ok(Op::Resize { mode, coordinates: Coordinates::Asymmetric, axes: None, legacy: true })
+    let options = ResizeOptions::default();
+    Ok(Op::Resize { mode, coordinates: Coordinates::Asymmetric, axes: None, legacy: true, options })
 }
 
 /// Operator sets before 11 know two modes.
@@ -131,7 +147,8 @@ fn resize(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
         node.arity(2, 2)?;
         let mode = legacy_mode(node)?;
         node.inputs.insert(1, None);
-        return Ok(Op::Resize { mode, coordinates: Coordinates::Asymmetric, axes: None, legacy: true });
+        let options = ResizeOptions::default();
+        return Ok(Op::Resize { mode, coordinates: Coordinates::Asymmetric, axes: None, legacy: true, options });
     }
     node.arity(1, 4)?;
     let a = &node.attributes;
@@ -141,6 +158,7 @@ fn resize(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
         "pytorch_half_pixel" => Coordinates::PytorchHalfPixel,
         "align_corners" => Coordinates::AlignCorners,
         "asymmetric" => Coordinates::Asymmetric,
+        "tf_crop_and_resize" => Coordinates::TfCropAndResize,
         other => return node.refuse("coordinate_transformation_mode", other),
     };
     let nearest = match a.string_or("nearest_mode", "round_prefer_floor")? {
@@ -150,19 +168,24 @@ fn resize(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
         "ceil" => Nearest::Ceil,
         other => return node.refuse("nearest_mode", other),
     };
-    if a.flag("antialias", false)? {
-        return node.refuse("antialias", 1);
-    }
-    match a.string_or("keep_aspect_ratio_policy", "stretch")? {
-        "stretch" => {}
-        other => return node.refuse("keep_aspect_ratio_policy", other),
-    }
-    // Of tf_crop_and_resize and of the cubic mode only.
-    a.ignore(&["extrapolation_value", "cubic_coeff_a", "exclude_outside"]);
+    let options = ResizeOptions {
+        antialias: a.flag("antialias", false)?,
+        exclude_outside: a.flag("exclude_outside", false)?,
+        keep_aspect_ratio: match a.string_or("keep_aspect_ratio_policy", "stretch")? {
+            "stretch" => AspectRatio::Stretch,
+            "not_larger" => AspectRatio::NotLarger,
+            "not_smaller" => AspectRatio::NotSmaller,
+            other => return node.refuse("keep_aspect_ratio_policy", other),
+        },
+        extrapolation_value: a.float_or("extrapolation_value", 0.0)?,
+    };
+    // Of the cubic mode only.
+    a.ignore(&["cubic_coeff_a"]);
     Ok(Op::Resize {
         mode: mode(node, nearest)?,
         coordinates,
         axes: a.ints("axes")?.map(<[i64]>::to_vec),
         legacy: false,
+        options,
     })
 }

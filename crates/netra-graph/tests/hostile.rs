@@ -99,9 +99,9 @@ fn onnx_mutants(count: usize) -> (Worst, usize) {
 }
 
 fn safetensors_mutants(count: usize) -> (Worst, usize) {
-    let header = r#"{"__metadata__":{"format":"pt"},"b.w":{"dtype":"F16","shape":[2,3],"data_offsets":[0,12]},"#.to_owned()
-        + r#""a":{"dtype":"I64","shape":[1],"data_offsets":[12,20]},"c":{"dtype":"BOOL","shape":[],"data_offsets":[20,21]}}"#;
-    let original = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[1; 21]].concat();
+    let header = r#"{"__metadata__":{"format":"pt"},"b.w":{"dtype":"F16","shape":[10,10],"data_offsets":[0,200]},"#.to_owned()
+        + r#""a":{"dtype":"I64","shape":[1],"data_offsets":[200,208]},"c":{"dtype":"BOOL","shape":[],"data_offsets":[208,209]}}"#;
+    let original = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[1; 209]].concat();
     assert_eq!(weights::from_bytes(&original).unwrap().len(), 3);
     let (mut worst, mut accepted) = (Worst::default(), 0);
     for number in 0..count {
@@ -167,7 +167,7 @@ fn safetensors_headers_that_lie_are_refused() {
     // A header of sizes takes many times its bytes when parsed, so its length is limited.
     let long = one(&format!("[{}1]", "1,".repeat(4 << 20)), "[0,4]", &[0; 4]);
     assert_eq!(bounded(long.len(), || weights::from_bytes(&long)).unwrap_err().kind(), ErrorKind::Limit);
-    let long = one(&format!("[{}1]", "1,".repeat(2_000_000)), "[0,4]", &[0; 4]);
+    let long = one(&format!("[{}1]", "1,".repeat(1_000_000)), "[0,4]", &[0; 4]);
     assert!(bounded(long.len(), || weights::from_bytes(&long)).is_ok());
 }
 

@@ -250,27 +250,22 @@ impl Lowerer {
         dtype: DType,
         shape: &[usize],
     ) -> Result<Option<Tensor>> {
-        let mut operands = Vec::with_capacity(inputs.len());
+        let mut constants = Vec::with_capacity(inputs.len());
         for id in inputs {
-            match id.map(|id| self.constant_of(id)) {
+            match id.map(|id| self.program.value(id).constant.clone()) {
                 Some(None) => return Ok(None),
-                Some(tensor) => operands.push(tensor),
-                None => operands.push(None),
+                constant => constants.push(constant.flatten()),
             }
         }
+        let operands: Vec<Option<&Tensor>> = constants.iter().map(Option::as_deref).collect();
         let bytes = shape.iter().product::<usize>() * dtype.size();
         let work = work(kernel, &operands, shape);
-        let small = work <= SMALL_WORK;
-        if !small && (bytes > self.bytes_left || work > self.work_left) {
+        if !self.fits_budget(bytes, work) {
             return Ok(None);
         }
         let tensor = eval::step(kernel, &operands, dtype, shape)?;
         if tensor.dtype() != dtype || tensor.shape() != shape {
             return Err(Error::unsupported(format!("{} of {}", kernel.name(), tensor.dtype())));
-        }
-        if !small {
-            self.bytes_left -= bytes;
-            self.work_left -= work;
         }
         Ok(Some(tensor))
     }

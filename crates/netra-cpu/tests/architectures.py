@@ -61,15 +61,15 @@ def mesh_net(in_channels, n_classes, channels, layers=None, norm="batch", act="r
     """MeshNet from its paper: there is no package of it. Layers as in the public PyTorch ports."""
     if layers is None:
         layers = [dict(kernel_size=3, padding=d, dilation=d) for d in (1, 1, 1, 2, 4, 8, 1)] + [dict(kernel_size=1)]
-    norms = lambda: nn.BatchNorm3d(channels) if norm == "batch" else nn.GroupNorm(channels, channels, affine=norm[1]["affine"])
+    norms = lambda: [] if norm is None else [nn.BatchNorm3d(channels)] if norm == "batch" else [nn.GroupNorm(channels, channels, affine=norm[1]["affine"])]
     acts = {"relu": nn.ReLU, "gelu": nn.GELU, "elu": nn.ELU}
     parts = []
     for i, layer in enumerate(layers[:-1]):
         conv = nn.Conv3d(in_channels if i == 0 else channels, channels, bias=bias, **layer)
         if form == "flat":
-            parts += [conv, acts[act](), norms()]
+            parts += [conv, acts[act](), *norms()]
         else:
-            parts.append(nn.Sequential(conv, norms(), acts[act]()))
+            parts.append(nn.Sequential(conv, *norms(), acts[act]()))
     parts.append(nn.Conv3d(channels, n_classes, **layers[-1]))
     net = nn.Module()
     net.model = nn.Sequential(*parts)
@@ -145,6 +145,7 @@ TINY = [
     ("segresnet-features", seg(2, use_conv_final=False, norm="batch"), (1, 2, 16, 16)),
     ("meshnet", dict(name="MeshNet", in_channels=1, n_classes=3, channels=5), (1, 1, 20, 18, 22)),
     ("meshnet-flat", dict(name="MeshNet", in_channels=1, n_classes=1, channels=5, form="flat", act="elu"), (1, 1, 16, 17, 18)),
+    ("meshnet-plain", dict(name="MeshNet", in_channels=1, n_classes=2, channels=5, norm=None), (1, 1, 20, 18, 22)),
     ("meshnet-group", dict(name="MeshNet", in_channels=1, n_classes=3, channels=5, norm=["group", {"num_groups": 5, "affine": False}], act="gelu", bias=False,
                            layers=[dict(kernel_size=3, padding=2, stride=1, dilation=2), dict(kernel_size=3, padding=4, stride=1, dilation=4), dict(kernel_size=1, padding=0, stride=1, dilation=1)]), (1, 1, 12, 12, 12)),
     ("densenet-monai", dense("DenseNet"), (2, 1, 32, 40, 32)),
@@ -192,6 +193,9 @@ FULL = [
 
 def randomise(net, seed):
     torch.manual_seed(seed)
+    # ReLU halves the variance. Sums of many blocks grow it again, and squeeze and excitation is chaotic once activations
+    # explode.
+    gain = 1 if type(net).__name__.startswith(("EfficientNet", "ResNet")) else 2
     for module in net.modules():
         for name, p in list(module.named_parameters(recurse=False)) + list(module.named_buffers(recurse=False)):
             if name in ("running_mean", "bias"):
@@ -202,7 +206,7 @@ def randomise(net, seed):
                 low, high = (0.1, 0.4) if isinstance(module, nn.PReLU) else (0.5, 1.5)
                 p.data.uniform_(low, high)
             elif name == "weight":
-                p.data.normal_(0, (2 / (p[0].numel())) ** 0.5)
+                p.data.normal_(0, (gain / p[0].numel()) ** 0.5)
 
 
 def onnx_runtime(net, x):

@@ -2,6 +2,8 @@
 //! and gives its state dict and its output in float64; the bar is twice the error of torch or ONNX Runtime in float32.
 //! Skipped, with a note, where NETRA_PYTHON is not set or lacks the packages.
 
+#![allow(clippy::print_stderr, clippy::unwrap_used)] // A test that prints its figures.
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;

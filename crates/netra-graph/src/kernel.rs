@@ -5,7 +5,6 @@
 //! axis (1 to 3), outermost first; tensors of the spatial kernels are `N, C, spatial...`.
 
 use crate::DType;
-use crate::names::named;
 
 /// An element-wise function fused behind a kernel that produces float32.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -521,7 +520,8 @@ impl Kernel {
 
 named! {
     const KERNELS;
-    fn kernel_name(kernel: &Kernel) {
+    fn kernel_name(kernel: &Kernel);
+    names {
             Kernel::Conv(_) => "Conv",
             Kernel::ConvTranspose(_) => "ConvTranspose",
             Kernel::MaxPool(_) => "MaxPool",

@@ -15,13 +15,15 @@
 #![forbid(unsafe_code)]
 
 pub mod arch;
+#[macro_use]
+mod names;
+
 mod backend;
 mod error;
 pub mod eval;
 mod graph;
 mod kernel;
 pub mod lower;
-mod names;
 pub mod npz;
 pub mod onnx;
 mod op;

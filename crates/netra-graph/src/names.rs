@@ -1,15 +1,16 @@
 //! Names of enum variants, written once.
 
 /// Makes a function that gives a value its name by an exhaustive match, and the list of all those names, so that a test
-/// can go over variants without a second list that may fall behind. Rows after `else` hand over to another such function
+/// can go over variants without a second list that may fall behind. Rows after `via` hand over to another such function
 /// and are not in the list.
 macro_rules! named {
     (
         const $list:ident;
-        fn $function:ident($value:ident: $type:ty) {
+        fn $function:ident($value:ident: $type:ty);
+        $(via { $($other:pat => $call:expr,)+ })?
+        names {
             $($pattern:pat => $name:literal,)+
         }
-        $(else { $($other:pat => $call:expr,)+ })?
     ) => {
         const $list: &[&str] = &[$($name),+];
 
@@ -21,5 +22,3 @@ macro_rules! named {
         }
     };
 }
-
-pub(crate) use named;

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use crate::names::named;
 use crate::{Activation, Binary, Coordinates, DType, Graph, Reduction, ResizeMode, Tensor, Unary, ValueId};
 
 /// ONNX `auto_pad`.
@@ -300,7 +299,13 @@ impl Reduction {
 
 named! {
     const OPS;
-    fn op_name(op: &Op) {
+    fn op_name(op: &Op);
+    via {
+        Op::Unary(unary) => unary_name(*unary),
+        Op::Binary(binary) => binary_name(*binary),
+        Op::Reduce { reduction, .. } => reduction_name(*reduction),
+    }
+    names {
             Op::Conv { .. } => "Conv",
             Op::ConvTranspose { .. } => "ConvTranspose",
             Op::MaxPool { .. } => "MaxPool",
@@ -355,16 +360,13 @@ named! {
             Op::Dropout => "Dropout",
             Op::If { .. } => "If",
             Op::Loop { .. } => "Loop",
-    } else {
-            Op::Unary(unary) => unary_name(*unary),
-            Op::Binary(binary) => binary_name(*binary),
-            Op::Reduce { reduction, .. } => reduction_name(*reduction),
     }
 }
 
 named! {
     const UNARIES;
-    fn unary_name(unary: Unary) {
+    fn unary_name(unary: Unary);
+    names {
         Unary::Activation(Activation::Relu) => "Relu",
         Unary::Activation(Activation::LeakyRelu(_)) => "LeakyRelu",
         Unary::Activation(Activation::Elu(_)) => "Elu",
@@ -410,7 +412,8 @@ named! {
 
 named! {
     const BINARIES;
-    fn binary_name(binary: Binary) {
+    fn binary_name(binary: Binary);
+    names {
         Binary::Add => "Add",
         Binary::Sub => "Sub",
         Binary::Mul => "Mul",
@@ -437,7 +440,8 @@ named! {
 
 named! {
     const REDUCTIONS;
-    fn reduction_name(reduction: Reduction) {
+    fn reduction_name(reduction: Reduction);
+    names {
         Reduction::Sum => "ReduceSum",
         Reduction::Mean => "ReduceMean",
         Reduction::Max => "ReduceMax",

@@ -15,15 +15,14 @@
 #![forbid(unsafe_code)]
 
 pub mod arch;
-#[macro_use]
-mod names;
-
 mod backend;
 mod error;
 pub mod eval;
 mod graph;
 mod kernel;
 pub mod lower;
+mod names;
+mod narrow;
 pub mod npz;
 pub mod onnx;
 mod op;
@@ -43,7 +42,11 @@ pub use kernel::{
     Activation, Binary, Combine, Conv, ConvTranspose, Coordinates, GridMode, GridPadding, GridSample, Kernel, Nearest,
     NonMaxSuppression, PadMode, Pool, Reduction, Resize, ResizeMode, RoiAlign, Unary,
 };
-pub use op::{AspectRatio, AutoPad, Op, PadFill, ResizeOptions, Subgraph, Variadic, Window};
+pub use narrow::{FloatFormat, Narrow, NarrowFloat, Rounding};
+pub use op::{
+    AspectRatio, Attention, AutoPad, Casting, Cell, Direction, Op, PadFill, Recurrent, ResizeOptions, ScanLines,
+    ScoreOutput, Subgraph, Variadic, Window,
+};
 pub use plan::MemoryPlan;
 pub use program::{Program, ProgramBuilder, Step, StepValue};
 pub use resample::Taps;

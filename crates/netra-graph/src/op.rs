@@ -3,83 +3,18 @@
 //! An [`Op`] is in the form of the newest operator set: what used to be an attribute (the axes of Squeeze, the bounds of
 //! Clip, the scales of Upsample) is an input, whichever version the file states. Axes may be negative, as in the file.
 
+mod attributes;
+
 use std::sync::Arc;
 
-use crate::{Activation, Binary, Coordinates, DType, Graph, Reduction, ResizeMode, Tensor, Unary, ValueId};
+use crate::{
+    Binary, Combine, Coordinates, DType, GridSample, Narrow, Reduction, ResizeMode, RoiAlign, Rounding, Tensor, Unary,
+};
 
-/// ONNX `auto_pad`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AutoPad {
-    /// Padding is what `pads` says.
-    #[default]
-    NotSet,
-    /// Output size is input size over stride, rounded up; an odd element goes to the end.
-    SameUpper,
-    /// As above; an odd element goes to the beginning.
-    SameLower,
-    /// No padding.
-    Valid,
-}
-
-/// The attributes that convolution and pooling share; `None` is the attribute left out.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[allow(missing_docs)] // The ONNX attributes of the same names.
-pub struct Window {
-    pub kernel_shape: Option<Vec<usize>>,
-    pub strides: Option<Vec<usize>>,
-    /// All beginnings, then all ends.
-    pub pads: Option<Vec<usize>>,
-    pub dilations: Option<Vec<usize>>,
-    pub auto_pad: AutoPad,
-}
-
-/// Element-wise operators of any number of inputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // Named as the ONNX operators.
-pub enum Variadic {
-    Sum,
-    Mean,
-    Max,
-    Min,
-}
-
-/// ONNX Pad's `mode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // The ONNX values of the same names.
-pub enum PadFill {
-    Constant,
-    Reflect,
-    Edge,
-}
-
-/// How Resize takes the sizes that it is given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)] // The ONNX values of `keep_aspect_ratio_policy`.
-pub enum AspectRatio {
-    #[default]
-    Stretch,
-    NotLarger,
-    NotSmaller,
-}
-
-/// The rarer attributes of Resize.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[allow(missing_docs)] // The ONNX attributes of the same names.
-pub struct ResizeOptions {
-    pub antialias: bool,
-    pub exclude_outside: bool,
-    pub keep_aspect_ratio: AspectRatio,
-    pub extrapolation_value: f32,
-}
-
-/// A graph inside a node, and what it takes from the graph around it.
-#[derive(Clone, Debug)]
-pub struct Subgraph {
-    /// Its inputs are its formal inputs, then one for each capture.
-    pub graph: Arc<Graph>,
-    /// Values of the graph around it.
-    pub captures: Vec<ValueId>,
-}
+pub use attributes::{
+    AspectRatio, Attention, AutoPad, Casting, Cell, Direction, PadFill, Recurrent, ResizeOptions, ScanLines,
+    ScoreOutput, Subgraph, Variadic, Window,
+};
 
 /// An ONNX operator with its attributes.
 #[derive(Clone, Debug)]
@@ -99,6 +34,8 @@ pub enum Op {
     MaxPool {
         window: Window,
         ceil_mode: bool,
+        /// `storage_order` of the indices.
+        column_major: bool,
     },
     AveragePool {
         window: Window,
@@ -123,6 +60,104 @@ pub enum Op {
         axis: i64,
         epsilon: f32,
     },
+    RmsNormalization {
+        axis: i64,
+        epsilon: f32,
+    },
+    /// BatchNormalization with `training_mode`: by the statistics of its own input.
+    BatchNormalizationTraining {
+        epsilon: f32,
+        momentum: f32,
+    },
+    LpNormalization {
+        axis: i64,
+        p: u32,
+    },
+    MeanVarianceNormalization {
+        axes: Vec<i64>,
+    },
+    Lrn {
+        alpha: f32,
+        beta: f32,
+        bias: f32,
+        size: usize,
+    },
+    LpPool {
+        window: Window,
+        ceil_mode: bool,
+        p: u32,
+    },
+    GlobalLpPool {
+        p: u32,
+    },
+    /// Inputs: x, indices, optional output shape.
+    MaxUnpool {
+        window: Window,
+    },
+    GridSample(GridSample),
+    /// Inputs: matrices, size.
+    AffineGrid {
+        align_corners: bool,
+    },
+    /// Inputs: columns, image shape, block shape.
+    Col2Im {
+        window: Window,
+    },
+    /// Inputs: x, weight, offset, optional bias, optional mask.
+    DeformConv {
+        window: Window,
+        group: usize,
+        offset_group: usize,
+    },
+    /// Inputs: x, regions, batch indices.
+    RoiAlign {
+        align: RoiAlign,
+        output_height: usize,
+        output_width: usize,
+    },
+    Det,
+    /// Inputs: q, k, v, optional mask, past key, past value, lengths.
+    Attention(Attention),
+    /// Inputs: x, cosines, sines, optional positions.
+    RotaryEmbedding {
+        interleaved: bool,
+        num_heads: Option<usize>,
+        /// Rotated part of each head; all when left out.
+        rotary_embedding_dim: Option<usize>,
+    },
+    SwiGlu {
+        alpha: f32,
+    },
+    /// RNN, GRU and LSTM. Inputs: x, weights, recurrent weights, optional bias, lengths, initial state, and for LSTM
+    /// initial cell state and peepholes.
+    Recurrent(Recurrent),
+    /// Inputs: x, scale, optional zero point.
+    QuantizeLinear {
+        axis: i64,
+        /// Neighbours along the axis that share a scale.
+        block_size: Option<usize>,
+        output_dtype: Option<DType>,
+    },
+    /// Inputs: x, scale, optional zero point.
+    DequantizeLinear {
+        axis: i64,
+        block_size: Option<usize>,
+    },
+    DynamicQuantizeLinear,
+    /// Inputs: x, its scale, its zero point, the same of the weights and of the result, optional bias.
+    QLinearConv {
+        window: Window,
+        group: usize,
+    },
+    /// Inputs: x, weights, optional zero points of both.
+    ConvInteger {
+        window: Window,
+        group: usize,
+    },
+    /// Inputs: a, its scale, its zero point, the same of b and of the result.
+    QLinearMatMul,
+    /// Inputs: a, b, optional zero points of both.
+    MatMulInteger,
     Gemm {
         alpha: f32,
         beta: f32,
@@ -130,7 +165,6 @@ pub enum Op {
         trans_b: bool,
     },
     MatMul,
-    /// Of one or two operands.
     Einsum {
         equation: String,
     },
@@ -172,8 +206,9 @@ pub enum Op {
         select_last_index: bool,
         smallest: bool,
     },
-    /// Inputs: x, axis.
-    CumSum {
+    /// CumSum and CumProd. Inputs: x, axis.
+    Cumulative {
+        product: bool,
         exclusive: bool,
         reverse: bool,
     },
@@ -190,8 +225,77 @@ pub enum Op {
     Gather {
         axis: i64,
     },
-    /// Only with indices that are constant once the shapes are known.
-    ScatterNd,
+    /// Inputs: x, indices.
+    GatherElements {
+        axis: i64,
+    },
+    /// Inputs: x, indices.
+    GatherNd {
+        batch_dims: usize,
+    },
+    /// ScatterElements, and Scatter of older operator sets. Inputs: x, indices, updates.
+    ScatterElements {
+        axis: i64,
+        combine: Combine,
+    },
+    /// Inputs: x, indices, updates.
+    ScatterNd {
+        combine: Combine,
+    },
+    /// Inputs: cache, update, optional first position of each batch.
+    TensorScatter {
+        axis: i64,
+        circular: bool,
+    },
+    /// Inputs: x, k. Outputs: values, indices.
+    TopK {
+        axis: i64,
+        largest: bool,
+    },
+    /// Inputs: boxes, scores, optional most boxes of a class, thresholds of overlap and of score.
+    NonMaxSuppression {
+        center_point_box: bool,
+    },
+    NonZero,
+    /// Only with a constant condition. Inputs: x, condition.
+    Compress {
+        axis: Option<i64>,
+    },
+    /// Only of constants.
+    Unique {
+        axis: Option<i64>,
+        sorted: bool,
+    },
+    /// Inputs: x, optional diagonal.
+    Trilu {
+        upper: bool,
+    },
+    /// Inputs: indices, depth, the values off and on.
+    OneHot {
+        axis: i64,
+    },
+    EyeLike {
+        dtype: Option<DType>,
+        k: i64,
+    },
+    Hardmax {
+        axis: i64,
+        /// Before operator set 13: over `axis` and all axes after it together.
+        flatten: bool,
+    },
+    Shrink {
+        bias: f32,
+        lambd: f32,
+    },
+    /// Inputs: x, sizes.
+    CenterCropPad {
+        axes: Option<Vec<i64>>,
+    },
+    /// Inputs: x, lengths.
+    ReverseSequence {
+        batch_axis: usize,
+        time_axis: usize,
+    },
     Transpose {
         perm: Option<Vec<usize>>,
     },
@@ -227,11 +331,25 @@ pub enum Op {
     },
     SpaceToDepth {
         blocksize: usize,
+        /// Mode CRD instead of DCR.
+        crd: bool,
     },
     Cast {
+        /// The type that holds the result.
+        to: DType,
+        /// The type of the result's values, where it is narrower.
+        narrow: Option<Narrow>,
+        how: Casting,
+    },
+    CastLike {
+        /// That of the second input, where it is narrower than the type that holds it.
+        narrow: Option<Narrow>,
+        how: Casting,
+    },
+    /// Between types of one width.
+    BitCast {
         to: DType,
     },
-    CastLike,
     Shape {
         start: i64,
         end: Option<i64>,
@@ -243,8 +361,11 @@ pub enum Op {
     },
     Range,
     Identity,
-    /// Inference only: the input itself.
-    Dropout,
+    /// Inference only: the input itself, and a mask of ones.
+    Dropout {
+        /// The mask is boolean (from operator set 10).
+        bool_mask: bool,
+    },
     /// Only with a condition that is constant once the shapes are known.
     If {
         then_branch: Subgraph,
@@ -254,202 +375,16 @@ pub enum Op {
     Loop {
         body: Subgraph,
     },
+    /// Unrolled; the lengths are known once the shapes are.
+    Scan {
+        body: Subgraph,
+        lines: ScanLines,
+    },
 }
 
 impl Op {
-    /// The ONNX operator's name.
-    pub fn name(&self) -> &'static str {
-        op_name(self)
-    }
-
-    /// The names of all operators, each once, in order.
-    pub fn names() -> Vec<&'static str> {
-        let mut names = [OPS, UNARIES, BINARIES, REDUCTIONS].concat();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-}
-
-impl Unary {
-    /// The ONNX names of all functions.
-    pub fn names() -> &'static [&'static str] {
-        UNARIES
-    }
-}
-
-impl Binary {
-    /// The ONNX names of all functions.
-    pub fn names() -> &'static [&'static str] {
-        BINARIES
-    }
-}
-
-impl Reduction {
-    /// The ONNX operator's name.
-    pub fn name(self) -> &'static str {
-        reduction_name(self)
-    }
-
-    /// The ONNX names of all reductions.
-    pub fn names() -> &'static [&'static str] {
-        REDUCTIONS
-    }
-}
-
-named! {
-    const OPS;
-    fn op_name(op: &Op);
-    via {
-        Op::Unary(unary) => unary_name(*unary),
-        Op::Binary(binary) => binary_name(*binary),
-        Op::Reduce { reduction, .. } => reduction_name(*reduction),
-    }
-    names {
-            Op::Conv { .. } => "Conv",
-            Op::ConvTranspose { .. } => "ConvTranspose",
-            Op::MaxPool { .. } => "MaxPool",
-            Op::AveragePool { .. } => "AveragePool",
-            Op::GlobalAveragePool => "GlobalAveragePool",
-            Op::GlobalMaxPool => "GlobalMaxPool",
-            Op::BatchNormalization { .. } => "BatchNormalization",
-            Op::InstanceNormalization { .. } => "InstanceNormalization",
-            Op::GroupNormalization { .. } => "GroupNormalization",
-            Op::LayerNormalization { .. } => "LayerNormalization",
-            Op::Gemm { .. } => "Gemm",
-            Op::MatMul => "MatMul",
-            Op::Einsum { .. } => "Einsum",
-            Op::Softmax { log: false, .. } => "Softmax",
-            Op::Softmax { log: true, .. } => "LogSoftmax",
-            Op::Variadic(Variadic::Sum) => "Sum",
-            Op::Variadic(Variadic::Mean) => "Mean",
-            Op::Variadic(Variadic::Max) => "Max",
-            Op::Variadic(Variadic::Min) => "Min",
-            Op::Celu { .. } => "Celu",
-            Op::ThresholdedRelu { .. } => "ThresholdedRelu",
-            Op::Swish { .. } => "Swish",
-            Op::Clip => "Clip",
-            Op::Where => "Where",
-            Op::Reduce { reduction: Reduction::Sum, log: true, .. } => "ReduceLogSum",
-            Op::ArgMax { smallest: false, .. } => "ArgMax",
-            Op::ArgMax { smallest: true, .. } => "ArgMin",
-            Op::CumSum { .. } => "CumSum",
-            Op::Concat { .. } => "Concat",
-            Op::Split { .. } => "Split",
-            Op::Slice => "Slice",
-            Op::Gather { .. } => "Gather",
-            Op::ScatterNd => "ScatterND",
-            Op::Transpose { .. } => "Transpose",
-            Op::Reshape { .. } => "Reshape",
-            Op::Flatten { .. } => "Flatten",
-            Op::Squeeze => "Squeeze",
-            Op::Unsqueeze => "Unsqueeze",
-            Op::Expand => "Expand",
-            Op::Tile => "Tile",
-            Op::Pad { .. } => "Pad",
-            Op::Resize { .. } => "Resize",
-            Op::DepthToSpace { .. } => "DepthToSpace",
-            Op::SpaceToDepth { .. } => "SpaceToDepth",
-            Op::Cast { .. } => "Cast",
-            Op::CastLike => "CastLike",
-            Op::Shape { .. } => "Shape",
-            Op::Size => "Size",
-            Op::ConstantOfShape { .. } => "ConstantOfShape",
-            Op::Range => "Range",
-            Op::Identity => "Identity",
-            Op::Dropout => "Dropout",
-            Op::If { .. } => "If",
-            Op::Loop { .. } => "Loop",
-    }
-}
-
-named! {
-    const UNARIES;
-    fn unary_name(unary: Unary);
-    names {
-        Unary::Activation(Activation::Relu) => "Relu",
-        Unary::Activation(Activation::LeakyRelu(_)) => "LeakyRelu",
-        Unary::Activation(Activation::Elu(_)) => "Elu",
-        Unary::Activation(Activation::Sigmoid) => "Sigmoid",
-        Unary::Activation(Activation::Silu) => "Swish",
-        Unary::Activation(Activation::HardSwish) => "HardSwish",
-        Unary::Activation(Activation::Clip(..)) => "Clip",
-        Unary::Abs => "Abs",
-        Unary::Neg => "Neg",
-        Unary::Exp => "Exp",
-        Unary::Log => "Log",
-        Unary::Sqrt => "Sqrt",
-        Unary::Reciprocal => "Reciprocal",
-        Unary::Floor => "Floor",
-        Unary::Ceil => "Ceil",
-        Unary::Round => "Round",
-        Unary::Sign => "Sign",
-        Unary::Erf => "Erf",
-        Unary::Tanh => "Tanh",
-        Unary::Sin => "Sin",
-        Unary::Cos => "Cos",
-        Unary::Tan => "Tan",
-        Unary::Asin => "Asin",
-        Unary::Acos => "Acos",
-        Unary::Atan => "Atan",
-        Unary::Sinh => "Sinh",
-        Unary::Cosh => "Cosh",
-        Unary::Asinh => "Asinh",
-        Unary::Acosh => "Acosh",
-        Unary::Atanh => "Atanh",
-        Unary::IsInf { .. } => "IsInf",
-        Unary::BitwiseNot => "BitwiseNot",
-        Unary::Softplus => "Softplus",
-        Unary::Softsign => "Softsign",
-        Unary::HardSigmoid(..) => "HardSigmoid",
-        Unary::Selu(..) => "Selu",
-        Unary::Mish => "Mish",
-        Unary::Gelu | Unary::GeluTanh => "Gelu",
-        Unary::Not => "Not",
-        Unary::IsNaN => "IsNaN",
-    }
-}
-
-named! {
-    const BINARIES;
-    fn binary_name(binary: Binary);
-    names {
-        Binary::Add => "Add",
-        Binary::Sub => "Sub",
-        Binary::Mul => "Mul",
-        Binary::Div => "Div",
-        Binary::Pow => "Pow",
-        Binary::Min => "Min",
-        Binary::Max => "Max",
-        Binary::PRelu => "PRelu",
-        Binary::Mod | Binary::Fmod => "Mod",
-        Binary::Equal => "Equal",
-        Binary::Less => "Less",
-        Binary::LessOrEqual => "LessOrEqual",
-        Binary::Greater => "Greater",
-        Binary::GreaterOrEqual => "GreaterOrEqual",
-        Binary::And => "And",
-        Binary::Or => "Or",
-        Binary::Xor => "Xor",
-        Binary::BitwiseAnd => "BitwiseAnd",
-        Binary::BitwiseOr => "BitwiseOr",
-        Binary::BitwiseXor => "BitwiseXor",
-        Binary::ShiftLeft | Binary::ShiftRight => "BitShift",
-    }
-}
-
-named! {
-    const REDUCTIONS;
-    fn reduction_name(reduction: Reduction);
-    names {
-        Reduction::Sum => "ReduceSum",
-        Reduction::Mean => "ReduceMean",
-        Reduction::Max => "ReduceMax",
-        Reduction::Min => "ReduceMin",
-        Reduction::Prod => "ReduceProd",
-        Reduction::SumSquare => "ReduceSumSquare",
-        Reduction::L1 => "ReduceL1",
-        Reduction::L2 => "ReduceL2",
-        Reduction::LogSumExp => "ReduceLogSumExp",
+    /// A Cast to a type that holds itself.
+    pub fn cast(to: DType) -> Self {
+        Op::Cast { to, narrow: None, how: Casting { saturate: true, rounding: Rounding::Up } }
     }
 }

@@ -120,7 +120,7 @@ fn pool(m: &mut Maker, x: &Made) {
     let ceil_mode = m.rng.below(2) == 0;
     let op = match m.rng.below(4) {
         0 => Op::GlobalAveragePool,
-        1 => Op::MaxPool { window: window(m, &x.shape[2..], true), ceil_mode },
+        1 => Op::MaxPool { window: window(m, &x.shape[2..], true), ceil_mode, column_major: false },
         2 => Op::AveragePool { window: window(m, &x.shape[2..], true), ceil_mode, count_include_pad: true },
         _ => Op::AveragePool { window: window(m, &x.shape[2..], false), ceil_mode, count_include_pad: false },
     };
@@ -306,10 +306,10 @@ fn jump(m: &mut Maker, x: &Made) {
         }
         _ => {
             let ten = m.constant(netra_graph::Tensor::from_i64s(&[7]));
-            let ten = m.node(Op::Cast { to: DType::F32 }, &[Some(ten)]);
+            let ten = m.node(Op::cast(DType::F32), &[Some(ten)]);
             let large = m.node(Op::Binary(Binary::Mul), &[Some(x.id), Some(ten.id)]);
-            m.node(Op::Cast { to: DType::I32 }, &one(&large))
+            m.node(Op::cast(DType::I32), &one(&large))
         }
     };
-    m.node(Op::Cast { to: DType::F32 }, &one(&made));
+    m.node(Op::cast(DType::F32), &one(&made));
 }

@@ -5,6 +5,7 @@ mod convolution;
 mod elementwise;
 mod movement;
 mod normalisation;
+mod numbers;
 mod random;
 
 use std::fmt;
@@ -113,6 +114,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(normalisation::cases());
     cases.extend(elementwise::cases());
     cases.extend(movement::cases());
+    cases.extend(numbers::cases());
     cases.extend((0..60).map(random::case));
     cases
 }

@@ -6,6 +6,7 @@ mod elementwise;
 mod movement;
 mod normalisation;
 mod random;
+mod selection;
 
 use std::fmt;
 use std::sync::Arc;
@@ -113,6 +114,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(normalisation::cases());
     cases.extend(elementwise::cases());
     cases.extend(movement::cases());
+    cases.extend(selection::cases());
     cases.extend((0..60).map(random::case));
     cases
 }

@@ -43,13 +43,14 @@ fn gathers() -> Vec<Case> {
             cases.push(Case::single(format!("gather-elements-{axis}-{kind}"), kernel, &operands, &out, EXACT));
         }
     }
-    let tuples: [(&[usize], usize, &[usize], &[usize]); 4] = [
-        (&[3, 3, 3], 0, &[5, 3], &[5]),
-        (&[3, 3, 4], 0, &[2, 2, 2], &[2, 2, 4]),
-        (&[2, 5, 3], 1, &[2, 4, 1], &[2, 4, 3]),
-        (&[2, 3, 4, 2], 2, &[2, 3, 2, 1], &[2, 3, 2, 2]),
+    // The shapes of data, indices and result, and the number of batch axes.
+    let tuples: [([&[usize]; 3], usize); 4] = [
+        ([&[3, 3, 3], &[5, 3], &[5]], 0),
+        ([&[3, 3, 4], &[2, 2, 2], &[2, 2, 4]], 0),
+        ([&[2, 5, 3], &[2, 4, 1], &[2, 4, 3]], 1),
+        ([&[2, 3, 4, 2], &[2, 3, 2, 1], &[2, 3, 2, 2]], 2),
     ];
-    for (i, (data, batch_dims, at, out)) in tuples.into_iter().enumerate() {
+    for (i, ([data, at, out], batch_dims)) in tuples.into_iter().enumerate() {
         let size = data[batch_dims..batch_dims + at[at.len() - 1]].iter().copied().min().unwrap_or(1);
         let operands = [x(data), Operand::Input(indices(at, size, 7))];
         cases.push(Case::single(format!("gather-nd-{i}"), Kernel::GatherNd { batch_dims }, &operands, out, EXACT));

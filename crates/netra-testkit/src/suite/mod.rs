@@ -7,6 +7,7 @@ mod movement;
 mod normalisation;
 mod numbers;
 mod random;
+mod selection;
 
 use std::fmt;
 use std::sync::Arc;
@@ -115,6 +116,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(elementwise::cases());
     cases.extend(movement::cases());
     cases.extend(numbers::cases());
+    cases.extend(selection::cases());
     cases.extend((0..60).map(random::case));
     cases
 }

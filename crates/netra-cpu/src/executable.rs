@@ -61,7 +61,7 @@ impl CpuExecutable {
         for i in 0..self.steps.len() {
             self.step(i, inputs, &mut buffers).map_err(|e| e.at(format!("node '{}'", self.program.steps[i].node)))?;
         }
-        let outputs = self.outputs(inputs, &mut buffers)?;
+        let outputs = self.program.trim(self.outputs(inputs, &mut buffers)?)?;
         if self.memory.bytes() <= KEEP {
             let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
             // Overlapping runs each have buffers; one set is enough to keep.

@@ -4,7 +4,8 @@
 //! shape is part of its meaning (`Reshape`, `Expand`, `Slice`, `Resize`). Spatial parameters list one entry a spatial
 //! axis (1 to 3), outermost first; tensors of the spatial kernels are `N, C, spatial...`.
 
-use crate::DType;
+use crate::names::named;
+use crate::{DType, NarrowFloat};
 
 /// An element-wise function fused behind a kernel that produces float32.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -117,6 +118,8 @@ pub enum Unary {
     },
     /// Integer input and output: every bit inverted.
     BitwiseNot,
+    /// The nearest value of a format narrower than float32 ([`NarrowFloat::round`]).
+    Narrow(NarrowFloat),
 }
 
 /// Element-wise functions of two arguments with NumPy broadcasting. Both inputs have one element type.
@@ -151,7 +154,8 @@ pub enum Binary {
     BitwiseAnd,
     BitwiseOr,
     BitwiseXor,
-    /// The shifts take unsigned integers; a shift by the width or more gives 0.
+    /// The shifts take integers. To the right the sign is kept; a shift by the width or more, or by less than nothing, leaves
+    /// copies of the sign (right) or 0 (left).
     ShiftLeft,
     ShiftRight,
 }
@@ -498,6 +502,14 @@ pub enum Kernel {
     RoiAlign(RoiAlign),
     /// See [`NonMaxSuppression`].
     NonMaxSuppression(NonMaxSuppression),
+    /// `[rank, elements]` int64: the index of each element that is not zero, in row-major order; columns beyond them are
+    /// -1.
+    NonZero,
+    /// The same bits as another element type of the same width; those of booleans are 0 and 1.
+    BitCast {
+        /// Target type.
+        to: DType,
+    },
     /// NumPy broadcasting to the output's shape.
     Expand,
     /// Conversion of element type, as ONNX Cast: floats to integers truncate, to booleans compare with 0.
@@ -510,7 +522,18 @@ pub enum Kernel {
 impl Kernel {
     /// The name under which the kernel is reported: the ONNX operator's where there is one.
     pub fn name(&self) -> &'static str {
-        match self {
+        kernel_name(self)
+    }
+
+    /// The names of all kernels.
+    pub fn names() -> &'static [&'static str] {
+        KERNELS
+    }
+}
+
+named! {
+    const KERNELS;
+    fn kernel_name(kernel: &Kernel) {
             Kernel::Conv(_) => "Conv",
             Kernel::ConvTranspose(_) => "ConvTranspose",
             Kernel::MaxPool(_) => "MaxPool",
@@ -543,8 +566,9 @@ impl Kernel {
             Kernel::GridSample(_) => "GridSample",
             Kernel::RoiAlign(_) => "RoiAlign",
             Kernel::NonMaxSuppression(_) => "NonMaxSuppression",
+            Kernel::NonZero => "NonZero",
+            Kernel::BitCast { .. } => "BitCast",
             Kernel::Expand => "Expand",
             Kernel::Cast { .. } => "Cast",
-        }
     }
 }

@@ -21,6 +21,8 @@ pub mod eval;
 mod graph;
 mod kernel;
 pub mod lower;
+mod names;
+mod narrow;
 pub mod npz;
 pub mod onnx;
 mod op;
@@ -40,9 +42,10 @@ pub use kernel::{
     Activation, Binary, Combine, Conv, ConvTranspose, Coordinates, GridMode, GridPadding, GridSample, Kernel, Nearest,
     NonMaxSuppression, PadMode, Pool, Reduction, Resize, ResizeMode, RoiAlign, Unary,
 };
+pub use narrow::{FloatFormat, Narrow, NarrowFloat, Rounding};
 pub use op::{
-    AspectRatio, Attention, AutoPad, Cell, Direction, Op, PadFill, Recurrent, ResizeOptions, ScoreOutput, Subgraph,
-    Variadic, Window,
+    AspectRatio, Attention, AutoPad, Casting, Cell, Direction, Op, PadFill, Recurrent, ResizeOptions, ScanLines,
+    ScoreOutput, Subgraph, Variadic, Window,
 };
 pub use plan::MemoryPlan;
 pub use program::{Program, ProgramBuilder, Step, StepValue};

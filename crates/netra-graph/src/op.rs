@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
+use crate::names::named;
 use crate::{
-    Activation, Binary, Coordinates, DType, Graph, GridSample, Reduction, ResizeMode, RoiAlign, Tensor, Unary, ValueId,
+    Activation, Binary, Combine, Coordinates, DType, Graph, GridSample, Narrow, Reduction, ResizeMode, RoiAlign,
+    Rounding, Tensor, Unary, ValueId,
 };
 
 /// ONNX `auto_pad`.
@@ -52,6 +54,33 @@ pub enum PadFill {
     Constant,
     Reflect,
     Edge,
+    Wrap,
+}
+
+/// How ONNX Cast makes 8-bit floats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Casting {
+    /// What is beyond the range becomes its end instead of infinite or NaN.
+    pub saturate: bool,
+    /// Of casts to `E8M0`.
+    pub rounding: Rounding,
+}
+
+/// Which way each input and output of a Scan is taken.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScanLines {
+    /// How many inputs are scanned; they come last.
+    pub inputs: usize,
+    /// Axis of each of them; empty means 0.
+    pub input_axes: Vec<i64>,
+    /// Which of them are scanned from the end; empty means none.
+    pub input_backward: Vec<bool>,
+    /// Axis of each scanned output; empty means 0.
+    pub output_axes: Vec<i64>,
+    /// Which of them are filled from the end; empty means none.
+    pub output_backward: Vec<bool>,
+    /// Operator set 8: every value has a batch axis first, and the scanned axes come after it.
+    pub batched: bool,
 }
 
 /// How Resize takes the sizes that it is given.
@@ -270,6 +299,10 @@ pub enum Op {
         /// Neighbours along the axis that share a scale.
         block_size: Option<usize>,
         output_dtype: Option<DType>,
+        /// What the result is held in, when that is wider than its type.
+        narrow: Option<Narrow>,
+        /// Of 8-bit floats: what is beyond the range becomes its end.
+        saturate: bool,
     },
     /// Inputs: x, scale, optional zero point.
     DequantizeLinear {
@@ -339,8 +372,9 @@ pub enum Op {
         select_last_index: bool,
         smallest: bool,
     },
-    /// Inputs: x, axis.
-    CumSum {
+    /// CumSum and CumProd. Inputs: x, axis.
+    Cumulative {
+        product: bool,
         exclusive: bool,
         reverse: bool,
     },
@@ -357,8 +391,77 @@ pub enum Op {
     Gather {
         axis: i64,
     },
-    /// Only with indices that are constant once the shapes are known.
-    ScatterNd,
+    /// Inputs: x, indices.
+    GatherElements {
+        axis: i64,
+    },
+    /// Inputs: x, indices.
+    GatherNd {
+        batch_dims: usize,
+    },
+    /// ScatterElements, and Scatter of older operator sets. Inputs: x, indices, updates.
+    ScatterElements {
+        axis: i64,
+        combine: Combine,
+    },
+    /// Inputs: x, indices, updates.
+    ScatterNd {
+        combine: Combine,
+    },
+    /// Inputs: cache, update, optional first position of each batch.
+    TensorScatter {
+        axis: i64,
+        circular: bool,
+    },
+    /// Inputs: x, k. Outputs: values, indices.
+    TopK {
+        axis: i64,
+        largest: bool,
+    },
+    /// Inputs: boxes, scores, optional most boxes of a class, thresholds of overlap and of score.
+    NonMaxSuppression {
+        center_point_box: bool,
+    },
+    NonZero,
+    /// Only with a constant condition. Inputs: x, condition.
+    Compress {
+        axis: Option<i64>,
+    },
+    /// Only of constants.
+    Unique {
+        axis: Option<i64>,
+        sorted: bool,
+    },
+    /// Inputs: x, optional diagonal.
+    Trilu {
+        upper: bool,
+    },
+    /// Inputs: indices, depth, the values off and on.
+    OneHot {
+        axis: i64,
+    },
+    EyeLike {
+        dtype: Option<DType>,
+        k: i64,
+    },
+    Hardmax {
+        axis: i64,
+        /// Before operator set 13: over `axis` and all axes after it together.
+        flatten: bool,
+    },
+    Shrink {
+        bias: f32,
+        lambd: f32,
+    },
+    /// Inputs: x, sizes.
+    CenterCropPad {
+        axes: Option<Vec<i64>>,
+    },
+    /// Inputs: x, lengths.
+    ReverseSequence {
+        batch_axis: usize,
+        time_axis: usize,
+    },
     Transpose {
         perm: Option<Vec<usize>>,
     },
@@ -394,11 +497,25 @@ pub enum Op {
     },
     SpaceToDepth {
         blocksize: usize,
+        /// Mode CRD instead of DCR.
+        crd: bool,
     },
     Cast {
+        /// The type that holds the result.
+        to: DType,
+        /// The type of the result's values, where it is narrower.
+        narrow: Option<Narrow>,
+        how: Casting,
+    },
+    CastLike {
+        /// That of the second input, where it is narrower than the type that holds it.
+        narrow: Option<Narrow>,
+        how: Casting,
+    },
+    /// Between types of one width.
+    BitCast {
         to: DType,
     },
-    CastLike,
     Shape {
         start: i64,
         end: Option<i64>,
@@ -410,8 +527,11 @@ pub enum Op {
     },
     Range,
     Identity,
-    /// Inference only: the input itself.
-    Dropout,
+    /// Inference only: the input itself, and a mask of ones.
+    Dropout {
+        /// The mask is boolean (from operator set 10).
+        bool_mask: bool,
+    },
     /// Only with a condition that is constant once the shapes are known.
     If {
         then_branch: Subgraph,
@@ -421,12 +541,62 @@ pub enum Op {
     Loop {
         body: Subgraph,
     },
+    /// Unrolled; the lengths are known once the shapes are.
+    Scan {
+        body: Subgraph,
+        lines: ScanLines,
+    },
 }
 
 impl Op {
+    /// A Cast to a type that holds itself.
+    pub fn cast(to: DType) -> Self {
+        Op::Cast { to, narrow: None, how: Casting { saturate: true, rounding: Rounding::Up } }
+    }
+
     /// The ONNX operator's name.
     pub fn name(&self) -> &'static str {
-        match self {
+        op_name(self)
+    }
+
+    /// The names of all operators, each once, in order.
+    pub fn names() -> Vec<&'static str> {
+        let mut names = [OPS, UNARIES, BINARIES, REDUCTIONS].concat();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+impl Unary {
+    /// The ONNX names of all functions.
+    pub fn names() -> &'static [&'static str] {
+        UNARIES
+    }
+}
+
+impl Binary {
+    /// The ONNX names of all functions.
+    pub fn names() -> &'static [&'static str] {
+        BINARIES
+    }
+}
+
+impl Reduction {
+    /// The ONNX operator's name.
+    pub fn name(self) -> &'static str {
+        reduction_name(self)
+    }
+
+    /// The ONNX names of all reductions.
+    pub fn names() -> &'static [&'static str] {
+        REDUCTIONS
+    }
+}
+
+named! {
+    const OPS;
+    fn op_name(op: &Op) {
             Op::Conv { .. } => "Conv",
             Op::ConvTranspose { .. } => "ConvTranspose",
             Op::MaxPool { .. } => "MaxPool",
@@ -469,8 +639,6 @@ impl Op {
             Op::Einsum { .. } => "Einsum",
             Op::Softmax { log: false, .. } => "Softmax",
             Op::Softmax { log: true, .. } => "LogSoftmax",
-            Op::Unary(unary) => unary_name(*unary),
-            Op::Binary(binary) => binary_name(*binary),
             Op::Variadic(Variadic::Sum) => "Sum",
             Op::Variadic(Variadic::Mean) => "Mean",
             Op::Variadic(Variadic::Max) => "Max",
@@ -480,15 +648,32 @@ impl Op {
             Op::Swish { .. } => "Swish",
             Op::Clip => "Clip",
             Op::Where => "Where",
-            Op::Reduce { reduction, log, .. } => reduce_name(*reduction, *log),
+            Op::Reduce { reduction: Reduction::Sum, log: true, .. } => "ReduceLogSum",
             Op::ArgMax { smallest: false, .. } => "ArgMax",
             Op::ArgMax { smallest: true, .. } => "ArgMin",
-            Op::CumSum { .. } => "CumSum",
+            Op::Cumulative { product: false, .. } => "CumSum",
+            Op::Cumulative { product: true, .. } => "CumProd",
             Op::Concat { .. } => "Concat",
             Op::Split { .. } => "Split",
             Op::Slice => "Slice",
             Op::Gather { .. } => "Gather",
-            Op::ScatterNd => "ScatterND",
+            Op::GatherElements { .. } => "GatherElements",
+            Op::GatherNd { .. } => "GatherND",
+            Op::ScatterElements { .. } => "ScatterElements",
+            Op::ScatterNd { .. } => "ScatterND",
+            Op::TensorScatter { .. } => "TensorScatter",
+            Op::TopK { .. } => "TopK",
+            Op::NonMaxSuppression { .. } => "NonMaxSuppression",
+            Op::NonZero => "NonZero",
+            Op::Compress { .. } => "Compress",
+            Op::Unique { .. } => "Unique",
+            Op::Trilu { .. } => "Trilu",
+            Op::OneHot { .. } => "OneHot",
+            Op::EyeLike { .. } => "EyeLike",
+            Op::Hardmax { .. } => "Hardmax",
+            Op::Shrink { .. } => "Shrink",
+            Op::CenterCropPad { .. } => "CenterCropPad",
+            Op::ReverseSequence { .. } => "ReverseSequence",
             Op::Transpose { .. } => "Transpose",
             Op::Reshape { .. } => "Reshape",
             Op::Flatten { .. } => "Flatten",
@@ -501,21 +686,27 @@ impl Op {
             Op::DepthToSpace { .. } => "DepthToSpace",
             Op::SpaceToDepth { .. } => "SpaceToDepth",
             Op::Cast { .. } => "Cast",
-            Op::CastLike => "CastLike",
+            Op::CastLike { .. } => "CastLike",
+            Op::BitCast { .. } => "BitCast",
             Op::Shape { .. } => "Shape",
             Op::Size => "Size",
             Op::ConstantOfShape { .. } => "ConstantOfShape",
             Op::Range => "Range",
             Op::Identity => "Identity",
-            Op::Dropout => "Dropout",
+            Op::Dropout { .. } => "Dropout",
             Op::If { .. } => "If",
             Op::Loop { .. } => "Loop",
-        }
+            Op::Scan { .. } => "Scan",
+    } else {
+            Op::Unary(unary) => unary_name(*unary),
+            Op::Binary(binary) => binary_name(*binary),
+            Op::Reduce { reduction, .. } => reduction_name(*reduction),
     }
 }
 
-fn unary_name(unary: Unary) -> &'static str {
-    match unary {
+named! {
+    const UNARIES;
+    fn unary_name(unary: Unary) {
         Unary::Activation(Activation::Relu) => "Relu",
         Unary::Activation(Activation::LeakyRelu(_)) => "LeakyRelu",
         Unary::Activation(Activation::Elu(_)) => "Elu",
@@ -548,6 +739,7 @@ fn unary_name(unary: Unary) -> &'static str {
         Unary::Atanh => "Atanh",
         Unary::IsInf { .. } => "IsInf",
         Unary::BitwiseNot => "BitwiseNot",
+        Unary::Narrow(_) => "Cast",
         Unary::Softplus => "Softplus",
         Unary::Softsign => "Softsign",
         Unary::HardSigmoid(..) => "HardSigmoid",
@@ -559,8 +751,9 @@ fn unary_name(unary: Unary) -> &'static str {
     }
 }
 
-fn binary_name(binary: Binary) -> &'static str {
-    match binary {
+named! {
+    const BINARIES;
+    fn binary_name(binary: Binary) {
         Binary::Add => "Add",
         Binary::Sub => "Sub",
         Binary::Mul => "Mul",
@@ -585,9 +778,9 @@ fn binary_name(binary: Binary) -> &'static str {
     }
 }
 
-fn reduce_name(reduction: Reduction, log: bool) -> &'static str {
-    match reduction {
-        Reduction::Sum if log => "ReduceLogSum",
+named! {
+    const REDUCTIONS;
+    fn reduction_name(reduction: Reduction) {
         Reduction::Sum => "ReduceSum",
         Reduction::Mean => "ReduceMean",
         Reduction::Max => "ReduceMax",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{DType, Error, Kernel, Result, Tensor, ValueId};
+use crate::{DType, Data, Error, Kernel, Result, Tensor, ValueId};
 
 /// A value of a [`Program`]: its element type and shape are known.
 #[derive(Clone, Debug)]
@@ -86,6 +86,20 @@ impl Program {
         last
     }
 
+    /// Cuts padding off outputs whose size depends on data: those that [`Kernel::NonMaxSuppression`] and
+    /// [`Kernel::NonZero`] make end before the first row, or column, of -1. Backends hand results back through this.
+    pub fn trim(&self, mut outputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        for step in &self.steps {
+            let Some(axis) = padded_axis(&step.kernel) else { continue };
+            for (id, output) in self.outputs.iter().zip(&mut outputs) {
+                if *id == step.output {
+                    *output = trim(output.clone(), axis)?;
+                }
+            }
+        }
+        Ok(outputs)
+    }
+
     /// Checks that `inputs` have the element types and shapes of this program's inputs.
     pub fn check_inputs(&self, inputs: &[crate::TensorView<'_>]) -> Result<()> {
         if inputs.len() != self.inputs.len() {
@@ -108,12 +122,37 @@ impl Program {
     }
 }
 
+/// The axis along which a kernel's result ends with padding of -1.
+fn padded_axis(kernel: &Kernel) -> Option<usize> {
+    match kernel {
+        Kernel::NonMaxSuppression(_) => Some(0),
+        Kernel::NonZero => Some(1),
+        _ => None,
+    }
+}
+
+/// A matrix (int64) without the rows (axis 0) or columns (axis 1) from the first that begins with -1.
+pub(crate) fn trim(tensor: Tensor, axis: usize) -> Result<Tensor> {
+    let (&[rows, columns], Data::I64(values)) = (tensor.shape(), tensor.data()) else {
+        return Err(Error::malformed(format!("{} {:?} with padding", tensor.dtype(), tensor.shape())));
+    };
+    if axis == 0 {
+        let kept = values.chunks_exact(columns.max(1)).take_while(|row| row.first() != Some(&-1)).count();
+        return Tensor::new([kept, columns], Data::I64(values[..kept * columns].to_vec()));
+    }
+    let kept = values.iter().take(columns).take_while(|&&first| first != -1).count();
+    let row = |r: usize| values[r * columns..][..kept].iter().copied();
+    Tensor::new([rows, kept], Data::I64((0..rows).flat_map(row).collect()))
+}
+
 /// Builds a [`Program`] step by step. Shapes are the caller's word: lowering computes them, tests state them.
 #[derive(Debug, Default)]
 pub struct ProgramBuilder {
     values: Vec<StepValue>,
     steps: Vec<Step>,
     inputs: Vec<ValueId>,
+    /// Values whose size depends on data, and the axis that it shows in.
+    ragged: Vec<(ValueId, usize)>,
 }
 
 impl ProgramBuilder {
@@ -155,6 +194,7 @@ impl ProgramBuilder {
         shape: &[usize],
     ) -> ValueId {
         let output = self.push(StepValue { name: node.into(), dtype, shape: shape.into(), constant: None });
+        self.ragged.extend(padded_axis(&kernel).map(|axis| (output, axis)));
         self.steps.push(Step { node: node.into(), kernel, inputs: inputs.to_vec(), output });
         output
     }
@@ -167,6 +207,12 @@ impl ProgramBuilder {
     /// Number of values so far: the index that the next one gets.
     pub fn value_count(&self) -> usize {
         self.values.len()
+    }
+
+    /// The axis along which a value ends with padding of -1, when its size depends on data.
+    pub(crate) fn padded_axis(&self, id: ValueId) -> Option<usize> {
+        // Such kernels are rare, and so are those who ask.
+        self.ragged.iter().find(|(ragged, _)| *ragged == id).map(|&(_, axis)| axis)
     }
 
     /// Gives a value the name it has in the file.

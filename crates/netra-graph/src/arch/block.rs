@@ -58,6 +58,11 @@ impl Conv {
         Self { bias, ..self }
     }
 
+    /// Kernel and stride.
+    pub fn geometry(&self) -> (Axes, Axes) {
+        (self.kernel, self.stride)
+    }
+
     fn check(&self) -> Result<()> {
         check_size("number of channels", self.out)?;
         for (what, axes) in [("kernel size", self.kernel), ("stride", self.stride), ("dilation", self.dilation)] {

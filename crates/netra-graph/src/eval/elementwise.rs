@@ -118,6 +118,7 @@ pub fn unary(op: Unary, x: &Tensor) -> Result<Tensor> {
             let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
             0.5 * x * (1.0 + inner.tanh())
         }
+        Unary::Narrow(to) => to.round(x),
         Unary::Not | Unary::IsNaN | Unary::IsInf { .. } | Unary::BitwiseNot => f64::NAN,
     };
     if matches!(op, Unary::Not | Unary::IsNaN | Unary::IsInf { .. }) {
@@ -175,7 +176,7 @@ fn compare<T: PartialOrd>(op: Binary, a: &T, b: &T) -> Result<bool> {
     })
 }
 
-fn float_binary(op: Binary, a: f64, b: f64) -> Result<f64> {
+pub fn float_binary(op: Binary, a: f64, b: f64) -> Result<f64> {
     Ok(match op {
         Binary::Add => a + b,
         Binary::Sub => a - b,
@@ -222,7 +223,7 @@ fn python_mod(a: f64, b: f64) -> f64 {
     }
 }
 
-fn integer_binary(op: Binary, a: i128, b: i128) -> Result<i128> {
+pub fn integer_binary(op: Binary, a: i128, b: i128) -> Result<i128> {
     let nonzero = |b: i128| if b == 0 { Err(Error::malformed("division of an integer by zero")) } else { Ok(b) };
     Ok(match op {
         Binary::Add => a.wrapping_add(b),
@@ -245,7 +246,7 @@ fn integer_binary(op: Binary, a: i128, b: i128) -> Result<i128> {
         Binary::BitwiseXor => a ^ b,
         // Beyond the width of the element type the bits fall off when the result is narrowed.
         Binary::ShiftLeft => u32::try_from(b).ok().and_then(|by| a.checked_shl(by)).unwrap_or(0),
-        Binary::ShiftRight => u32::try_from(b).ok().and_then(|by| a.checked_shr(by)).unwrap_or(0),
+        Binary::ShiftRight => u32::try_from(b).ok().and_then(|by| a.checked_shr(by)).unwrap_or(a.signum().min(0)),
         _ => return Err(Error::unsupported(format!("{op:?} of integers"))),
     })
 }

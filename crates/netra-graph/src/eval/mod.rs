@@ -2,8 +2,11 @@
 //!
 //! It folds constants during lowering and is the oracle that every backend is tested against.
 
+mod bits;
+mod boxes;
 mod conv;
 mod elementwise;
+mod gather;
 mod index;
 mod movement;
 mod norm;
@@ -11,6 +14,8 @@ mod pool;
 mod reduce;
 mod resize;
 mod sample;
+mod scatter;
+mod sort;
 mod types;
 
 pub use types::defines;
@@ -41,15 +46,12 @@ pub fn run(program: &Program, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> 
             }
         }
     }
-    program
-        .outputs
-        .iter()
-        .map(|&id| {
-            let value = program.value(id);
-            let tensor = value.constant.as_deref().or(live[id.index()].as_ref());
-            tensor.cloned().ok_or_else(|| Error::malformed(format!("output '{}' is never computed", value.name)))
-        })
-        .collect()
+    let outputs = program.outputs.iter().map(|&id| {
+        let value = program.value(id);
+        let tensor = value.constant.as_deref().or(live[id.index()].as_ref());
+        tensor.cloned().ok_or_else(|| Error::malformed(format!("output '{}' is never computed", value.name)))
+    });
+    program.trim(outputs.collect::<Result<_>>()?)
 }
 
 /// Runs one kernel. `dtype` and `shape` are the output's, as the program states them.
@@ -95,16 +97,20 @@ pub fn step(kernel: &Kernel, inputs: &[Option<&Tensor>], dtype: DType, shape: &[
         Kernel::Pad { pads, mode } => movement::pad(need(0)?, pads, *mode, shape),
         Kernel::Resize(p) => resize::resize(p, need(0)?, shape),
         Kernel::Gather { axis } => movement::gather(need(0)?, need(1)?, *axis, shape),
-        Kernel::GatherElements { .. }
-        | Kernel::GatherNd { .. }
-        | Kernel::ScatterElements { .. }
-        | Kernel::ScatterNd { .. }
-        | Kernel::TopK { .. }
-        | Kernel::Cumulative { .. }
-        | Kernel::NonMaxSuppression(_) => Err(Error::unsupported(kernel.name())),
         Kernel::MaxPoolIndices { pool: p, column_major } => pool::max_indices(p, *column_major, need(0)?, shape),
         Kernel::GridSample(p) => sample::grid_sample(p, need(0)?, need(1)?, shape),
         Kernel::RoiAlign(p) => sample::roi_align(p, need(0)?, need(1)?, need(2)?, shape),
+        Kernel::GatherElements { axis } => gather::elements(need(0)?, need(1)?, *axis, shape),
+        Kernel::GatherNd { batch_dims } => gather::tuples_of(need(0)?, need(1)?, *batch_dims, shape),
+        Kernel::ScatterElements { axis, combine } => scatter::elements(need(0)?, need(1)?, need(2)?, *axis, *combine),
+        Kernel::ScatterNd { combine } => scatter::tuples_into(need(0)?, need(1)?, need(2)?, *combine),
+        Kernel::TopK { axis, largest } => sort::top_k(need(0)?, *axis, *largest, shape),
+        Kernel::Cumulative { axis, product, exclusive, reverse } => {
+            sort::cumulative(need(0)?, *axis, *product, *exclusive, *reverse)
+        }
+        Kernel::NonMaxSuppression(p) => boxes::suppress(p, need(0)?, need(1)?, shape),
+        Kernel::NonZero => gather::non_zero(need(0)?, shape),
+        Kernel::BitCast { to } => bits::bit_cast(need(0)?, *to),
         Kernel::Expand => movement::expand(need(0)?, shape),
         Kernel::Cast { to } => elementwise::cast(need(0)?, *to),
     }

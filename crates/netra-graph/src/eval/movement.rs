@@ -5,7 +5,7 @@ use super::index::{broadcast_offset, each, offset, strides};
 use crate::{Data, Error, PadMode, Result, Tensor};
 
 /// `Data` of the elements of `x` at `offsets`.
-fn pick(x: &Tensor, offsets: &[usize]) -> Data {
+pub fn pick(x: &Tensor, offsets: &[usize]) -> Data {
     fn at<T: Copy>(v: &[T], offsets: &[usize]) -> Vec<T> {
         offsets.iter().map(|&i| v[i]).collect()
     }
@@ -25,7 +25,7 @@ fn pick(x: &Tensor, offsets: &[usize]) -> Data {
 }
 
 /// A tensor whose element at each index of `shape` is the element of `x` at the offset that `f` gives.
-fn remap(x: &Tensor, shape: &[usize], mut f: impl FnMut(&[usize]) -> usize) -> Result<Tensor> {
+pub fn remap(x: &Tensor, shape: &[usize], mut f: impl FnMut(&[usize]) -> usize) -> Result<Tensor> {
     let mut offsets = Vec::with_capacity(shape.iter().product());
     each(shape, |i| offsets.push(f(i)));
     Tensor::new(shape, pick(x, &offsets))

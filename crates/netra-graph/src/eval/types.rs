@@ -11,6 +11,8 @@ pub fn defines(kernel: &Kernel, dtype: DType) -> bool {
         | Kernel::GatherNd { .. }
         | Kernel::ScatterElements { .. }
         | Kernel::ScatterNd { .. }
+        | Kernel::NonZero
+        | Kernel::BitCast { .. }
         | Kernel::Reshape
         | Kernel::Transpose { .. }
         | Kernel::Concat { .. }
@@ -24,10 +26,8 @@ pub fn defines(kernel: &Kernel, dtype: DType) -> bool {
         Kernel::Binary(Binary::And | Binary::Or | Binary::Xor) => dtype == DType::Bool,
         Kernel::Binary(Binary::Equal) => true,
         Kernel::Unary(Unary::BitwiseNot)
-        | Kernel::Binary(Binary::BitwiseAnd | Binary::BitwiseOr | Binary::BitwiseXor) => dtype.is_integer(),
-        Kernel::Binary(Binary::ShiftLeft | Binary::ShiftRight) => {
-            matches!(dtype, DType::U8 | DType::U16 | DType::U32 | DType::U64)
-        }
+        | Kernel::Binary(Binary::BitwiseAnd | Binary::BitwiseOr | Binary::BitwiseXor)
+        | Kernel::Binary(Binary::ShiftLeft | Binary::ShiftRight) => dtype.is_integer(),
         Kernel::Binary(Binary::PRelu) => dtype.is_float(),
         Kernel::Binary(_) | Kernel::ArgMax { .. } | Kernel::TopK { .. } | Kernel::Cumulative { .. } => number,
         Kernel::Reduce { reduction: Reduction::Max | Reduction::Min, .. } => true,

@@ -1,9 +1,9 @@
 //! Attention, taken apart into matrix products, a mask and a softmax, and rotary positions.
 
 use super::Inputs;
+use super::attention_mask::{Mask, mask};
 use super::emit::{Lowerer, broadcast};
 use super::index::{concat, emit_slice, slice_axis};
-use super::mask::{Mask, mask};
 use super::shape::transpose;
 use crate::op::{Attention, ScoreOutput};
 use crate::{Binary, DType, Error, Kernel, Reduction, Result, Unary, ValueId};
@@ -39,7 +39,7 @@ pub fn attention(lo: &mut Lowerer, inputs: &Inputs<'_>, p: &Attention) -> Result
     let scale = p.scale.map_or_else(|| 1.0 / (depth as f64).sqrt(), f64::from);
     // The factor of a product is float32.
     let (q, alpha) = if dtype == DType::F64 {
-        let scale = lo.scalar_of(scale, dtype)?;
+        let scale = lo.number(scale, dtype)?;
         (lo.binary(Binary::Mul, q, scale)?, 1.0)
     } else {
         (q, scale as f32)
@@ -57,7 +57,7 @@ pub fn attention(lo: &mut Lowerer, inputs: &Inputs<'_>, p: &Attention) -> Result
         masked = lo.binary(Binary::Add, masked, added)?;
     }
     if let Some(allowed) = allowed {
-        let never = lo.scalar_of(f64::NEG_INFINITY, dtype)?;
+        let never = lo.number(f64::NEG_INFINITY, dtype)?;
         let shape = lo.shape(masked).to_vec();
         masked = lo.emit(Kernel::Where, &[allowed, masked, never], dtype, &shape)?;
     }
@@ -65,7 +65,7 @@ pub fn attention(lo: &mut Lowerer, inputs: &Inputs<'_>, p: &Attention) -> Result
     let mut weights = lo.emit(Kernel::Softmax { axis: 3, log: false }, &[masked], dtype, &shape)?;
     if let Some(empty) = empty_rows {
         // Nothing to attend to gives nothing, not 0 / 0.
-        let zero = lo.scalar_of(0.0, dtype)?;
+        let zero = lo.number(0.0, dtype)?;
         weights = lo.emit(Kernel::Where, &[empty, zero, weights], dtype, &shape)?;
     }
     let grouped = lo.reshape(weights, &[n, kv_heads, shared, columns])?;
@@ -101,7 +101,7 @@ fn heads(lo: &mut Lowerer, x: ValueId, count: Option<usize>) -> Result<ValueId> 
 
 /// `cap tanh(x / cap)`.
 fn soft_cap(lo: &mut Lowerer, x: ValueId, cap: f32) -> Result<ValueId> {
-    let cap = lo.scalar_of(cap.into(), lo.dtype(x))?;
+    let cap = lo.number(cap.into(), lo.dtype(x))?;
     let x = lo.binary(Binary::Div, x, cap)?;
     let x = lo.unary(Unary::Tanh, x)?;
     lo.binary(Binary::Mul, x, cap)

@@ -60,19 +60,25 @@ pub fn loop_(lo: &mut Lowerer, inputs: &Inputs<'_>, body: &Subgraph, captures: &
         condition = state[0];
         carried = state[1..].to_vec();
         for (scan, &value) in scans.iter_mut().zip(scanned) {
-            let shape = [&[1], lo.shape(value)].concat();
-            scan.push(lo.reshape(value, &shape)?);
+            scan.push(value);
         }
         i += 1;
     }
     for scan in scans {
-        let [first, ..] = scan[..] else { return Err(Error::unsupported("a scan output of no iterations")) };
-        if scan.iter().any(|&s| lo.shape(s) != lo.shape(first)) {
-            return Err(Error::unsupported("a scan output whose shape changes"));
-        }
-        let mut shape = lo.shape(first).to_vec();
-        shape[0] = scan.len();
-        carried.push(lo.emit(Kernel::Concat { axis: 0 }, &scan, lo.dtype(first), &shape)?);
+        carried.push(join(lo, &scan, 0)?);
     }
     Ok(carried)
+}
+
+/// The values of all iterations along a new axis.
+pub fn join(lo: &mut Lowerer, parts: &[ValueId], axis: usize) -> Result<ValueId> {
+    let [first, ..] = *parts else { return Err(Error::unsupported("a scan output of no iterations")) };
+    let (dtype, mut shape) = (lo.dtype(first), lo.shape(first).to_vec());
+    if parts.iter().any(|&p| lo.shape(p) != shape || lo.dtype(p) != dtype) {
+        return Err(Error::unsupported("a scan output whose shape changes"));
+    }
+    shape.insert(axis, 1);
+    let parts = parts.iter().map(|&p| lo.reshape(p, &shape)).collect::<Result<Vec<_>>>()?;
+    shape[axis] = parts.len();
+    lo.emit(Kernel::Concat { axis }, &parts, dtype, &shape)
 }

@@ -178,6 +178,7 @@ pub fn pad(lo: &mut Lowerer, inputs: &Inputs<'_>, mode: PadFill) -> Result<Value
         PadFill::Constant => PadMode::Constant(fill(lo, inputs.get(2), x)?),
         PadFill::Reflect => PadMode::Reflect,
         PadFill::Edge => PadMode::Edge,
+        PadFill::Wrap => PadMode::Wrap,
     };
     let negative = listed.iter().any(|&p| p < 0);
     if negative && !matches!(mode, PadMode::Constant(_)) && listed.iter().any(|&p| p > 0) {
@@ -209,6 +210,39 @@ pub fn pad(lo: &mut Lowerer, inputs: &Inputs<'_>, mode: PadFill) -> Result<Value
         return Ok(x);
     }
     lo.emit(Kernel::Pad { pads, mode }, &[x], lo.dtype(x), &shape)
+}
+
+/// Crops what is too large and pads what is too small with zeros, both around the centre.
+pub fn center_crop_pad(lo: &mut Lowerer, inputs: &Inputs<'_>, axes: Option<&[i64]>) -> Result<ValueId> {
+    let x = inputs.need(0)?;
+    let sizes = lo.ints(inputs.need(1)?, "the sizes")?;
+    let rank = lo.shape(x).len();
+    let all: Vec<i64> = (0..rank as i64).collect();
+    let axes = axes.unwrap_or(&all);
+    emit::axes(axes, rank)?;
+    if axes.len() != sizes.len() {
+        return Err(Error::malformed(format!("{} sizes for {} axes", sizes.len(), axes.len())));
+    }
+    let (mut starts, mut part, mut pads) = (vec![0; rank], lo.shape(x).to_vec(), vec![(0, 0); rank]);
+    let mut shape = part.clone();
+    for (&along, &size) in axes.iter().zip(&sizes) {
+        let axis = emit::axis(along, rank)?;
+        let (have, want) =
+            (part[axis], usize::try_from(size).map_err(|_| Error::malformed(format!("a size of {size}")))?);
+        shape[axis] = want;
+        if want < have {
+            (starts[axis], part[axis]) = ((have - want) / 2, want);
+        } else {
+            let before = (want - have) / 2;
+            pads[axis] = (before, want - have - before);
+        }
+    }
+    emit::check_size(&shape)?;
+    let x = emit_slice(lo, x, starts, vec![1; rank], &part)?;
+    if shape == part {
+        return Ok(x);
+    }
+    lo.emit(Kernel::Pad { pads, mode: PadMode::Constant(0.0) }, &[x], lo.dtype(x), &shape)
 }
 
 /// The padding value, which a kernel holds as float32: integers must be exact in it.

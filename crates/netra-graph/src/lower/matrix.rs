@@ -23,7 +23,7 @@ pub fn gemm(lo: &mut Lowerer, inputs: &Inputs<'_>, factors: (f32, f32), transpos
             return Err(Error::malformed(format!("a bias of shape {:?} for [{m}, {n}]", lo.shape(bias))));
         }
         if beta != 1.0 {
-            let beta = lo.scalar_of(beta.into(), lo.dtype(bias))?;
+            let beta = lo.number(beta.into(), lo.dtype(bias))?;
             bias = lo.binary(Binary::Mul, bias, beta)?;
         }
         operands.push(Some(bias));

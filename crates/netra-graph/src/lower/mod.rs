@@ -5,6 +5,8 @@
 //! kernels. What is constant is computed on the spot, which also resolves the shape arithmetic that exporters write.
 
 mod attention;
+mod attention_mask;
+mod cast;
 mod control;
 mod einsum;
 mod elementwise;
@@ -14,13 +16,17 @@ mod integer;
 mod mask;
 mod matrix;
 mod norm;
+mod order;
 mod pool;
 mod quantise;
 mod recurrent;
 mod reduce;
 mod resize;
 mod sample;
+mod scan;
 mod scatter;
+mod select;
+mod sequence;
 mod shape;
 mod spatial;
 mod window;
@@ -114,6 +120,9 @@ fn lower_graph(lowerer: &mut Lowerer, graph: &Graph, inputs: &[ValueId]) -> Resu
         let operands = node.inputs.iter().map(|id| id.map(&mut operand).transpose());
         let operands = operands.collect::<Result<Vec<_>>>().map_err(|e| e.at(place()))?;
         let captures = captures(&node.op).map(&mut operand).collect::<Result<Vec<_>>>().map_err(|e| e.at(place()))?;
+        if !matches!(node.op, Op::Identity) {
+            lowerer.settled(operands.iter().flatten().chain(&captures)).map_err(|e| e.at(place()))?;
+        }
         let first = lowerer.program.value_count();
         lowerer.enter(&node.name);
         lowerer.spend(1 + (operands.len() + captures.len()) / 4).map_err(|e| e.at(place()))?;
@@ -148,7 +157,7 @@ fn resolve(lowerer: &mut Lowerer, graph: &Graph, known: &mut [Option<ValueId>], 
 fn captures(op: &Op) -> impl Iterator<Item = ValueId> + '_ {
     let (first, second): (&[ValueId], &[ValueId]) = match op {
         Op::If { then_branch, else_branch } => (&then_branch.captures, &else_branch.captures),
-        Op::Loop { body } => (&body.captures, &[]),
+        Op::Loop { body } | Op::Scan { body, .. } => (&body.captures, &[]),
         _ => (&[], &[]),
     };
     first.iter().chain(second).copied()
@@ -235,8 +244,9 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
             let gate = elementwise::swish(lo, gate, *alpha)?;
             lo.binary(crate::Binary::Mul, gate, value)
         }
-        Op::QuantizeLinear { axis, block_size, output_dtype } => {
-            quantise::quantize(lo, inputs, *axis, *block_size, *output_dtype)
+        Op::QuantizeLinear { axis, block_size, output_dtype, narrow, saturate } => {
+            let to = quantise::Target { dtype: *output_dtype, narrow: *narrow, saturate: *saturate };
+            quantise::quantize(lo, inputs, *axis, *block_size, to)
         }
         Op::DequantizeLinear { axis, block_size } => quantise::dequantize(lo, inputs, *axis, *block_size),
         Op::DynamicQuantizeLinear => return quantise::dynamic_quantize(lo, x()?),
@@ -268,7 +278,9 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
         Op::ArgMax { axis, keepdims, select_last_index, smallest } => {
             reduce::arg_max(lo, x()?, *axis, *keepdims, *select_last_index, *smallest)
         }
-        Op::CumSum { exclusive, reverse } => reduce::cum_sum(lo, inputs, *exclusive, *reverse),
+        Op::Cumulative { product, exclusive, reverse } => {
+            order::cumulative(lo, inputs, (*product, *exclusive, *reverse))
+        }
         Op::Concat { axis } => index::concat(lo, &inputs.all()?, *axis),
         Op::Split { axis, num_outputs } => {
             let parts = node.outputs.len();
@@ -279,7 +291,23 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
         }
         Op::Slice => index::slice(lo, inputs),
         Op::Gather { axis } => index::gather(lo, x()?, inputs.need(1)?, *axis),
-        Op::ScatterNd => scatter::scatter_nd(lo, inputs),
+        Op::GatherElements { axis } => select::gather_elements(lo, inputs, *axis),
+        Op::GatherNd { batch_dims } => select::gather_nd(lo, inputs, *batch_dims),
+        Op::ScatterElements { axis, combine } => select::scatter_elements(lo, inputs, *axis, *combine),
+        Op::ScatterNd { combine } => select::scatter_nd(lo, inputs, *combine),
+        Op::TensorScatter { axis, circular } => select::tensor_scatter(lo, inputs, *axis, *circular),
+        Op::TopK { axis, largest } => return order::top_k(lo, inputs, *axis, *largest),
+        Op::NonMaxSuppression { center_point_box } => order::non_max_suppression(lo, inputs, *center_point_box),
+        Op::NonZero => select::non_zero(lo, x()?),
+        Op::Compress { axis } => select::compress(lo, inputs, *axis),
+        Op::Unique { axis, sorted } => return order::unique(lo, x()?, *axis, *sorted),
+        Op::Trilu { upper } => mask::trilu(lo, inputs, *upper),
+        Op::OneHot { axis } => mask::one_hot(lo, inputs, *axis),
+        Op::EyeLike { dtype, k } => mask::eye_like(lo, x()?, *dtype, *k),
+        Op::Hardmax { axis, flatten } => mask::hardmax(lo, x()?, *axis, *flatten),
+        Op::Shrink { bias, lambd } => elementwise::shrink(lo, x()?, *bias, *lambd),
+        Op::CenterCropPad { axes } => index::center_crop_pad(lo, inputs, axes.as_deref()),
+        Op::ReverseSequence { batch_axis, time_axis } => sequence::reverse(lo, inputs, *batch_axis, *time_axis),
         Op::Transpose { perm } => shape::transpose(lo, x()?, perm.as_deref()),
         Op::Reshape { allowzero } => shape::reshape(lo, inputs, *allowzero),
         Op::Flatten { axis } => shape::flatten(lo, x()?, *axis),
@@ -292,20 +320,22 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
             resize::resize(lo, inputs, (*mode, *coordinates), axes.as_deref(), *legacy, options)
         }
         Op::DepthToSpace { blocksize, crd } => shape::depth_to_space(lo, x()?, *blocksize, *crd),
-        Op::SpaceToDepth { blocksize } => shape::space_to_depth(lo, x()?, *blocksize),
-        Op::Cast { to } => lo.cast(x()?, *to),
-        Op::CastLike => {
+        Op::SpaceToDepth { blocksize, crd } => shape::space_to_depth(lo, x()?, *blocksize, *crd),
+        Op::Cast { to, narrow, how } => cast::cast(lo, x()?, *to, *narrow, *how),
+        Op::CastLike { narrow, how } => {
             let to = lo.dtype(inputs.need(1)?);
-            lo.cast(x()?, to)
+            cast::cast(lo, x()?, to, *narrow, *how)
         }
+        Op::BitCast { to } => cast::bit_cast(lo, x()?, *to),
         Op::Shape { start, end } => shape::shape_of(lo, x()?, *start, *end),
         Op::Size => shape::size_of(lo, x()?),
         Op::ConstantOfShape { value } => shape::constant_of_shape(lo, x()?, value),
         Op::Range => shape::range(lo, inputs),
         Op::Identity => x(),
-        Op::Dropout => elementwise::dropout(lo, inputs),
+        Op::Dropout { bool_mask } => return elementwise::dropout(lo, inputs, node.outputs.len(), *bool_mask),
         Op::If { then_branch, else_branch } => return control::if_(lo, x()?, then_branch, else_branch, captures),
         Op::Loop { body } => return control::loop_(lo, inputs, body, captures),
+        Op::Scan { body, lines } => return scan::scan(lo, inputs, body, lines, captures),
     };
     one.map(|id| vec![id])
 }

@@ -28,7 +28,7 @@ pub fn batch(lo: &mut Lowerer, inputs: &Inputs<'_>, epsilon: f32) -> Result<Valu
         }
     }
     let [scale, bias, mean, variance] = wide;
-    let epsilon = lo.scalar_of(epsilon.into(), lo.dtype(variance))?;
+    let epsilon = lo.number(epsilon.into(), lo.dtype(variance))?;
     let variance = lo.binary(Binary::Add, variance, epsilon)?;
     let deviation = lo.unary(Unary::Sqrt, variance)?;
     let factor = lo.binary(Binary::Div, scale, deviation)?;
@@ -68,7 +68,7 @@ pub fn batch_training(lo: &mut Lowerer, inputs: &Inputs<'_>, epsilon: f32, momen
     let mut results = vec![lo.binary(Binary::Add, scaled, bias)?];
     for (i, old, new) in [(3, old_mean, mean), (4, old_variance, variance)] {
         let dtype = lo.dtype(x);
-        let (keep, take) = (lo.scalar_of(momentum.into(), dtype)?, lo.scalar_of(1.0 - f64::from(momentum), dtype)?);
+        let (keep, take) = (lo.number(momentum.into(), dtype)?, lo.number(1.0 - f64::from(momentum), dtype)?);
         let kept = lo.binary(Binary::Mul, old, keep)?;
         let taken = lo.binary(Binary::Mul, new, take)?;
         let running = lo.binary(Binary::Add, kept, taken)?;
@@ -89,7 +89,7 @@ fn moments(lo: &mut Lowerer, x: ValueId, axes: &[usize]) -> Result<(ValueId, Val
 }
 
 fn deviation(lo: &mut Lowerer, variance: ValueId, epsilon: f32) -> Result<ValueId> {
-    let epsilon = lo.scalar_of(epsilon.into(), lo.dtype(variance))?;
+    let epsilon = lo.number(epsilon.into(), lo.dtype(variance))?;
     let variance = lo.binary(Binary::Add, variance, epsilon)?;
     lo.unary(Unary::Sqrt, variance)
 }
@@ -167,7 +167,7 @@ pub fn lp(lo: &mut Lowerer, x: ValueId, axis: i64, p: u32) -> Result<ValueId> {
     let axis = resolve_axis(axis, lo.shape(x).len())?;
     let norm = lo.reduce(if p == 1 { Reduction::L1 } else { Reduction::L2 }, x, &[axis])?;
     let (dtype, shape) = (lo.dtype(x), lo.shape(norm).to_vec());
-    let (zero, one) = (lo.scalar_of(0.0, dtype)?, lo.scalar_of(1.0, dtype)?);
+    let (zero, one) = (lo.number(0.0, dtype)?, lo.number(1.0, dtype)?);
     let nothing = lo.binary(Binary::Equal, norm, zero)?;
     let norm = lo.emit(Kernel::Where, &[nothing, one, norm], dtype, &shape)?;
     lo.binary(Binary::Div, x, norm)
@@ -179,7 +179,7 @@ pub fn mean_variance(lo: &mut Lowerer, x: ValueId, axes: &[i64]) -> Result<Value
     let (_, centred, variance) = moments(lo, x, &axes)?;
     let deviation = lo.unary(Unary::Sqrt, variance)?;
     // Part of the operator's definition.
-    let least = lo.scalar_of(1e-9, lo.dtype(x))?;
+    let least = lo.number(1e-9, lo.dtype(x))?;
     let deviation = lo.binary(Binary::Add, deviation, least)?;
     lo.binary(Binary::Div, centred, deviation)
 }
@@ -205,7 +205,7 @@ pub fn local_response(lo: &mut Lowerer, x: ValueId, factors: (f32, f32, f32), si
     let mean = lo.emit(Kernel::AveragePool { pool, count_include_pad: true }, &[square], dtype, &plane)?;
     let mean = lo.reshape(mean, &shape)?;
     let (alpha, beta, bias) =
-        (lo.scalar_of(alpha.into(), dtype)?, lo.scalar_of(beta.into(), dtype)?, lo.scalar_of(bias.into(), dtype)?);
+        (lo.number(alpha.into(), dtype)?, lo.number(beta.into(), dtype)?, lo.number(bias.into(), dtype)?);
     let scaled = lo.binary(Binary::Mul, mean, alpha)?;
     let base = lo.binary(Binary::Add, scaled, bias)?;
     let power = lo.binary(Binary::Pow, base, beta)?;

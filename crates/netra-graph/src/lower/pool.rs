@@ -74,7 +74,7 @@ pub fn lp(lo: &mut Lowerer, x: ValueId, window: &Window, ceil_mode: bool, p: u32
     let images = n.checked_mul(channels).ok_or_else(|| Error::limit("channels"))?;
     let flat = [&[images, 1], spatial].concat();
     let summed = [&[images, 1], &shape[2..]].concat();
-    let ones = lo.scalar_of(1.0, lo.dtype(x))?;
+    let ones = lo.number(1.0, lo.dtype(x))?;
     let dtype = lo.dtype(x);
     let kernel_shape = [&[1, 1], &pool.kernel[..]].concat();
     let ones = lo.emit(Kernel::Expand, &[ones], dtype, &kernel_shape)?;
@@ -108,7 +108,7 @@ fn power(lo: &mut Lowerer, x: ValueId, p: u32) -> Result<ValueId> {
     if p == 1 {
         return Ok(size);
     }
-    let order = lo.scalar_of(p.into(), lo.dtype(x))?;
+    let order = lo.number(p.into(), lo.dtype(x))?;
     lo.binary(Binary::Pow, size, order)
 }
 
@@ -117,7 +117,7 @@ fn root(lo: &mut Lowerer, x: ValueId, p: u32) -> Result<ValueId> {
         1 => Ok(x),
         2 => lo.unary(Unary::Sqrt, x),
         _ => {
-            let order = lo.scalar_of(1.0 / f64::from(p), lo.dtype(x))?;
+            let order = lo.number(1.0 / f64::from(p), lo.dtype(x))?;
             lo.binary(Binary::Pow, x, order)
         }
     }

@@ -139,7 +139,7 @@ impl<'p> Layer<'p> {
         let start = |lo: &mut Lowerer, id: Option<ValueId>| match id {
             Some(id) => part(lo, id, axis, &[batch, hidden]),
             None => {
-                let zero = lo.scalar_of(0.0, dtype)?;
+                let zero = lo.number(0.0, dtype)?;
                 lo.emit(Kernel::Expand, &[zero], dtype, &[batch, hidden])
             }
         };
@@ -170,7 +170,7 @@ impl<'p> Layer<'p> {
         if let Some(bias) = self.bias {
             gates = lo.binary(Binary::Add, gates, bias)?;
         }
-        let zero = lo.scalar_of(0.0, dtype)?;
+        let zero = lo.number(0.0, dtype)?;
         let (mut state, mut cell) = (self.state, self.cell);
         let mut states = vec![state; steps];
         for i in 0..steps {
@@ -270,7 +270,7 @@ impl<'p> Layer<'p> {
         };
         let input = looking(lo, 0, cell)?;
         let forget = if input_forget {
-            let one = lo.scalar_of(1.0, lo.dtype(input))?;
+            let one = lo.number(1.0, lo.dtype(input))?;
             lo.binary(Binary::Sub, one, input)?
         } else {
             looking(lo, 2, cell)?

@@ -2,10 +2,7 @@
 
 use super::Inputs;
 use super::emit::{self, Lowerer};
-use crate::{DType, Data, Error, Kernel, Reduction, Result, Tensor, Unary, ValueId};
-
-/// Longest axis of a running sum, which becomes a product with a triangular matrix.
-const MAX_CUM_SUM: usize = 2048;
+use crate::{DType, Error, Kernel, Reduction, Result, Unary, ValueId};
 
 /// `kind` is the reduction, and whether a logarithm follows.
 pub fn reduce(
@@ -58,45 +55,4 @@ pub fn arg_max(
         shape.remove(axis);
     }
     lo.emit(Kernel::ArgMax { axis, smallest, select_last }, &[x], DType::I64, &shape)
-}
-
-/// A running sum: computed here when constant, else a product with a triangular matrix of ones.
-pub fn cum_sum(lo: &mut Lowerer, inputs: &Inputs<'_>, exclusive: bool, reverse: bool) -> Result<ValueId> {
-    let x = inputs.need(0)?;
-    let &[axis] = lo.ints(inputs.need(1)?, "axis")?.as_slice() else { return Err(Error::malformed("one axis")) };
-    let shape = lo.shape(x).to_vec();
-    let axis = emit::axis(axis, shape.len())?;
-    let n = shape[axis];
-    if n > MAX_CUM_SUM {
-        return Err(Error::unsupported(format!("a running sum over {n} elements")));
-    }
-    // Element (i, j) says whether input i counts in output j.
-    let counts = |i: usize, j: usize| {
-        let (i, j) = if reverse { (j, i) } else { (i, j) };
-        if exclusive { i < j } else { i <= j }
-    };
-    if let Some(values) = lo.constant_of(x).filter(|t| t.dtype() != DType::F32) {
-        let values = values.to_i64s().ok_or_else(|| Error::unsupported(format!("CumSum of {}", values.dtype())))?;
-        let inner: usize = shape[axis + 1..].iter().product();
-        let mut sums = vec![0i64; values.len()];
-        for (at, sum) in sums.iter_mut().enumerate() {
-            let (base, j) = (at - at / inner % n * inner, at / inner % n);
-            let terms = (0..n).filter(|&i| counts(i, j)).map(|i| values[base + i * inner]);
-            *sum = terms.fold(0, i64::wrapping_add);
-        }
-        let sums = Tensor::new(shape, Data::I64(sums))?;
-        let to = lo.dtype(x);
-        let sums = lo.constant(sums);
-        return lo.cast(sums, to);
-    }
-    let triangle = (0..n * n).map(|at| if counts(at / n, at % n) { 1.0 } else { 0.0 }).collect();
-    let triangle = lo.constant(Tensor::from_f32([n, n], triangle)?);
-    let last = shape.len() - 1;
-    let mut perm: Vec<usize> = (0..shape.len()).collect();
-    perm.swap(axis, last);
-    let x = super::shape::transpose(lo, x, Some(&perm))?;
-    let x = if last == 0 { lo.reshape(x, &[1, n])? } else { x };
-    let sums = super::matrix::mat_mul(lo, x, triangle)?;
-    let sums = if last == 0 { lo.reshape(sums, &[n])? } else { sums };
-    super::shape::transpose(lo, sums, Some(&perm))
 }

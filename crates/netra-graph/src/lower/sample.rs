@@ -239,7 +239,7 @@ pub fn max_unpool(lo: &mut Lowerer, inputs: &Inputs<'_>, window: &Window) -> Res
     super::emit::check_size(&shape)?;
     let dtype = lo.dtype(x);
     let (count, total) = (lo.shape(x).iter().product(), shape.iter().product());
-    let zero = lo.scalar_of(0.0, dtype)?;
+    let zero = lo.number(0.0, dtype)?;
     let zeros = lo.emit(Kernel::Expand, &[zero], dtype, &[total])?;
     let (x, indices) = (lo.reshape(x, &[count])?, lo.reshape(indices, &[count])?);
     let kernel = Kernel::ScatterElements { axis: 0, combine: crate::Combine::None };

@@ -104,11 +104,7 @@ fn sizes(lo: &Lowerer, id: ValueId, what: &str) -> Result<Vec<usize>> {
 pub fn expand(lo: &mut Lowerer, inputs: &Inputs<'_>) -> Result<ValueId> {
     let x = inputs.need(0)?;
     let shape = broadcast(lo.shape(x), &sizes(lo, inputs.need(1)?, "the target shape")?)?;
-    emit_expand(lo, x, &shape)
-}
-
-fn emit_expand(lo: &mut Lowerer, x: ValueId, shape: &[usize]) -> Result<ValueId> {
-    if lo.shape(x) == shape { Ok(x) } else { lo.emit(Kernel::Expand, &[x], lo.dtype(x), shape) }
+    lo.expand(x, &shape)
 }
 
 /// A new axis of size 1 before each repeated one, broadcast, and taken in again.
@@ -131,7 +127,7 @@ pub fn tile(lo: &mut Lowerer, inputs: &Inputs<'_>) -> Result<ValueId> {
     }
     check_size(&spread)?;
     let x = lo.reshape(x, &split)?;
-    let x = emit_expand(lo, x, &spread)?;
+    let x = lo.expand(x, &spread)?;
     lo.reshape(x, &shape)
 }
 
@@ -150,13 +146,15 @@ pub fn depth_to_space(lo: &mut Lowerer, x: ValueId, block: usize, crd: bool) -> 
     lo.reshape(x, &[n, c / depth, h * block, w * block])
 }
 
-pub fn space_to_depth(lo: &mut Lowerer, x: ValueId, block: usize) -> Result<ValueId> {
+/// The reverse of [`depth_to_space`].
+pub fn space_to_depth(lo: &mut Lowerer, x: ValueId, block: usize, crd: bool) -> Result<ValueId> {
     let (n, c, h, w) = picture(lo, x)?;
     if h % block != 0 || w % block != 0 {
         return Err(Error::malformed(format!("blocks of {block} of {h} x {w} elements")));
     }
     let x = lo.reshape(x, &[n, c, h / block, block, w / block, block])?;
-    let x = transpose(lo, x, Some(&[0, 3, 5, 1, 2, 4]))?;
+    let perm = if crd { [0, 1, 3, 5, 2, 4] } else { [0, 3, 5, 1, 2, 4] };
+    let x = transpose(lo, x, Some(&perm))?;
     // A block has no more elements than the tensor, so the product fits.
     lo.reshape(x, &[n, c * block * block, h / block, w / block])
 }
@@ -185,7 +183,7 @@ pub fn size_of(lo: &mut Lowerer, x: ValueId) -> Result<ValueId> {
 pub fn constant_of_shape(lo: &mut Lowerer, shape: ValueId, value: &Tensor) -> Result<ValueId> {
     let shape = sizes(lo, shape, "the shape")?;
     let value = lo.constant(value.clone().reshaped([])?);
-    emit_expand(lo, value, &shape)
+    lo.expand(value, &shape)
 }
 
 pub fn range(lo: &mut Lowerer, inputs: &Inputs<'_>) -> Result<ValueId> {

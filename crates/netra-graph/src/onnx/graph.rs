@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use rten_onnx::onnx::{GraphProto, NodeProto, ValueInfoProto};
+use rten_onnx::onnx::{DataType, GraphProto, NodeProto, ValueInfoProto};
 
 use super::attributes::Attributes;
 use super::external::Source;
 use super::{early, ops, sort, tensor};
-use crate::{Dim, Error, Graph, Node, Result, Subgraph, Tensor, TensorType, Value, ValueId};
+use crate::{Dim, Error, Graph, Narrow, Node, Result, Subgraph, Tensor, TensorType, Value, ValueId};
 
 /// The graph of a model.
 pub fn read_main(proto: GraphProto, opset: i64, external: &mut Source) -> Result<Graph> {
@@ -29,19 +29,23 @@ pub fn read_main(proto: GraphProto, opset: i64, external: &mut Source) -> Result
 pub struct Reader<'a> {
     graph: Graph,
     names: HashMap<String, ValueId>,
+    /// Values whose element type in the file is narrower than the one that holds them.
+    narrow: HashMap<ValueId, Narrow>,
     pub opset: i64,
     pub external: &'a mut Source,
 }
 
 impl<'a> Reader<'a> {
-    fn read(proto: &GraphProto, captures: &[&str], opset: i64, external: &'a mut Source) -> Result<Graph> {
+    fn read(proto: &GraphProto, captures: &[Capture<'_>], opset: i64, external: &'a mut Source) -> Result<Graph> {
         let initialisers: HashSet<_> = proto.initializer.iter().filter_map(|t| t.name.as_deref()).collect();
-        let mut reader = Self { graph: Graph::default(), names: HashMap::new(), opset, external };
+        let mut reader =
+            Self { graph: Graph::default(), names: HashMap::new(), narrow: HashMap::new(), opset, external };
         for t in &proto.initializer {
             let name = t.name.as_deref().unwrap_or_default();
             let place = |e: Error| e.at(format!("initialiser '{name}'"));
             let tensor = tensor::read(t, reader.external).map_err(place)?;
             let id = reader.define(name, Some(tensor), None).map_err(place)?;
+            reader.holds(id, tensor::narrow(t.data_type.unwrap_or(DataType(0))));
             reader.graph.initialisers.push(id);
         }
         for info in &proto.input {
@@ -50,13 +54,15 @@ impl<'a> Reader<'a> {
             if !reader.names.contains_key(name) {
                 let declared = declared(info).map_err(|e| e.at(format!("input '{name}'")))?;
                 let id = reader.define(name, None, declared)?;
+                reader.holds(id, element(info).and_then(tensor::narrow));
                 reader.graph.inputs.push(id);
             } else if !initialisers.contains(name) {
                 return Err(Error::malformed(format!("input '{name}' is listed twice")));
             }
         }
-        for name in captures {
+        for &(name, narrow) in captures {
             let id = reader.define(name, None, None)?;
+            reader.holds(id, narrow);
             reader.graph.inputs.push(id);
         }
         let given: HashSet<&str> = reader.names.keys().map(String::as_str).collect();
@@ -92,6 +98,17 @@ impl<'a> Reader<'a> {
         Ok(ValueId(id))
     }
 
+    /// The element type in the file, where it is known to be narrower than the one that holds the value.
+    pub fn narrow(&self, id: ValueId) -> Option<Narrow> {
+        self.narrow.get(&id).copied()
+    }
+
+    fn holds(&mut self, id: ValueId, narrow: Option<Narrow>) {
+        if let Some(narrow) = narrow {
+            self.narrow.insert(id, narrow);
+        }
+    }
+
     fn resolve(&self, name: &str) -> Result<ValueId> {
         let id = self.names.get(name);
         id.copied().ok_or_else(|| Error::malformed(format!("value '{name}' is defined nowhere")))
@@ -108,8 +125,9 @@ impl<'a> Reader<'a> {
     /// A graph inside a node.
     pub fn subgraph(&mut self, proto: &GraphProto) -> Result<Subgraph> {
         let free = sort::free_names(proto);
-        let captures = free.iter().map(|name| self.resolve(name)).collect::<Result<_>>()?;
-        let graph = Reader::read(proto, &free, self.opset, self.external)?;
+        let captures = free.iter().map(|name| self.resolve(name)).collect::<Result<Vec<_>>>()?;
+        let outer: Vec<Capture<'_>> = free.into_iter().zip(captures.iter().map(|&id| self.narrow(id))).collect();
+        let graph = Reader::read(proto, &outer, self.opset, self.external)?;
         Ok(Subgraph { graph: Arc::new(graph), captures })
     }
 
@@ -127,11 +145,14 @@ impl<'a> Reader<'a> {
         let mut inputs = inputs.collect::<Result<Vec<_>>>()?;
         if op_type == "Constant" {
             let tensor = ops::constant(&attributes, self.external)?;
+            let narrow = attributes.tensor("value")?.and_then(|t| tensor::narrow(t.data_type.unwrap_or(DataType(0))));
             attributes.finish()?;
             let [output] = proto.output.as_slice() else {
                 return Err(Error::malformed("a Constant has one output"));
             };
-            return self.define(output, Some(tensor), None).map(drop);
+            let id = self.define(output, Some(tensor), None)?;
+            self.holds(id, narrow);
+            return Ok(());
         }
         let mut node = ops::NodeReader { name: &name, op_type, attributes, inputs: &mut inputs, reader: self };
         let op = ops::read(&mut node)?;
@@ -142,9 +163,19 @@ impl<'a> Reader<'a> {
         }
         let define = |n: &String| if n.is_empty() { Ok(None) } else { self.define(n, None, None).map(Some) };
         let outputs = proto.output.iter().map(define).collect::<Result<Vec<_>>>()?;
+        if let Some(narrow) = ops::narrow_result(&op, |i| self.narrow(inputs.get(i).copied().flatten()?)) {
+            outputs.iter().flatten().for_each(|&id| self.holds(id, Some(narrow)));
+        }
         self.graph.nodes.push(Node { name, op, inputs, outputs });
         Ok(())
     }
+}
+
+/// A name that a subgraph takes from around it, and the narrow element type of the value.
+type Capture<'n> = (&'n str, Option<Narrow>);
+
+fn element(info: &ValueInfoProto) -> Option<DataType> {
+    info.r#type.as_ref()?.tensor_type.as_ref()?.elem_type
 }
 
 fn declared(info: &ValueInfoProto) -> Result<Option<TensorType>> {

@@ -7,9 +7,14 @@ use rten_onnx::onnx::{DataLocation, DataType, TensorProto};
 
 use super::external::Source;
 use crate::lower::check_size;
-use crate::{DType, Data, Error, Result, Tensor};
+use crate::{DType, Data, Error, FloatFormat, Narrow, Result, Tensor};
 
-/// The element type in which values of an ONNX type are kept: half precision as float32, all others as themselves.
+/// Too new for the reader of the wire format to name.
+const UINT2: DataType = DataType(25);
+const INT2: DataType = DataType(26);
+
+/// The element type in which values of an ONNX type are kept: half precision as float32, narrow types in the next wider
+/// one, all others as themselves.
 pub fn dtype(data_type: DataType) -> Result<DType> {
     Ok(match data_type {
         DataType::FLOAT | DataType::FLOAT16 | DataType::BFLOAT16 => DType::F32,
@@ -23,8 +28,35 @@ pub fn dtype(data_type: DataType) -> Result<DType> {
         DataType::INT64 => DType::I64,
         DataType::UINT64 => DType::U64,
         DataType::BOOL => DType::Bool,
-        other => return Err(Error::unsupported(format!("element type {other}"))),
+        other => match narrow(other) {
+            Some(Narrow::Float(_)) => DType::F32,
+            Some(Narrow::Integer { signed: true, .. }) => DType::I8,
+            Some(Narrow::Integer { signed: false, .. }) => DType::U8,
+            None => return Err(Error::unsupported(format!("element type {other}"))),
+        },
     })
+}
+
+/// The type of the values, where it is narrower than the one that they are kept in; half precision is computed as float32.
+pub fn narrow(data_type: DataType) -> Option<Narrow> {
+    Some(match data_type {
+        DataType::FLOAT8E4M3FN => Narrow::Float(FloatFormat::E4M3Fn),
+        DataType::FLOAT8E4M3FNUZ => Narrow::Float(FloatFormat::E4M3FnUz),
+        DataType::FLOAT8E5M2 => Narrow::Float(FloatFormat::E5M2),
+        DataType::FLOAT8E5M2FNUZ => Narrow::Float(FloatFormat::E5M2FnUz),
+        DataType::FLOAT4E2M1 => Narrow::Float(FloatFormat::E2M1),
+        DataType::FLOAT8E8M0 => Narrow::Float(FloatFormat::E8M0),
+        DataType::UINT4 => Narrow::Integer { bits: 4, signed: false },
+        DataType::INT4 => Narrow::Integer { bits: 4, signed: true },
+        UINT2 => Narrow::Integer { bits: 2, signed: false },
+        INT2 => Narrow::Integer { bits: 2, signed: true },
+        _ => return None,
+    })
+}
+
+/// Whether values of a type are kept as float32 and computed as such.
+pub fn is_half(data_type: DataType) -> bool {
+    matches!(data_type, DataType::FLOAT16 | DataType::BFLOAT16)
 }
 
 /// Reads a tensor. `Malformed` when its data do not fill its shape.
@@ -40,7 +72,7 @@ pub fn read(proto: &TensorProto, external: &mut Source) -> Result<Tensor> {
     let elements = shape.iter().product();
     let raw: Option<Cow<'_, [u8]>> = match &proto.data_location {
         Some(l) if *l == DataLocation::EXTERNAL => {
-            Some(Cow::Owned(external.read(&proto.external_data, elements * width(data_type))?))
+            Some(Cow::Owned(external.read(&proto.external_data, bytes(data_type, elements))?))
         }
         // The cell is ours alone; taking its buffer frees it once the tensor is made.
         _ => proto.raw_data.as_ref().map(|cell| Cow::Owned(cell.take())),
@@ -53,13 +85,35 @@ pub fn read(proto: &TensorProto, external: &mut Source) -> Result<Tensor> {
     Tensor::new(shape, data)
 }
 
-/// Bytes of one element in the file.
-fn width(data_type: DataType) -> usize {
+/// Bytes that `elements` take in the file; those of 4 and 2 bits are packed.
+fn bytes(data_type: DataType, elements: usize) -> usize {
     match data_type {
-        DataType::DOUBLE | DataType::INT64 | DataType::UINT64 => 8,
-        DataType::FLOAT | DataType::INT32 | DataType::UINT32 => 4,
-        DataType::FLOAT16 | DataType::BFLOAT16 | DataType::INT16 | DataType::UINT16 => 2,
-        _ => 1,
+        DataType::DOUBLE | DataType::INT64 | DataType::UINT64 => elements.saturating_mul(8),
+        DataType::FLOAT | DataType::INT32 | DataType::UINT32 => elements.saturating_mul(4),
+        DataType::FLOAT16 | DataType::BFLOAT16 | DataType::INT16 | DataType::UINT16 => elements.saturating_mul(2),
+        _ => elements.div_ceil(narrow(data_type).map_or(1, per_byte)),
+    }
+}
+
+/// Elements in one byte.
+fn per_byte(narrow: Narrow) -> usize {
+    match narrow {
+        Narrow::Float(FloatFormat::E2M1) => 2,
+        Narrow::Float(_) => 1,
+        Narrow::Integer { bits, .. } => 8 / bits as usize,
+    }
+}
+
+/// Narrow elements, those that share a byte from its lowest bits up.
+fn from_packed(narrow: Narrow, packed: &[u8], elements: usize) -> Data {
+    let parts = per_byte(narrow);
+    let bits = 8 / parts;
+    let codes = (0..elements).map(|i| packed[i / parts] >> (i % parts * bits) & (0xff >> (8 - bits)));
+    match narrow {
+        Narrow::Float(format) => Data::F32(codes.map(|code| format.decode(code)).collect()),
+        Narrow::Integer { signed: false, .. } => Data::U8(codes.collect()),
+        // The code's sign bit goes to the byte's, and back with copies of it.
+        Narrow::Integer { .. } => Data::I8(codes.map(|code| (code << (8 - bits)) as i8 >> (8 - bits)).collect()),
     }
 }
 
@@ -67,7 +121,7 @@ fn from_raw(data_type: DataType, raw: &[u8], elements: usize) -> Result<Data> {
     fn each<const N: usize, T>(raw: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {
         raw.as_chunks::<N>().0.iter().map(|&b| f(b)).collect()
     }
-    if elements.checked_mul(width(data_type)) != Some(raw.len()) {
+    if bytes(data_type, elements) != raw.len() {
         return Err(Error::malformed(format!("{} bytes of data for {elements} elements of {data_type}", raw.len())));
     }
     Ok(match data_type {
@@ -84,13 +138,16 @@ fn from_raw(data_type: DataType, raw: &[u8], elements: usize) -> Result<Data> {
         DataType::INT64 => Data::I64(each(raw, i64::from_le_bytes)),
         DataType::UINT64 => Data::U64(each(raw, u64::from_le_bytes)),
         DataType::BOOL => Data::Bool(raw.iter().map(|&b| b != 0).collect()),
-        other => return Err(Error::unsupported(format!("element type {other}"))),
+        other => match narrow(other) {
+            Some(narrow) => from_packed(narrow, raw, elements),
+            None => return Err(Error::unsupported(format!("element type {other}"))),
+        },
     })
 }
 
 /// The typed fields: all types narrower than 32 bits lie in `int32_data`.
 fn from_typed(data_type: DataType, proto: &TensorProto, elements: usize) -> Result<Data> {
-    fn narrow<T>(list: &[i32], f: impl Fn(i32) -> Option<T>) -> Result<Vec<T>> {
+    fn within<T>(list: &[i32], f: impl Fn(i32) -> Option<T>) -> Result<Vec<T>> {
         list.iter().map(|&v| f(v).ok_or_else(|| Error::malformed(format!("{v} is out of range")))).collect()
     }
     let ints = proto.int32_data.as_slice();
@@ -100,13 +157,14 @@ fn from_typed(data_type: DataType, proto: &TensorProto, elements: usize) -> Resu
         DataType::DOUBLE => Data::F64(proto.double_data.clone()),
         DataType::INT64 => Data::I64(proto.int64_data.clone()),
         DataType::INT32 => Data::I32(ints.to_vec()),
-        DataType::INT16 => Data::I16(narrow(ints, |v| v.try_into().ok())?),
-        DataType::UINT16 => Data::U16(narrow(ints, half)?),
-        DataType::INT8 => Data::I8(narrow(ints, |v| v.try_into().ok())?),
-        DataType::UINT8 => Data::U8(narrow(ints, |v| v.try_into().ok())?),
+        DataType::INT16 => Data::I16(within(ints, |v| v.try_into().ok())?),
+        DataType::UINT16 => Data::U16(within(ints, half)?),
+        DataType::INT8 => Data::I8(within(ints, |v| v.try_into().ok())?),
+        DataType::UINT8 => Data::U8(within(ints, |v| v.try_into().ok())?),
         DataType::BOOL => Data::Bool(ints.iter().map(|&v| v != 0).collect()),
-        DataType::FLOAT16 => Data::F32(narrow(ints, |v| half(v).map(|b| f16::from_bits(b).to_f32()))?),
-        DataType::BFLOAT16 => Data::F32(narrow(ints, |v| half(v).map(|b| bf16::from_bits(b).to_f32()))?),
+        DataType::FLOAT16 => Data::F32(within(ints, |v| half(v).map(|b| f16::from_bits(b).to_f32()))?),
+        DataType::BFLOAT16 => Data::F32(within(ints, |v| half(v).map(|b| bf16::from_bits(b).to_f32()))?),
+        other if narrow(other).is_some() => return from_raw(other, &within(ints, |v| v.try_into().ok())?, elements),
         other if elements > 0 => return Err(Error::unsupported(format!("element type {other} outside raw data"))),
         _ => Data::I64(Vec::new()),
     };

@@ -306,10 +306,10 @@ fn jump(m: &mut Maker, x: &Made) {
         }
         _ => {
             let ten = m.constant(netra_graph::Tensor::from_i64s(&[7]));
-            let ten = m.node(Op::Cast { to: DType::F32 }, &[Some(ten)]);
+            let ten = m.node(Op::cast(DType::F32), &[Some(ten)]);
             let large = m.node(Op::Binary(Binary::Mul), &[Some(x.id), Some(ten.id)]);
-            m.node(Op::Cast { to: DType::I32 }, &one(&large))
+            m.node(Op::cast(DType::I32), &one(&large))
         }
     };
-    m.node(Op::Cast { to: DType::F32 }, &one(&made));
+    m.node(Op::cast(DType::F32), &one(&made));
 }

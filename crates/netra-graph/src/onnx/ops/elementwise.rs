@@ -1,10 +1,8 @@
 //! Element-wise operators, comparisons, conversions.
 
-use rten_onnx::onnx::DataType;
-
-use super::NodeReader;
+use super::{NodeReader, tensor};
 use crate::op::Variadic;
-use crate::{Activation, Binary, Error, Op, Result, Tensor, Unary};
+use crate::{Activation, Binary, Casting, Op, Result, Rounding, Tensor, Unary};
 
 pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
     if let Some(unary) = unary(node)? {
@@ -46,16 +44,13 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
         }
         "Cast" => {
             node.arity(1, 1)?;
-            // Both concern 8-bit floats, which are refused.
-            node.attributes.ignore(&["saturate", "round_mode"]);
             let to = node.required("to", node.attributes.int("to")?)?;
-            let to = i32::try_from(to).map_err(|_| Error::malformed(format!("attribute 'to' is {to}")))?;
-            Op::Cast { to: super::tensor::dtype(DataType(to))? }
+            let to = super::data_type("to", to)?;
+            Op::Cast { to: tensor::dtype(to)?, narrow: tensor::narrow(to), how: casting(node)? }
         }
         "CastLike" => {
             node.arity(2, 2)?;
-            node.attributes.ignore(&["saturate", "round_mode"]);
-            Op::CastLike
+            Op::CastLike { narrow: node.narrow(1), how: casting(node)? }
         }
         "Identity" => {
             node.arity(1, 1)?;
@@ -63,6 +58,16 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
         }
         _ => return Ok(None),
     }))
+}
+
+fn casting(node: &NodeReader<'_, '_, '_>) -> Result<Casting> {
+    let rounding = match node.attributes.string_or("round_mode", "up")? {
+        "nearest" => Rounding::Nearest,
+        "up" => Rounding::Up,
+        "down" => Rounding::Down,
+        other => return node.refuse("round_mode", other),
+    };
+    Ok(Casting { saturate: node.attributes.flag("saturate", true)?, rounding })
 }
 
 fn unary(node: &NodeReader<'_, '_, '_>) -> Result<Option<Unary>> {

@@ -1,7 +1,7 @@
 //! Normalisation, matrix products, softmax, dropout, control flow.
 
 use super::NodeReader;
-use crate::{Error, Op, Result};
+use crate::{Error, Op, Result, ScanLines};
 
 pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
     let epsilon = |node: &NodeReader<'_, '_, '_>| node.attributes.float_or("epsilon", 1e-5);
@@ -88,7 +88,7 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
         "Dropout" => {
             node.arity(1, 3)?;
             node.attributes.ignore(&["ratio", "seed"]);
-            Op::Dropout
+            Op::Dropout { bool_mask: node.since(10) }
         }
         "If" => {
             node.arity(1, 1)?;
@@ -103,8 +103,40 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
             }
             Op::Loop { body: node.reader.subgraph(node.attributes.graph("body")?)? }
         }
+        "Scan" => scan(node)?,
         _ => return Ok(None),
     }))
+}
+
+fn scan(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
+    let body = node.reader.subgraph(node.attributes.graph("body")?)?;
+    let a = &node.attributes;
+    let axes = |name: &str| Ok::<_, Error>(a.ints(name)?.unwrap_or_default().to_vec());
+    let backward = |name: &str| {
+        axes(name)?
+            .into_iter()
+            .map(|d| match d {
+                0 => Ok(false),
+                1 => Ok(true),
+                other => Err(Error::malformed(format!("attribute '{name}' holds {other}"))),
+            })
+            .collect::<Result<Vec<_>>>()
+    };
+    let inputs = a.size_or("num_scan_inputs", 0, 1)?;
+    if !node.since(9) {
+        // The first input holds lengths, if any.
+        let input_backward = backward("directions")?;
+        return Ok(Op::Scan { body, lines: ScanLines { inputs, input_backward, batched: true, ..Default::default() } });
+    }
+    let lines = ScanLines {
+        inputs,
+        input_axes: axes("scan_input_axes")?,
+        input_backward: backward("scan_input_directions")?,
+        output_axes: axes("scan_output_axes")?,
+        output_backward: backward("scan_output_directions")?,
+        batched: false,
+    };
+    Ok(Op::Scan { body, lines })
 }
 
 /// `stash_type` names the precision inside; Netra's is float32 or better.

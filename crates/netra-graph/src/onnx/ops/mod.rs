@@ -3,17 +3,21 @@
 mod attention;
 mod elementwise;
 mod layer;
+mod mask;
 mod quantise;
 mod recurrent;
 mod sample;
+mod select;
 mod shape;
 mod spatial;
+
+use rten_onnx::onnx::DataType;
 
 use super::attributes::Attributes;
 use super::external::Source;
 use super::graph::Reader;
 use super::tensor;
-use crate::{Data, Error, Op, Result, Tensor, ValueId};
+use crate::{Data, Error, Narrow, Op, Result, Tensor, ValueId};
 
 /// A node while it is read.
 pub struct NodeReader<'r, 'e, 'a> {
@@ -63,9 +67,20 @@ impl NodeReader<'_, '_, '_> {
         Err(Error::unsupported(format!("{} with {attribute} = {value}", self.op_type)))
     }
 
+    /// The narrow element type of an input, where it is known to have one.
+    fn narrow(&self, input: usize) -> Option<Narrow> {
+        self.reader.narrow(self.inputs.get(input).copied().flatten()?)
+    }
+
     fn required<T>(&self, attribute: &str, value: Option<T>) -> Result<T> {
         value.ok_or_else(|| Error::malformed(format!("attribute '{attribute}' is missing")))
     }
+}
+
+/// An attribute that names an element type.
+fn data_type(attribute: &str, value: i64) -> Result<DataType> {
+    let value = i32::try_from(value).map_err(|_| Error::malformed(format!("attribute '{attribute}' is {value}")))?;
+    Ok(DataType(value))
 }
 
 /// Reads a node's operator. `Unsupported` names operators, attributes and values that are not known.
@@ -75,6 +90,8 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
         layer::read,
         elementwise::read,
         shape::read,
+        select::read,
+        mask::read,
         attention::read,
         sample::read,
         quantise::read,
@@ -86,6 +103,22 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
         }
     }
     Err(Error::unsupported(format!("operator {}", node.op_type)))
+}
+
+/// The narrow element type of an operator's results, given those of its inputs: of casts their own, of operators that only
+/// move elements that of what they move.
+pub fn narrow_result(op: &Op, input: impl Fn(usize) -> Option<Narrow>) -> Option<Narrow> {
+    match op {
+        Op::Cast { narrow, .. } | Op::CastLike { narrow, .. } | Op::QuantizeLinear { narrow, .. } => *narrow,
+        Op::Identity | Op::Reshape { .. } | Op::Flatten { .. } | Op::Squeeze | Op::Unsqueeze | Op::Transpose { .. } => {
+            input(0)
+        }
+        Op::Concat { .. } | Op::Split { .. } | Op::Slice | Op::Gather { .. } | Op::Expand | Op::Tile => input(0),
+        Op::GatherElements { .. } | Op::GatherNd { .. } | Op::DepthToSpace { .. } | Op::SpaceToDepth { .. } => input(0),
+        Op::Pad { .. } | Op::ScatterElements { .. } | Op::ScatterNd { .. } => input(0),
+        Op::Where => input(1),
+        _ => None,
+    }
 }
 
 /// The tensor of a Constant node.

@@ -21,13 +21,6 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
                 smallest: node.op_type == "ArgMin",
             }
         }
-        "CumSum" => {
-            node.arity(2, 2)?;
-            Op::CumSum {
-                exclusive: node.attributes.flag("exclusive", false)?,
-                reverse: node.attributes.flag("reverse", false)?,
-            }
-        }
         "Concat" => {
             node.arity(node.inputs.len().max(1), usize::MAX)?;
             Op::Concat { axis: node.required("axis", node.attributes.int("axis")?)? }
@@ -37,13 +30,6 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
         "Gather" => {
             node.arity(2, 2)?;
             Op::Gather { axis: node.attributes.int_or("axis", 0)? }
-        }
-        "ScatterND" => {
-            node.arity(3, 3)?;
-            match node.attributes.string_or("reduction", "none")? {
-                "none" => Op::ScatterNd,
-                other => return node.refuse("reduction", other),
-            }
         }
         "Transpose" => {
             node.arity(1, 1)?;
@@ -158,6 +144,7 @@ fn pad(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
         "constant" => PadFill::Constant,
         "reflect" => PadFill::Reflect,
         "edge" => PadFill::Edge,
+        "wrap" => PadFill::Wrap,
         other => return node.refuse("mode", other),
     };
     if !node.since(11) {

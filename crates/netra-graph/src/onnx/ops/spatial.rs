@@ -65,11 +65,12 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
         }
         "SpaceToDepth" => {
             node.arity(1, 1)?;
-            match node.attributes.string_or("mode", "DCR")? {
-                "DCR" => {}
+            let crd = match node.attributes.string_or("mode", "DCR")? {
+                "DCR" => false,
+                "CRD" => true,
                 other => return node.refuse("mode", other),
-            }
-            Op::SpaceToDepth { blocksize: node.attributes.size_or("blocksize", 0, 1)? }
+            };
+            Op::SpaceToDepth { blocksize: node.attributes.size_or("blocksize", 0, 1)?, crd }
         }
         _ => return Ok(None),
     }))

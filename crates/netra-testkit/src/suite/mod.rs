@@ -4,6 +4,7 @@
 mod convolution;
 mod elementwise;
 mod movement;
+mod neural;
 mod normalisation;
 mod random;
 
@@ -113,6 +114,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(normalisation::cases());
     cases.extend(elementwise::cases());
     cases.extend(movement::cases());
+    cases.extend(neural::cases());
     cases.extend((0..60).map(random::case));
     cases
 }

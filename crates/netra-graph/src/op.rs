@@ -137,6 +137,10 @@ pub enum Op {
         /// Neighbours along the axis that share a scale.
         block_size: Option<usize>,
         output_dtype: Option<DType>,
+        /// What the result is held in, when that is wider than its type.
+        narrow: Option<Narrow>,
+        /// Of 8-bit floats: what is beyond the range becomes its end.
+        saturate: bool,
     },
     /// Inputs: x, scale, optional zero point.
     DequantizeLinear {

@@ -4,6 +4,7 @@
 mod convolution;
 mod elementwise;
 mod movement;
+mod neural;
 mod normalisation;
 mod numbers;
 mod random;
@@ -117,6 +118,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(movement::cases());
     cases.extend(numbers::cases());
     cases.extend(selection::cases());
+    cases.extend(neural::cases());
     cases.extend((0..60).map(random::case));
     cases
 }

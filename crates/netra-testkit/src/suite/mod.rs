@@ -4,9 +4,11 @@
 mod convolution;
 mod elementwise;
 mod movement;
+mod neural;
 mod normalisation;
 mod numbers;
 mod random;
+mod selection;
 
 use std::fmt;
 use std::sync::Arc;
@@ -115,6 +117,8 @@ pub fn cases() -> Vec<Case> {
     cases.extend(elementwise::cases());
     cases.extend(movement::cases());
     cases.extend(numbers::cases());
+    cases.extend(selection::cases());
+    cases.extend(neural::cases());
     cases.extend((0..60).map(random::case));
     cases
 }

@@ -6,7 +6,9 @@ mod writer;
 
 use measure::{Worst, alone, bounded, mutant};
 use netra_graph::{ErrorKind, Program, Result, eval, onnx, weights};
-use writer::{Graph, Message, floats, graph_attribute, int_attribute, integers, ints_attribute, node, text_attribute, value};
+use writer::{
+    Graph, Message, floats, graph_attribute, int_attribute, integers, ints_attribute, node, text_attribute, value,
+};
 
 /// Reads and specialises with a batch of 1.
 fn build(bytes: &[u8]) -> Result<Program> {
@@ -99,7 +101,8 @@ fn onnx_mutants(count: usize) -> (Worst, usize) {
 }
 
 fn safetensors_mutants(count: usize) -> (Worst, usize) {
-    let header = r#"{"__metadata__":{"format":"pt"},"b.w":{"dtype":"F16","shape":[10,10],"data_offsets":[0,200]},"#.to_owned()
+    let header = r#"{"__metadata__":{"format":"pt"},"b.w":{"dtype":"F16","shape":[10,10],"data_offsets":[0,200]},"#
+        .to_owned()
         + r#""a":{"dtype":"I64","shape":[1],"data_offsets":[200,208]},"c":{"dtype":"BOOL","shape":[],"data_offsets":[208,209]}}"#;
     let original = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[1; 209]].concat();
     assert_eq!(weights::from_bytes(&original).unwrap().len(), 3);

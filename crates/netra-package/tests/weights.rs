@@ -69,15 +69,24 @@ fn built(architecture: &str, tensors: &[(String, Vec<usize>)]) -> Result<Package
     Package::from_files(all.chain([("netra.toml".to_owned(), Cow::Owned(manifest))]))
 }
 
-fn resnet() -> (&'static str, Vec<(String, Vec<usize>)>) {
-    let table = "\n[network.architecture]\nname = \"torchvision.resnet18\"\nnum_classes = 2\n";
-    let value = serde_json::json!({ "name": "torchvision.resnet18", "num_classes": 2 });
+fn small() -> (&'static str, Vec<(String, Vec<usize>)>) {
+    let table = r#"
+[network.architecture]
+name = "BasicUNet"
+spatial_dims = 2
+in_channels = 1
+out_channels = 2
+features = [4, 4, 4, 4, 4, 4]
+"#;
+    let value = serde_json::json!({
+        "name": "BasicUNet", "spatial_dims": 2, "in_channels": 1, "out_channels": 2, "features": [4, 4, 4, 4, 4, 4],
+    });
     (table, arch::expected(&Architecture::from_json(&value).unwrap()).unwrap())
 }
 
 #[test]
 fn an_architecture_takes_the_weights() {
-    let (table, tensors) = resnet();
+    let (table, tensors) = small();
     let package = built(table, &tensors).unwrap();
     assert_eq!(package.graph().inputs.len(), 1);
     assert!(package.manifest().network.graph.is_none());
@@ -85,7 +94,7 @@ fn an_architecture_takes_the_weights() {
 
 #[test]
 fn an_architecture_that_does_not_fit_is_refused() {
-    let (table, mut tensors) = resnet();
+    let (table, mut tensors) = small();
     let last = tensors.pop().unwrap();
     let error = built(table, &tensors).unwrap_err();
     assert!(error.to_string().contains(&last.0) && error.to_string().contains("model.pth"), "{error}");

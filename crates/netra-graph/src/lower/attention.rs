@@ -185,6 +185,6 @@ pub fn rotary(
 
 /// Whether any element along the last axis holds.
 pub fn any(lo: &mut Lowerer, x: ValueId) -> Result<ValueId> {
-    let last = lo.shape(x).len() - 1;
+    let last = lo.shape(x).len().checked_sub(1).ok_or_else(|| Error::malformed("a mask without axes"))?;
     lo.reduce(Reduction::Max, x, &[last])
 }

@@ -326,3 +326,22 @@ fn bad_parameters_name_their_node() {
     let runtime = Graph::simple(&[1, 3], &[unknown, flat, reshape], &[target(&[3])]);
     refused(&runtime.model(17), ErrorKind::Unsupported, "the target shape is not constant (node 'make-y' (Reshape)");
 }
+
+#[test]
+fn what_fuzzing_found_is_refused_or_read() {
+    let _alone = alone();
+    // A mask without axes.
+    let mask = Message::default().int(2, 9).text(8, "m").bytes(9, &[0]);
+    let attention = node("Attention", &["x", "x", "x", "m"], &["y"], &[]);
+    refused(&Graph::simple(&[1, 2, 3, 4], &[attention], &[mask]).model(23), ErrorKind::Malformed, "mask");
+    // No elements, and no raw data that would say so.
+    for data_type in [12, 13] {
+        let empty = Message::default().ints(1, &[0]).int(2, data_type).text(8, "e");
+        let nodes = [
+            node("Cast", &["e"], &["f"], &[int_attribute("to", 1)]),
+            node("Concat", &["x", "f"], &["y"], &[int_attribute("axis", 0)]),
+        ];
+        let file = Graph::simple(&[4], &nodes, &[empty]).model(17);
+        assert!(bounded(file.len(), || build(&file)).is_ok(), "{:?}", build(&file).err());
+    }
+}

@@ -165,8 +165,9 @@ fn from_typed(data_type: DataType, proto: &TensorProto, elements: usize) -> Resu
         DataType::FLOAT16 => Data::F32(within(ints, |v| half(v).map(|b| f16::from_bits(b).to_f32()))?),
         DataType::BFLOAT16 => Data::F32(within(ints, |v| half(v).map(|b| bf16::from_bits(b).to_f32()))?),
         other if narrow(other).is_some() => return from_raw(other, &within(ints, |v| v.try_into().ok())?, elements),
-        other if elements > 0 => return Err(Error::unsupported(format!("element type {other} outside raw data"))),
-        _ => Data::I64(Vec::new()),
+        DataType::UINT32 if elements == 0 => Data::U32(Vec::new()),
+        DataType::UINT64 if elements == 0 => Data::U64(Vec::new()),
+        other => return Err(Error::unsupported(format!("element type {other} outside raw data"))),
     };
     if data.len() != elements {
         return Err(Error::malformed(format!("{} values for {elements} elements of {data_type}", data.len())));

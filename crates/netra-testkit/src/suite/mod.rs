@@ -7,6 +7,8 @@ mod movement;
 mod normalisation;
 mod numbers;
 mod random;
+mod sampling;
+mod selection;
 
 use std::fmt;
 use std::sync::Arc;
@@ -115,6 +117,8 @@ pub fn cases() -> Vec<Case> {
     cases.extend(elementwise::cases());
     cases.extend(movement::cases());
     cases.extend(numbers::cases());
+    cases.extend(selection::cases());
+    cases.extend(sampling::cases());
     cases.extend((0..60).map(random::case));
     cases
 }

@@ -199,6 +199,12 @@ fn upper(x: f32) -> f32 {
     f32::reinterpret(u32::reinterpret(x) & 0xffff_f000u32)
 }
 
+/// `-x` by its bits, so that shader compilers do not gather the products of a sum into one that rounds.
+#[cube]
+fn minus(x: f32) -> f32 {
+    f32::reinterpret(u32::reinterpret(x) ^ 0x8000_0000u32)
+}
+
 /// What is left of `a` after whole `b`s: with the sign of `b` when `floored`, else of `a`. Quotients beyond 24 bits are
 /// rounded, and what is left with them.
 #[cube]
@@ -206,7 +212,8 @@ pub(crate) fn remainder(a: f32, b: f32, #[comptime] floored: bool) -> f32 {
     let size = b.abs();
     let quotient = (a / b).trunc();
     let (q, d) = (upper(quotient), upper(b));
-    let rest = a - q * d - q * (b - d) - (quotient - q) * d - (quotient - q) * (b - d);
+    let (q_rest, d_rest) = (quotient - q, b - d);
+    let rest = a + minus(q * d) + minus(q * d_rest) + minus(q_rest * d) + minus(q_rest * d_rest);
     // The quotient may have been rounded up to, or down from, the next whole number.
     let past = rest != 0.0f32 && (rest < 0.0f32) != (a < 0.0f32);
     let rest = select(past, select(a < 0.0f32, rest - size, rest + size), rest);

@@ -182,7 +182,7 @@ fn reductions() -> Vec<Case> {
     use Reduction::{L1, L2, Max, Mean, Min, Prod, Sum, SumSquare};
     let mut cases = Vec::new();
     let mut reduce = |reduction: Reduction, x: Tensor| {
-        let (name, dtype) = (format!("reduce-{reduction:?}-{}", x.dtype()), x.dtype());
+        let (name, dtype) = (format!("reduce-{reduction:?}-{:?}", x.data()), x.dtype());
         let kernel = Kernel::Reduce { reduction, axes: vec![0] };
         cases.push(Case::with_inputs(name, kernel, &[Operand::Input(x)], &mut Rng::new(1), dtype, &[1], EXACT));
     };

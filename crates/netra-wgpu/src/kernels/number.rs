@@ -153,8 +153,8 @@ impl Number for i32 {
             BinaryOp::BitOr => a | b,
             BinaryOp::BitXor => a ^ b,
             // By the width or more, or by less than nothing, nothing is left but copies of the sign.
-            BinaryOp::ShiftLeft => select(b < 0i32 || b >= 32i32, 0i32, a << (b & 31i32)),
-            BinaryOp::ShiftRight => a >> select(b < 0i32 || b >= 32i32, 31i32, b),
+            BinaryOp::ShiftLeft => select((b & 31i32) == b, a << (b & 31i32), 0i32),
+            BinaryOp::ShiftRight => a >> select((b & 31i32) == b, b, 31i32),
         }
     }
 

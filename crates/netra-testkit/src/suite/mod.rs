@@ -2,12 +2,13 @@
 //! reference evaluator.
 
 mod convolution;
+mod corners;
 mod elementwise;
 mod movement;
+mod neural;
 mod normalisation;
 mod numbers;
 mod random;
-mod sampling;
 mod selection;
 
 use std::fmt;
@@ -118,7 +119,8 @@ pub fn cases() -> Vec<Case> {
     cases.extend(movement::cases());
     cases.extend(numbers::cases());
     cases.extend(selection::cases());
-    cases.extend(sampling::cases());
+    cases.extend(neural::cases());
+    cases.extend(corners::cases());
     cases.extend((0..60).map(random::case));
     cases
 }

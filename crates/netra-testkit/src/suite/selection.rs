@@ -1,4 +1,4 @@
-//! Elements at computed places: gathering, scattering, order along an axis.
+//! Kernels that find, place and order elements: gathering and scattering by index tensors, best elements, running sums.
 
 use netra_graph::{Combine, DType, Data, Kernel, Tensor};
 
@@ -12,114 +12,119 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-fn ints(shape: &[usize], values: &[i64]) -> Tensor {
-    tensor(shape, Data::I64(values.to_vec()))
+/// Seeded indices from `-size` to `size - 1`.
+fn indices(shape: &[usize], size: usize, seed: u64) -> Tensor {
+    let mut rng = Rng::new(seed);
+    let list = (0..shape.iter().product()).map(|_| rng.below(2 * size) as i64 - size as i64);
+    tensor(shape, Data::I64(list.collect()))
 }
 
-/// Indices in `-size..size`.
-fn indices(shape: &[usize], size: usize) -> Operand {
-    let mut rng = Rng::new(size as u64 + 17);
-    let count = shape.iter().product::<usize>();
-    let values: Vec<i64> = (0..count).map(|_| rng.below(2 * size) as i64 - size as i64).collect();
-    Operand::Input(ints(shape, &values))
-}
-
-fn case(name: String, kernel: Kernel, operands: &[Operand], dtype: DType, shape: &[usize], tolerance: f64) -> Case {
-    Case::with_inputs(name, kernel, operands, &mut Rng::new(9), dtype, shape, tolerance)
+/// All of `0..size` in a seeded order, negative ones among them: places that do not meet.
+fn places(shape: &[usize], size: usize, seed: u64) -> Tensor {
+    let mut rng = Rng::new(seed);
+    let mut list: Vec<i64> = (0..size as i64).collect();
+    (1..size).for_each(|i| list.swap(i, rng.below(i + 1)));
+    list.truncate(shape.iter().product());
+    list.iter_mut().step_by(3).for_each(|i| *i -= size as i64);
+    tensor(shape, Data::I64(list))
 }
 
 fn gathers() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (axis, shape, at) in [
-        (0, vec![5, 3, 4], vec![2, 3, 4]),
-        (1, vec![5, 3, 4], vec![4, 6, 2]),
-        (2, vec![2, 3, 7], vec![2, 1, 9]),
-        (0, vec![6], vec![3]),
-    ] {
-        let operands = [x(&shape), indices(&at, shape[axis])];
-        let kernel = Kernel::GatherElements { axis };
-        cases.push(Case::single(format!("gather-elements-{axis}-{shape:?}"), kernel, &operands, &at, EXACT));
+    for (axis, out) in [(0, [4, 4, 6]), (1, [3, 7, 6]), (2, [3, 4, 2])] {
+        let size = [3, 4, 6][axis];
+        for (kind, at) in [("input", false), ("weight", true)] {
+            let at = match indices(&out, size, axis as u64) {
+                list if at => Operand::Weight(list),
+                list => Operand::Input(list),
+            };
+            let operands = [x(&[3, 4, 6]), at];
+            let kernel = Kernel::GatherElements { axis };
+            cases.push(Case::single(format!("gather-elements-{axis}-{kind}"), kernel, &operands, &out, EXACT));
+        }
     }
-    let pairs = || Operand::Input(ints(&[3, 2], &[0, 1, -1, 2, 1, -4]));
-    let whole = [x(&[2, 4]), pairs()];
-    cases.push(Case::single("gather-nd-whole", Kernel::GatherNd { batch_dims: 0 }, &whole, &[3], EXACT));
-    let rows = [x(&[2, 4, 5]), pairs()];
-    cases.push(Case::single("gather-nd-rows", Kernel::GatherNd { batch_dims: 0 }, &rows, &[3, 5], EXACT));
-    let batched = [x(&[2, 4, 5]), indices(&[2, 3, 1], 4)];
-    cases.push(Case::single("gather-nd-batched", Kernel::GatherNd { batch_dims: 1 }, &batched, &[2, 3, 5], EXACT));
-    let deep = [x(&[2, 3, 4, 4]), indices(&[2, 3, 2], 4)];
-    cases.push(Case::single("gather-nd-deep", Kernel::GatherNd { batch_dims: 2 }, &deep, &[2, 3], EXACT));
+    // The shapes of data, indices and result, and the number of batch axes.
+    let tuples: [([&[usize]; 3], usize); 4] = [
+        ([&[3, 3, 3], &[5, 3], &[5]], 0),
+        ([&[3, 3, 4], &[2, 2, 2], &[2, 2, 4]], 0),
+        ([&[2, 5, 3], &[2, 4, 1], &[2, 4, 3]], 1),
+        ([&[2, 3, 4, 2], &[2, 3, 2, 1], &[2, 3, 2, 2]], 2),
+    ];
+    for (i, ([data, at, out], batch_dims)) in tuples.into_iter().enumerate() {
+        let size = data[batch_dims..batch_dims + at[at.len() - 1]].iter().copied().min().unwrap_or(1);
+        let operands = [x(data), Operand::Input(indices(at, size, 7))];
+        cases.push(Case::single(format!("gather-nd-{i}"), Kernel::GatherNd { batch_dims }, &operands, out, EXACT));
+    }
     cases
 }
 
-const COMBINES: [Combine; 5] = [Combine::None, Combine::Add, Combine::Mul, Combine::Max, Combine::Min];
-
 fn scatters() -> Vec<Case> {
     let mut cases = Vec::new();
-    for combine in COMBINES {
-        for (axis, shape, at) in
-            [(0, vec![5, 3, 4], vec![7, 2, 4]), (1, vec![2, 6], vec![2, 9]), (2, vec![2, 3, 5], vec![1, 3, 4])]
-        {
-            let operands = [x(&shape), indices(&at, shape[axis]), x(&at)];
+    let combines = [Combine::None, Combine::Add, Combine::Mul, Combine::Max, Combine::Min];
+    for combine in combines {
+        let tolerance = if matches!(combine, Combine::Add | Combine::Mul) { SUMS } else { EXACT };
+        for axis in 0..2 {
+            // Updates that replace must not meet, since the last of them counts; the others may.
+            let at = match (combine, axis) {
+                (Combine::None, 0) => places(&[5, 1], 5, 2),
+                (Combine::None, _) => places(&[1, 6], 7, 3),
+                (_, 0) => indices(&[9, 4], 5, 4),
+                (_, _) => indices(&[3, 12], 7, 5),
+            };
+            let updates = at.shape().to_vec();
+            let operands = [x(&[5, 7]), Operand::Input(at), x(&updates)];
             let kernel = Kernel::ScatterElements { axis, combine };
-            let name = format!("scatter-elements-{combine:?}-{axis}");
-            cases.push(Case::single(name, kernel, &operands, &shape, SUMS));
+            let name = format!("scatter-elements-{axis}-{combine:?}");
+            cases.push(Case::single(name, kernel, &operands, &[5, 7], tolerance));
         }
-        let rows = [x(&[6, 3]), indices(&[9, 1], 6), x(&[9, 3])];
-        cases.push(Case::single(
-            format!("scatter-nd-{combine:?}"),
-            Kernel::ScatterNd { combine },
-            &rows,
-            &[6, 3],
-            SUMS,
-        ));
-        // Constant places, all different: they may be written at once.
-        let apart = ints(&[4, 2], &[0, 0, 1, -1, 2, 3, -1, 1]);
-        let places = [x(&[4, 5]), Operand::Weight(apart), x(&[4])];
-        let name = format!("scatter-nd-{combine:?}-apart");
-        cases.push(Case::single(name, Kernel::ScatterNd { combine }, &places, &[4, 5], SUMS));
-        let bytes = |values: &[u8]| Operand::Input(tensor(&[values.len()], Data::U8(values.to_vec())));
-        let narrow = [bytes(&[200, 100, 3]), Operand::Input(ints(&[4], &[0, 1, 0, -1])), bytes(&[100, 3, 7, 255])];
-        let kernel = Kernel::ScatterElements { axis: 0, combine };
-        cases.push(case(format!("scatter-elements-{combine:?}-uint8"), kernel, &narrow, DType::U8, &[3], EXACT));
+        let at = if combine == Combine::None { places(&[4, 1], 6, 6) } else { indices(&[4, 1], 6, 6) };
+        let operands = [x(&[6, 5]), Operand::Input(at), x(&[4, 5])];
+        let name = format!("scatter-nd-rows-{combine:?}");
+        cases.push(Case::single(name, Kernel::ScatterNd { combine }, &operands, &[6, 5], tolerance));
+        let at = tensor(&[3, 2], Data::I64(vec![0, 1, 2, -1, -3, 0]));
+        let operands = [x(&[3, 4]), Operand::Input(at), x(&[3])];
+        let name = format!("scatter-nd-elements-{combine:?}");
+        cases.push(Case::single(name, Kernel::ScatterNd { combine }, &operands, &[3, 4], tolerance));
     }
-    let flags = |values: &[bool]| Operand::Input(tensor(&[values.len()], Data::Bool(values.to_vec())));
-    let operands = [flags(&[true, false, true]), Operand::Input(ints(&[2], &[0, 1])), flags(&[false, true])];
-    let kernel = Kernel::ScatterElements { axis: 0, combine: Combine::None };
-    cases.push(case("scatter-elements-bool".into(), kernel, &operands, DType::Bool, &[3], EXACT));
+    let meeting = tensor(&[4], Data::I64(vec![2, 2, 0, 2]));
+    for combine in combines {
+        let data = Operand::Input(tensor(&[3], Data::I64(vec![5, -6, 7])));
+        let updates = Operand::Input(tensor(&[4], Data::I64(vec![3, -8, 2, 4])));
+        let operands = [data, Operand::Input(meeting.clone()), updates];
+        let kernel = Kernel::ScatterElements { axis: 0, combine };
+        let name = format!("scatter-int64-{combine:?}");
+        cases.push(Case::with_inputs(name, kernel, &operands, &mut Rng::new(1), DType::I64, &[3], EXACT));
+    }
     cases
 }
 
 fn orders() -> Vec<Case> {
     let mut cases = Vec::new();
-    let odd = || {
-        let values = vec![0.0, -0.0, 3.0, f32::NAN, -1.0, f32::INFINITY, 3.0, f32::NEG_INFINITY, -1.0, f32::NAN];
-        Operand::Input(tensor(&[2, 5], Data::F32(values)))
-    };
+    let ties = tensor(&[2, 6], Data::F32(vec![1.0, 3.0, 3.0, -2.0, 3.0, 1.0, 0.0, 0.0, 0.0, 0.0, 5.0, -5.0]));
     for largest in [true, false] {
-        for (axis, shape, k) in [(0, vec![9, 4], 3), (1, vec![2, 17, 3], 17), (2, vec![2, 3, 40], 5)] {
-            let mut out = shape.clone();
-            out[axis] = k;
-            let kernel = Kernel::TopK { axis, largest };
-            cases.push(case(format!("top-k-{axis}-{largest}"), kernel, &[x(&shape)], DType::I64, &out, EXACT));
+        for (axis, k) in [(0, 4), (1, 3), (2, 11)] {
+            let mut shape = [4, 9, 11];
+            shape[axis] = k;
+            let name = format!("top-{k}-of-axis-{axis}-{largest}");
+            cases.push(indexing(name, Kernel::TopK { axis, largest }, x(&[4, 9, 11]), &shape));
         }
         let kernel = Kernel::TopK { axis: 1, largest };
-        cases.push(case(format!("top-k-odd-{largest}"), kernel.clone(), &[odd()], DType::I64, &[2, 5], EXACT));
-        let ties = Operand::Input(ints(&[1, 6], &[2, -5, 2, 7, -5, 7]));
-        cases.push(case(format!("top-k-int64-{largest}"), kernel, &[ties], DType::I64, &[1, 4], EXACT));
+        cases.push(indexing(format!("top-of-equals-{largest}"), kernel, Operand::Input(ties.clone()), &[2, 5]));
     }
-    for (product, exclusive, reverse) in
-        [(false, false, false), (false, true, false), (false, true, true), (true, false, true), (true, true, false)]
-    {
-        for axis in 0..3 {
+    for (axis, product) in [(0, false), (1, false), (2, false), (1, true)] {
+        for (exclusive, reverse) in [(false, false), (true, false), (false, true), (true, true)] {
             let kernel = Kernel::Cumulative { axis, product, exclusive, reverse };
             let name = format!("cumulative-{axis}-{product}-{exclusive}-{reverse}");
-            cases.push(Case::single(name, kernel, &[x(&[3, 7, 5])], &[3, 7, 5], SUMS));
+            cases.push(Case::single(name, kernel, &[x(&[3, 17, 5])], &[3, 17, 5], SUMS));
         }
-        let bytes = Operand::Input(tensor(&[5], Data::I8(vec![100, 90, -3, 7, 2])));
-        let kernel = Kernel::Cumulative { axis: 0, product, exclusive, reverse };
-        let name = format!("cumulative-int8-{product}-{exclusive}-{reverse}");
-        cases.push(case(name, kernel, &[bytes], DType::I8, &[5], EXACT));
     }
+    let integers = Operand::Input(tensor(&[5], Data::I32(vec![3, -1, 4, -1, 5])));
+    let kernel = Kernel::Cumulative { axis: 0, product: false, exclusive: false, reverse: true };
+    let name = "cumulative-int32".to_owned();
+    cases.push(Case::with_inputs(name, kernel, &[integers], &mut Rng::new(1), DType::I32, &[5], EXACT));
     cases
+}
+
+fn indexing(name: String, kernel: Kernel, input: Operand, shape: &[usize]) -> Case {
+    Case::with_inputs(name, kernel, &[input], &mut Rng::new(5), DType::I64, shape, EXACT)
 }

@@ -90,7 +90,7 @@ pub(crate) fn cosine(x: f32) -> f32 {
 #[cube]
 fn arc_sine_near(a: f32) -> f32 {
     let z = a * a;
-    let p = (((4.21632e-2f32 * z + 2.4181311e-2f32) * z + 4.5470026e-2f32) * z + 7.495_3e-2f32) * z + 1.6666752e-1f32;
+    let p = (((4.21632e-2f32 * z + 2.418_131e-2f32) * z + 4.5470026e-2f32) * z + 7.495_3e-2f32) * z + 1.6666752e-1f32;
     p * z * a + a
 }
 
@@ -123,7 +123,7 @@ pub(crate) fn arc_tangent(x: f32) -> f32 {
     let start = select(far, FRAC_PI_2, select(middle, FRAC_PI_4, 0.0f32));
     let b = select(far, -1.0f32 / a, select(middle, (a - 1.0f32) / (a + 1.0f32), a));
     let z = b * b;
-    let p = ((8.053745e-2f32 * z - 1.387_768_6e-1f32) * z + 1.9977711e-1f32) * z - 3.3332949e-1f32;
+    let p = ((8.053745e-2f32 * z - 1.387_768_6e-1f32) * z + 1.9977711e-1f32) * z - 3.333_295e-1f32;
     let value = start + (p * z * b + b);
     select(x < 0.0f32, -value, value)
 }

@@ -72,10 +72,24 @@ impl SimdOp for Row<'_> {
         }
         // SAFETY: both pointers are of `row`.
         unsafe { map(s, src, dst, n, function::ExpBelow(max)) };
-        let sum: f32 = row.chunks(1024).map(|c| f64::from(c.iter().sum::<f32>())).sum::<f64>() as f32;
+        let scale = (1.0 / sum(row)) as f32;
         // SAFETY: both pointers are of `row`.
-        unsafe { map(s, dst, dst, n, function::Scale(1.0 / sum)) };
+        unsafe { map(s, dst, dst, n, function::Scale(scale)) };
     }
+}
+
+/// The sum of a row: sixteen short chains in float32, added up in float64.
+#[inline(always)]
+fn sum(row: &[f32]) -> f64 {
+    let chains = |block: &[f32]| {
+        let (vectors, rest) = block.as_chunks::<16>();
+        let mut sums = [0.0f32; 16];
+        for vector in vectors {
+            sums.iter_mut().zip(vector).for_each(|(sum, v)| *sum += v);
+        }
+        sums.iter().chain(rest).map(|&v| f64::from(v)).sum::<f64>()
+    };
+    row.chunks(256).map(chains).sum()
 }
 
 /// `n` columns that start at `start`; the unit that made it has them to itself.
@@ -93,7 +107,7 @@ impl SimdOp for Columns<'_> {
         let Columns { shared, start, n, p } = self;
         // SAFETY: the columns belong to this unit, and the closure's slices are used one at a time.
         let row = |k: usize| unsafe { shared.slice(start + k * p.inner, n) };
-        let (mut max, mut sum) = ([f32::NEG_INFINITY; COLUMNS], [0.0f32; COLUMNS]);
+        let (mut max, mut sum) = ([f32::NEG_INFINITY; COLUMNS], [0.0f64; COLUMNS]);
         for k in 0..p.size {
             for (m, &v) in max.iter_mut().zip(row(k).iter()) {
                 *m = if v > *m { v } else { *m };
@@ -108,22 +122,20 @@ impl SimdOp for Columns<'_> {
                 let mut e = [0.0f32; COLUMNS];
                 // SAFETY: `row` has `n` elements, at most `COLUMNS`.
                 unsafe { map(s, row.as_ptr(), e.as_mut_ptr(), n, function::Exp) };
-                sum.iter_mut().zip(&e[..n]).for_each(|(t, v)| *t += v);
+                sum.iter_mut().zip(&e[..n]).for_each(|(t, &v)| *t += f64::from(v));
             } else {
                 // SAFETY: both pointers are of `row`.
                 unsafe { map(s, row.as_ptr(), row.as_mut_ptr(), n, function::Exp) };
-                sum.iter_mut().zip(row.iter()).for_each(|(t, v)| *t += *v);
+                sum.iter_mut().zip(row.iter()).for_each(|(t, &v)| *t += f64::from(v));
             }
         }
-        for t in &mut sum[..n] {
-            *t = if p.log { t.ln() } else { 1.0 / *t };
-        }
+        let last = sum.map(|t| if p.log { t.ln() } else { 1.0 / t } as f32);
         for k in 0..p.size {
             let row = row(k);
             if p.log {
-                row.iter_mut().zip(&sum).for_each(|(v, t)| *v -= t);
+                row.iter_mut().zip(&last).for_each(|(v, t)| *v -= t);
             } else {
-                row.iter_mut().zip(&sum).for_each(|(v, t)| *v *= t);
+                row.iter_mut().zip(&last).for_each(|(v, t)| *v *= t);
             }
         }
     }

@@ -4,6 +4,7 @@
 //! shape is part of its meaning (`Reshape`, `Expand`, `Slice`, `Resize`). Spatial parameters list one entry a spatial
 //! axis (1 to 3), outermost first; tensors of the spatial kernels are `N, C, spatial...`.
 
+use crate::names::named;
 use crate::{DType, NarrowFloat};
 
 /// An element-wise function fused behind a kernel that produces float32.
@@ -286,7 +287,8 @@ pub enum GridPadding {
 }
 
 /// Sampling at given places. Inputs: `x [N, C, spatial...]`, `grid [N, out..., rank]` with coordinates in -1 to 1,
-/// innermost axis first; output `[N, C, out...]`.
+/// innermost axis first; output `[N, C, out...]`. Padding concerns the elements that the interpolation reads, not the
+/// coordinate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GridSample {
     /// Interpolation.
@@ -301,7 +303,7 @@ pub struct GridSample {
 /// output `[R, C, height, width]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RoiAlign {
-    /// The largest sample of each bin instead of the mean.
+    /// The largest of all weighted neighbours of a bin's samples (each sample has four) instead of the mean of the samples.
     pub max: bool,
     /// Samples along each axis of a bin; 0 chooses by the region's size.
     pub sampling_ratio: usize,
@@ -520,7 +522,18 @@ pub enum Kernel {
 impl Kernel {
     /// The name under which the kernel is reported: the ONNX operator's where there is one.
     pub fn name(&self) -> &'static str {
-        match self {
+        kernel_name(self)
+    }
+
+    /// The names of all kernels.
+    pub fn names() -> &'static [&'static str] {
+        KERNELS
+    }
+}
+
+named! {
+    const KERNELS;
+    fn kernel_name(kernel: &Kernel) {
             Kernel::Conv(_) => "Conv",
             Kernel::ConvTranspose(_) => "ConvTranspose",
             Kernel::MaxPool(_) => "MaxPool",
@@ -557,6 +570,5 @@ impl Kernel {
             Kernel::BitCast { .. } => "BitCast",
             Kernel::Expand => "Expand",
             Kernel::Cast { .. } => "Cast",
-        }
     }
 }

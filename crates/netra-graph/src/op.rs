@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
+use crate::names::named;
 use crate::{
-    Activation, Binary, Combine, Coordinates, DType, Graph, Narrow, Reduction, ResizeMode, Rounding, Tensor, Unary,
-    ValueId,
+    Activation, Binary, Combine, Coordinates, DType, Graph, GridSample, Narrow, Reduction, ResizeMode, RoiAlign,
+    Rounding, Tensor, Unary, ValueId,
 };
 
 /// ONNX `auto_pad`.
@@ -102,6 +103,72 @@ pub struct ResizeOptions {
     pub extrapolation_value: f32,
 }
 
+/// The attributes of Attention; `None` is the attribute left out.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // The ONNX attributes of the same names.
+pub struct Attention {
+    pub is_causal: bool,
+    pub scale: Option<f32>,
+    /// 0 is none.
+    pub softcap: f32,
+    /// With inputs of three axes.
+    pub q_num_heads: Option<usize>,
+    pub kv_num_heads: Option<usize>,
+    /// Which scores are the fourth output.
+    pub qk_matmul_output: ScoreOutput,
+    /// Most positions that are seen before and after a query's own.
+    pub left_window_size: Option<usize>,
+    pub right_window_size: Option<usize>,
+}
+
+/// ONNX `qk_matmul_output_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScoreOutput {
+    /// The products.
+    Raw,
+    /// After the soft cap.
+    Capped,
+    /// After the mask.
+    Masked,
+    /// After softmax.
+    Weights,
+}
+
+/// The kinds of recurrent layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // Named as the ONNX operators; fields as their attributes.
+pub enum Cell {
+    Rnn,
+    Gru { linear_before_reset: bool },
+    Lstm { input_forget: bool },
+}
+
+/// The order in which a recurrent layer goes through a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // The ONNX values of `direction`.
+pub enum Direction {
+    Forward,
+    Reverse,
+    Bidirectional,
+}
+
+/// A recurrent layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recurrent {
+    /// RNN, GRU or LSTM.
+    pub cell: Cell,
+    /// One or both orders.
+    pub direction: Direction,
+    /// As the attribute states it; the weights say it too.
+    pub hidden_size: Option<usize>,
+    /// The functions f, g, h of the operator's definition (as many as it has), for each direction.
+    pub activations: Vec<Unary>,
+    /// What goes into those functions stays within this.
+    pub clip: Option<f32>,
+    /// `layout` 1: the batch is the first axis.
+    pub batch_first: bool,
+}
+
 /// A graph inside a node, and what it takes from the graph around it.
 #[derive(Clone, Debug)]
 pub struct Subgraph {
@@ -129,6 +196,8 @@ pub enum Op {
     MaxPool {
         window: Window,
         ceil_mode: bool,
+        /// `storage_order` of the indices.
+        column_major: bool,
     },
     AveragePool {
         window: Window,
@@ -153,6 +222,104 @@ pub enum Op {
         axis: i64,
         epsilon: f32,
     },
+    RmsNormalization {
+        axis: i64,
+        epsilon: f32,
+    },
+    /// BatchNormalization with `training_mode`: by the statistics of its own input.
+    BatchNormalizationTraining {
+        epsilon: f32,
+        momentum: f32,
+    },
+    LpNormalization {
+        axis: i64,
+        p: u32,
+    },
+    MeanVarianceNormalization {
+        axes: Vec<i64>,
+    },
+    Lrn {
+        alpha: f32,
+        beta: f32,
+        bias: f32,
+        size: usize,
+    },
+    LpPool {
+        window: Window,
+        ceil_mode: bool,
+        p: u32,
+    },
+    GlobalLpPool {
+        p: u32,
+    },
+    /// Inputs: x, indices, optional output shape.
+    MaxUnpool {
+        window: Window,
+    },
+    GridSample(GridSample),
+    /// Inputs: matrices, size.
+    AffineGrid {
+        align_corners: bool,
+    },
+    /// Inputs: columns, image shape, block shape.
+    Col2Im {
+        window: Window,
+    },
+    /// Inputs: x, weight, offset, optional bias, optional mask.
+    DeformConv {
+        window: Window,
+        group: usize,
+        offset_group: usize,
+    },
+    /// Inputs: x, regions, batch indices.
+    RoiAlign {
+        align: RoiAlign,
+        output_height: usize,
+        output_width: usize,
+    },
+    Det,
+    /// Inputs: q, k, v, optional mask, past key, past value, lengths.
+    Attention(Attention),
+    /// Inputs: x, cosines, sines, optional positions.
+    RotaryEmbedding {
+        interleaved: bool,
+        num_heads: Option<usize>,
+        /// Rotated part of each head; all when left out.
+        rotary_embedding_dim: Option<usize>,
+    },
+    SwiGlu {
+        alpha: f32,
+    },
+    /// RNN, GRU and LSTM. Inputs: x, weights, recurrent weights, optional bias, lengths, initial state, and for LSTM
+    /// initial cell state and peepholes.
+    Recurrent(Recurrent),
+    /// Inputs: x, scale, optional zero point.
+    QuantizeLinear {
+        axis: i64,
+        /// Neighbours along the axis that share a scale.
+        block_size: Option<usize>,
+        output_dtype: Option<DType>,
+    },
+    /// Inputs: x, scale, optional zero point.
+    DequantizeLinear {
+        axis: i64,
+        block_size: Option<usize>,
+    },
+    DynamicQuantizeLinear,
+    /// Inputs: x, its scale, its zero point, the same of the weights and of the result, optional bias.
+    QLinearConv {
+        window: Window,
+        group: usize,
+    },
+    /// Inputs: x, weights, optional zero points of both.
+    ConvInteger {
+        window: Window,
+        group: usize,
+    },
+    /// Inputs: a, its scale, its zero point, the same of b and of the result.
+    QLinearMatMul,
+    /// Inputs: a, b, optional zero points of both.
+    MatMulInteger,
     Gemm {
         alpha: f32,
         beta: f32,
@@ -160,7 +327,6 @@ pub enum Op {
         trans_b: bool,
     },
     MatMul,
-    /// Of one or two operands.
     Einsum {
         equation: String,
     },
@@ -386,7 +552,47 @@ impl Op {
 
     /// The ONNX operator's name.
     pub fn name(&self) -> &'static str {
-        match self {
+        op_name(self)
+    }
+
+    /// The names of all operators, each once, in order.
+    pub fn names() -> Vec<&'static str> {
+        let mut names = [OPS, UNARIES, BINARIES, REDUCTIONS].concat();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+impl Unary {
+    /// The ONNX names of all functions.
+    pub fn names() -> &'static [&'static str] {
+        UNARIES
+    }
+}
+
+impl Binary {
+    /// The ONNX names of all functions.
+    pub fn names() -> &'static [&'static str] {
+        BINARIES
+    }
+}
+
+impl Reduction {
+    /// The ONNX operator's name.
+    pub fn name(self) -> &'static str {
+        reduction_name(self)
+    }
+
+    /// The ONNX names of all reductions.
+    pub fn names() -> &'static [&'static str] {
+        REDUCTIONS
+    }
+}
+
+named! {
+    const OPS;
+    fn op_name(op: &Op) {
             Op::Conv { .. } => "Conv",
             Op::ConvTranspose { .. } => "ConvTranspose",
             Op::MaxPool { .. } => "MaxPool",
@@ -397,13 +603,38 @@ impl Op {
             Op::InstanceNormalization { .. } => "InstanceNormalization",
             Op::GroupNormalization { .. } => "GroupNormalization",
             Op::LayerNormalization { .. } => "LayerNormalization",
+            Op::RmsNormalization { .. } => "RMSNormalization",
+            Op::BatchNormalizationTraining { .. } => "BatchNormalization",
+            Op::LpNormalization { .. } => "LpNormalization",
+            Op::MeanVarianceNormalization { .. } => "MeanVarianceNormalization",
+            Op::Lrn { .. } => "LRN",
+            Op::LpPool { .. } => "LpPool",
+            Op::GlobalLpPool { .. } => "GlobalLpPool",
+            Op::MaxUnpool { .. } => "MaxUnpool",
+            Op::GridSample(_) => "GridSample",
+            Op::AffineGrid { .. } => "AffineGrid",
+            Op::Col2Im { .. } => "Col2Im",
+            Op::DeformConv { .. } => "DeformConv",
+            Op::RoiAlign { .. } => "RoiAlign",
+            Op::Det => "Det",
+            Op::Attention(_) => "Attention",
+            Op::RotaryEmbedding { .. } => "RotaryEmbedding",
+            Op::SwiGlu { .. } => "SwiGLU",
+            Op::Recurrent(Recurrent { cell: Cell::Rnn, .. }) => "RNN",
+            Op::Recurrent(Recurrent { cell: Cell::Gru { .. }, .. }) => "GRU",
+            Op::Recurrent(Recurrent { cell: Cell::Lstm { .. }, .. }) => "LSTM",
+            Op::QuantizeLinear { .. } => "QuantizeLinear",
+            Op::DequantizeLinear { .. } => "DequantizeLinear",
+            Op::DynamicQuantizeLinear => "DynamicQuantizeLinear",
+            Op::QLinearConv { .. } => "QLinearConv",
+            Op::ConvInteger { .. } => "ConvInteger",
+            Op::QLinearMatMul => "QLinearMatMul",
+            Op::MatMulInteger => "MatMulInteger",
             Op::Gemm { .. } => "Gemm",
             Op::MatMul => "MatMul",
             Op::Einsum { .. } => "Einsum",
             Op::Softmax { log: false, .. } => "Softmax",
             Op::Softmax { log: true, .. } => "LogSoftmax",
-            Op::Unary(unary) => unary_name(*unary),
-            Op::Binary(binary) => binary_name(*binary),
             Op::Variadic(Variadic::Sum) => "Sum",
             Op::Variadic(Variadic::Mean) => "Mean",
             Op::Variadic(Variadic::Max) => "Max",
@@ -413,7 +644,7 @@ impl Op {
             Op::Swish { .. } => "Swish",
             Op::Clip => "Clip",
             Op::Where => "Where",
-            Op::Reduce { reduction, log, .. } => reduce_name(*reduction, *log),
+            Op::Reduce { reduction: Reduction::Sum, log: true, .. } => "ReduceLogSum",
             Op::ArgMax { smallest: false, .. } => "ArgMax",
             Op::ArgMax { smallest: true, .. } => "ArgMin",
             Op::Cumulative { product: false, .. } => "CumSum",
@@ -462,12 +693,16 @@ impl Op {
             Op::If { .. } => "If",
             Op::Loop { .. } => "Loop",
             Op::Scan { .. } => "Scan",
-        }
+    } else {
+            Op::Unary(unary) => unary_name(*unary),
+            Op::Binary(binary) => binary_name(*binary),
+            Op::Reduce { reduction, .. } => reduction_name(*reduction),
     }
 }
 
-fn unary_name(unary: Unary) -> &'static str {
-    match unary {
+named! {
+    const UNARIES;
+    fn unary_name(unary: Unary) {
         Unary::Activation(Activation::Relu) => "Relu",
         Unary::Activation(Activation::LeakyRelu(_)) => "LeakyRelu",
         Unary::Activation(Activation::Elu(_)) => "Elu",
@@ -512,8 +747,9 @@ fn unary_name(unary: Unary) -> &'static str {
     }
 }
 
-fn binary_name(binary: Binary) -> &'static str {
-    match binary {
+named! {
+    const BINARIES;
+    fn binary_name(binary: Binary) {
         Binary::Add => "Add",
         Binary::Sub => "Sub",
         Binary::Mul => "Mul",
@@ -538,9 +774,9 @@ fn binary_name(binary: Binary) -> &'static str {
     }
 }
 
-fn reduce_name(reduction: Reduction, log: bool) -> &'static str {
-    match reduction {
-        Reduction::Sum if log => "ReduceLogSum",
+named! {
+    const REDUCTIONS;
+    fn reduction_name(reduction: Reduction) {
         Reduction::Sum => "ReduceSum",
         Reduction::Mean => "ReduceMean",
         Reduction::Max => "ReduceMax",

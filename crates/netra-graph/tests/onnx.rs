@@ -4,7 +4,7 @@
 
 mod writer;
 
-use netra_graph::{DType, ErrorKind, Program, Tensor, eval, onnx};
+use netra_graph::{DType, ErrorKind, Op, Program, Tensor, eval, onnx};
 use writer::{
     Graph, Message, float_attribute, floats, floats_attribute, graph_attribute, int_attribute, integers,
     ints_attribute, node, tensor, text_attribute, value,
@@ -287,4 +287,13 @@ fn early_operator_sets_keep_what_never_changed() {
     assert_eq!((error.kind(), error.message()), (ErrorKind::Unsupported, "operator Relu of operator set 5"));
     let add = Graph::simple(&[2, 3], &[node("Add", &["x", "x"], &["y"], &[])], &[]);
     assert_eq!(read(&add.model(6)).unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+/// One of the places of an operator; `docs/adding-an-operator.md` names them all.
+#[test]
+fn the_reader_knows_every_operator() {
+    let bare = |op: &str| Graph::simple(&[2, 3], &[node(op, &[], &["y"], &[])], &[]).model(onnx::OPSETS.1);
+    let unknown = |op: &&str| read(&bare(op)).is_err_and(|e| e.message() == format!("operator {op}"));
+    assert!(unknown(&"FancyOp"));
+    assert_eq!(Op::names().into_iter().filter(unknown).collect::<Vec<_>>(), Vec::<&str>::new());
 }

@@ -58,6 +58,11 @@ impl Conv {
         Self { bias, ..self }
     }
 
+    /// Kernel and stride.
+    pub fn geometry(&self) -> (Axes, Axes) {
+        (self.kernel, self.stride)
+    }
+
     fn check(&self) -> Result<()> {
         check_size("number of channels", self.out)?;
         for (what, axes) in [("kernel size", self.kernel), ("stride", self.stride), ("dilation", self.dilation)] {
@@ -187,7 +192,7 @@ impl Builder {
     /// Max pooling.
     pub fn max_pool(&mut self, x: Feature, kernel: Axes, stride: Axes, pads: Axes) -> Result<Feature> {
         let window = Conv::new(x.channels, kernel).stride(stride).pads(pads).window(self);
-        let id = self.node(None, Op::MaxPool { window, ceil_mode: false }, vec![Some(x.id)])?;
+        let id = self.node(None, Op::MaxPool { window, ceil_mode: false, column_major: false }, vec![Some(x.id)])?;
         Ok(Feature { id, ..x })
     }
 

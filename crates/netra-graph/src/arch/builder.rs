@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::StateDict;
-use crate::{DType, Dim, Error, Graph, Node, Op, Result, Tensor, TensorType, Value, ValueId};
+use crate::{DType, Dim, Error, Graph, Node, Op, Result, StateDict, Tensor, TensorType, Value, ValueId};
 
 /// Most tensors of a network, and four times as many nodes: some ten times what the largest builder needs.
 const MAX_TENSORS: usize = 20_000;
@@ -136,9 +135,9 @@ impl Builder {
         self.state.contains_key(name)
     }
 
-    /// Drops the tensors whose names begin with `prefix`: those that training needs and inference does not.
-    pub fn skip(&mut self, prefix: &str) {
-        self.state.retain(|name, _| !name.starts_with(prefix));
+    /// Drops tensors by name: those that training needs and inference does not.
+    pub fn skip(&mut self, unused: impl Fn(&str) -> bool) {
+        self.state.retain(|name, _| !unused(name));
     }
 
     /// Renames tensors before any is taken. `new_name` gives `None` to keep a name. Two tensors that come to share a

@@ -9,22 +9,36 @@
 mod basic_unet;
 mod block;
 mod builder;
+mod densenet;
+mod dynunet;
+mod efficientnet;
+mod json;
+mod meshnet;
 mod monai;
+mod nnunet;
+pub mod plans;
+mod read;
+mod resnet;
+mod segresnet;
 mod spec;
 mod unet;
-
-use std::collections::BTreeMap;
+mod xrv;
 
 pub use basic_unet::BasicUNet;
+pub use densenet::{DenseNaming, DenseNet};
+pub use dynunet::DynUNet;
+pub use efficientnet::{EfficientForm, EfficientNet};
+pub use meshnet::{MeshForm, MeshLayer, MeshNet};
 pub use monai::Upsample;
+pub use nnunet::{Encoder, NnUNet};
+pub use resnet::{ResNet, ResNetBlock, Shortcut};
+pub use segresnet::SegResNet;
 pub use spec::{Act, Norm, Sizes};
 pub use unet::UNet;
+pub use xrv::XrvDenseNet;
 
-use crate::{Graph, Result, Tensor};
+use crate::{Graph, Result, StateDict};
 use builder::Builder;
-
-/// Tensors by name, as a PyTorch state dict holds them.
-pub type StateDict = BTreeMap<String, Tensor>;
 
 /// A network without its weights.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +48,22 @@ pub enum Architecture {
     UNet(UNet),
     /// MONAI `BasicUNet`.
     BasicUNet(BasicUNet),
+    /// MONAI `DynUNet`.
+    DynUNet(DynUNet),
+    /// nnU-Net's plain and residual encoder networks.
+    NnUNet(NnUNet),
+    /// MONAI `SegResNet`.
+    SegResNet(SegResNet),
+    /// MeshNet.
+    MeshNet(MeshNet),
+    /// DenseNet of torchvision and MONAI.
+    DenseNet(DenseNet),
+    /// ResNet of torchvision and MONAI.
+    ResNet(ResNet),
+    /// EfficientNet of torchvision and MONAI.
+    EfficientNet(EfficientNet),
+    /// torchxrayvision's DenseNet.
+    XrvDenseNet(XrvDenseNet),
 }
 
 /// Builds the network and gives it the weights: one input `input` of shape `[batch, channels, spatial...]`, one output
@@ -57,6 +87,14 @@ impl Architecture {
         match self {
             Architecture::UNet(_) => "UNet",
             Architecture::BasicUNet(_) => "BasicUNet",
+            Architecture::DynUNet(_) => "DynUNet",
+            Architecture::NnUNet(net) => net.name(),
+            Architecture::SegResNet(_) => "SegResNet",
+            Architecture::MeshNet(_) => "MeshNet",
+            Architecture::DenseNet(_) => "DenseNet",
+            Architecture::ResNet(_) => "ResNet",
+            Architecture::EfficientNet(_) => "EfficientNet",
+            Architecture::XrvDenseNet(_) => "XrvDenseNet",
         }
     }
 }
@@ -66,6 +104,14 @@ fn assemble(architecture: &Architecture, state: StateDict) -> Result<Builder> {
     let made = match architecture {
         Architecture::UNet(net) => net.build(&mut b),
         Architecture::BasicUNet(net) => net.build(&mut b),
+        Architecture::DynUNet(net) => net.build(&mut b),
+        Architecture::NnUNet(net) => net.build(&mut b),
+        Architecture::SegResNet(net) => net.build(&mut b),
+        Architecture::MeshNet(net) => net.build(&mut b),
+        Architecture::DenseNet(net) => net.build(&mut b),
+        Architecture::ResNet(net) => net.build(&mut b),
+        Architecture::EfficientNet(net) => net.build(&mut b),
+        Architecture::XrvDenseNet(net) => net.build(&mut b),
     };
     made.map_err(|e| e.at(architecture.name()))?;
     Ok(b)

@@ -65,14 +65,20 @@ pub fn split(lo: &mut Lowerer, inputs: &Inputs<'_>, axis: i64, parts: usize) -> 
 }
 
 /// `count` neighbouring elements of one axis.
-fn slice_axis(lo: &mut Lowerer, x: ValueId, axis: usize, start: usize, count: usize) -> Result<ValueId> {
+pub fn slice_axis(lo: &mut Lowerer, x: ValueId, axis: usize, start: usize, count: usize) -> Result<ValueId> {
     let rank = lo.shape(x).len();
     let (mut starts, mut shape) = (vec![0; rank], lo.shape(x).to_vec());
     (starts[axis], shape[axis]) = (start, count);
     emit_slice(lo, x, starts, vec![1; rank], &shape)
 }
 
-fn emit_slice(lo: &mut Lowerer, x: ValueId, starts: Vec<usize>, steps: Vec<isize>, shape: &[usize]) -> Result<ValueId> {
+pub fn emit_slice(
+    lo: &mut Lowerer,
+    x: ValueId,
+    starts: Vec<usize>,
+    steps: Vec<isize>,
+    shape: &[usize],
+) -> Result<ValueId> {
     if lo.shape(x) == shape && starts.iter().all(|&s| s == 0) {
         return Ok(x);
     }

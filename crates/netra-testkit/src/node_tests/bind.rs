@@ -70,33 +70,31 @@ fn judge(backend: &dyn Backend, case: &Case) -> Result<Outcome> {
     }
     let inputs = tensors(&case.folder.join("inputs.onnx"), &case.inputs)?;
     let want = tensors(&case.folder.join("expected.onnx"), &case.outputs)?;
-    let data = data(&case.op);
-    let bindings: [(Binding, &dyn Fn(usize) -> bool); 3] =
-        [(Binding::RunTime, &|_| true), (Binding::Parameters, &|i| data.holds(i)), (Binding::Constants, &|_| false)];
-    let mut refusal = None;
-    let mut tried: Vec<Vec<bool>> = Vec::new();
-    for (binding, at_run_time) in bindings {
-        let mask: Vec<bool> = (0..inputs.len()).map(at_run_time).collect();
-        if tried.contains(&mask) {
+    let (count, data) = (inputs.len(), data(&case.op));
+    let attempts: [(Option<Binding>, Vec<bool>); 3] = [
+        (Some(Binding::RunTime), vec![true; count]),
+        (Some(Binding::Data), (0..count).map(|i| data.holds(i)).collect()),
+        // Passes only where this is what the attempt before was.
+        (None, vec![false; count]),
+    ];
+    let mut refusal = String::new();
+    for (i, (binding, mask)) in attempts.iter().enumerate() {
+        if attempts[..i].iter().any(|(_, tried)| tried == mask) {
             continue;
         }
-        match run(backend, &graph, &case.inputs, &inputs, &mask) {
+        match run(backend, &graph, &case.inputs, &inputs, mask) {
             Ok(got) => {
-                if let Err(why) = agree(case, &got, &want) {
-                    return Ok(Outcome::Failed(format!("{why} ({binding:?})")));
-                }
-                // With parameters alone this is the natural form; with data it shows nothing about the backend.
-                return Ok(match (binding, refusal) {
-                    (Binding::Constants, Some(why)) if !matches!(data, Data::None) => Outcome::Folded(why),
-                    _ => Outcome::Passed(binding),
+                return Ok(match (agree(case, &got, &want), binding) {
+                    (Err(why), _) => Outcome::Failed(format!("{why} (at run time: {mask:?})")),
+                    (Ok(()), Some(binding)) => Outcome::Passed(*binding),
+                    (Ok(()), None) => Outcome::Folded(refusal),
                 });
             }
-            Err(error) if error.kind() == ErrorKind::Unsupported => refusal = Some(error.message().to_owned()),
-            Err(error) => return Err(error.at(format!("{binding:?}"))),
+            Err(error) if error.kind() == ErrorKind::Unsupported => error.message().clone_into(&mut refusal),
+            Err(error) => return Err(error.at(format!("at run time: {mask:?}"))),
         }
-        tried.push(mask);
     }
-    Ok(Outcome::Refused(refusal.unwrap_or_default()))
+    Ok(Outcome::Refused(refusal))
 }
 
 /// The values of a file that holds nothing but initialisers; no values where there is no file.

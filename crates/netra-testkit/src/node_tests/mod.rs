@@ -30,10 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub enum Binding {
     /// All of them.
     RunTime,
-    /// The data; parameters (weights, sizes, axes ...) were initialisers, as in exported networks.
-    Parameters,
-    /// None: the operator has no data input.
-    Constants,
+    /// The data, if the operator has any; parameters (weights, sizes, axes ...) were initialisers, as in exported networks.
+    Data,
 }
 
 /// What became of a case.

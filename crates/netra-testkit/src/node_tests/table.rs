@@ -40,7 +40,7 @@ impl Counts {
             match outcome {
                 Outcome::Passed(binding) => {
                     counts.passed += 1;
-                    counts.with_parameters += usize::from(*binding == Binding::Parameters);
+                    counts.with_parameters += usize::from(*binding == Binding::Data);
                 }
                 Outcome::Folded(_) => counts.folded += 1,
                 Outcome::Refused(_) => counts.refused += 1,

@@ -5,6 +5,7 @@ mod convolution;
 mod elementwise;
 mod movement;
 mod normalisation;
+mod numbers;
 mod random;
 mod selection;
 
@@ -115,6 +116,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(elementwise::cases());
     cases.extend(movement::cases());
     cases.extend(selection::cases());
+    cases.extend(numbers::cases());
     cases.extend((0..60).map(random::case));
     cases
 }

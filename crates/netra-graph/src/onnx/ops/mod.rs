@@ -1,8 +1,12 @@
 //! One node to one [`Op`]: attributes read, older operator sets brought to the newest form.
 
+mod attention;
 mod elementwise;
 mod layer;
 mod position;
+mod quantise;
+mod recurrent;
+mod sample;
 mod select;
 mod shape;
 mod spatial;
@@ -81,7 +85,18 @@ fn data_type(attribute: &str, value: i64) -> Result<DataType> {
 
 /// Reads a node's operator. `Unsupported` names operators, attributes and values that are not known.
 pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
-    let families = [spatial::read, layer::read, elementwise::read, shape::read, select::read, position::read];
+    let families = [
+        spatial::read,
+        layer::read,
+        elementwise::read,
+        shape::read,
+        select::read,
+        position::read,
+        attention::read,
+        sample::read,
+        quantise::read,
+        recurrent::read,
+    ];
     for family in families {
         if let Some(op) = family(node)? {
             return Ok(op);

@@ -1,5 +1,7 @@
 //! What `arch` refuses, and how it says so. That the networks are right is for netra-cpu's `architectures`.
 
+#![allow(clippy::unwrap_used)] // helpers of tests may panic
+
 use std::time::Instant;
 
 use netra_graph::arch::{self, Architecture, plans};

@@ -1,9 +1,9 @@
 //! Attention, taken apart into matrix products, a mask and a softmax, and rotary positions.
 
 use super::Inputs;
+use super::attention_mask::{Mask, mask};
 use super::emit::{Lowerer, broadcast};
 use super::index::{concat, emit_slice, slice_axis};
-use super::mask::{Mask, mask};
 use super::shape::transpose;
 use crate::op::{Attention, ScoreOutput};
 use crate::{Binary, DType, Error, Kernel, Reduction, Result, Unary, ValueId};

@@ -138,51 +138,6 @@ impl Lowerer {
         Ok(self.constant(Tensor::from_f32([], vec![value])?))
     }
 
-    /// A scalar of an element type, to which the number is converted.
-    pub fn number(&mut self, value: f64, dtype: DType) -> Result<ValueId> {
-        let value = self.constant(Tensor::new([], Data::F64(vec![value]))?);
-        self.cast(value, dtype)
-    }
-
-    /// The numbers 0 to `n` (int64) along one of `rank` axes, the others of size 1.
-    pub fn positions(&mut self, rank: usize, axis: usize, n: usize) -> Result<ValueId> {
-        let mut shape = vec![1; rank];
-        shape[axis] = n;
-        self.afford(n.saturating_mul(DType::I64.size()))?;
-        Ok(self.constant(Tensor::new(shape, Data::I64((0..n as i64).collect()))?))
-    }
-
-    /// Counts bytes that a lowering makes against those that folding may make.
-    pub fn afford(&mut self, bytes: usize) -> Result<()> {
-        if bytes > SMALL_WORK {
-            let left = self.bytes_left.checked_sub(bytes);
-            self.bytes_left = left.ok_or_else(|| Error::limit("the constants that lowering would make"))?;
-        }
-        Ok(())
-    }
-
-    /// A result that ends where its padding of -1 begins along `axis`: cut there when it is a constant, else the program's
-    /// outputs are ([`Program::trim`](crate::Program::trim)).
-    pub fn trimmed(&mut self, x: ValueId, axis: usize) -> Result<ValueId> {
-        match self.constant_of(x) {
-            Some(tensor) => {
-                let tensor = trim(tensor.clone(), axis)?;
-                Ok(self.constant(tensor))
-            }
-            None => Ok(x),
-        }
-    }
-
-    /// Refuses values whose size depends on data: they are for outputs only.
-    pub fn settled<'i>(&self, ids: impl Iterator<Item = &'i ValueId>) -> Result<()> {
-        for &id in ids {
-            if self.program.padded_axis(id).is_some() {
-                return Err(Error::unsupported("a result whose size depends on data, used inside the network"));
-            }
-        }
-        Ok(())
-    }
-
     /// Reduces axes, which stay with size 1.
     pub fn reduce(&mut self, reduction: Reduction, x: ValueId, axes: &[usize]) -> Result<ValueId> {
         let mut shape = self.shape(x).to_vec();
@@ -250,27 +205,22 @@ impl Lowerer {
         dtype: DType,
         shape: &[usize],
     ) -> Result<Option<Tensor>> {
-        let mut operands = Vec::with_capacity(inputs.len());
+        let mut constants = Vec::with_capacity(inputs.len());
         for id in inputs {
-            match id.map(|id| self.constant_of(id)) {
+            match id.map(|id| self.program.value(id).constant.clone()) {
                 Some(None) => return Ok(None),
-                Some(tensor) => operands.push(tensor),
-                None => operands.push(None),
+                constant => constants.push(constant.flatten()),
             }
         }
+        let operands: Vec<Option<&Tensor>> = constants.iter().map(Option::as_deref).collect();
         let bytes = shape.iter().product::<usize>() * dtype.size();
         let work = work(kernel, &operands, shape);
-        let small = work <= SMALL_WORK;
-        if !small && (bytes > self.bytes_left || work > self.work_left) {
+        if !self.fits_budget(bytes, work) {
             return Ok(None);
         }
         let tensor = eval::step(kernel, &operands, dtype, shape)?;
         if tensor.dtype() != dtype || tensor.shape() != shape {
             return Err(Error::unsupported(format!("{} of {}", kernel.name(), tensor.dtype())));
-        }
-        if !small {
-            self.bytes_left -= bytes;
-            self.work_left -= work;
         }
         Ok(Some(tensor))
     }
@@ -316,6 +266,51 @@ impl Lowerer {
         }
         let shape = self.shape(x).to_vec();
         self.emit(Kernel::Cast { to }, &[x], to, &shape)
+    }
+
+    /// A scalar of an element type, to which the number is converted.
+    pub fn number(&mut self, value: f64, dtype: DType) -> Result<ValueId> {
+        let value = self.constant(Tensor::new([], Data::F64(vec![value]))?);
+        self.cast(value, dtype)
+    }
+
+    /// The numbers 0 to `n` (int64) along one of `rank` axes, the others of size 1.
+    pub fn positions(&mut self, rank: usize, axis: usize, n: usize) -> Result<ValueId> {
+        let mut shape = vec![1; rank];
+        shape[axis] = n;
+        self.charge(n.saturating_mul(DType::I64.size()))?;
+        Ok(self.constant(Tensor::new(shape, Data::I64((0..n as i64).collect()))?))
+    }
+
+    /// Counts bytes that a lowering makes against those that folding may make.
+    pub fn charge(&mut self, bytes: usize) -> Result<()> {
+        if bytes > SMALL_WORK {
+            let left = self.bytes_left.checked_sub(bytes);
+            self.bytes_left = left.ok_or_else(|| Error::limit("the constants that lowering would make"))?;
+        }
+        Ok(())
+    }
+
+    /// A result that ends where its padding of -1 begins along `axis`: cut there when it is a constant, else the program's
+    /// outputs are ([`Program::trim`](crate::Program::trim)).
+    pub fn trimmed(&mut self, x: ValueId, axis: usize) -> Result<ValueId> {
+        match self.constant_of(x) {
+            Some(tensor) => {
+                let tensor = trim(tensor.clone(), axis)?;
+                Ok(self.constant(tensor))
+            }
+            None => Ok(x),
+        }
+    }
+
+    /// Refuses values whose size depends on data: they are for outputs only.
+    pub fn settled<'i>(&self, ids: impl Iterator<Item = &'i ValueId>) -> Result<()> {
+        for &id in ids {
+            if self.program.padded_axis(id).is_some() {
+                return Err(Error::unsupported("a result whose size depends on data, used inside the network"));
+            }
+        }
+        Ok(())
     }
 
     /// A value that may carry a graph output's name: itself, or a copy when it already carries another one.

@@ -5,6 +5,7 @@
 //! kernels. What is constant is computed on the spot, which also resolves the shape arithmetic that exporters write.
 
 mod attention;
+mod attention_mask;
 mod cast;
 mod control;
 mod einsum;
@@ -12,7 +13,6 @@ mod elementwise;
 mod emit;
 mod index;
 mod integer;
-mod mask;
 mod matrix;
 mod norm;
 mod order;
@@ -244,8 +244,9 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
             let gate = elementwise::swish(lo, gate, *alpha)?;
             lo.binary(crate::Binary::Mul, gate, value)
         }
-        Op::QuantizeLinear { axis, block_size, output_dtype } => {
-            quantise::quantize(lo, inputs, *axis, *block_size, *output_dtype)
+        Op::QuantizeLinear { axis, block_size, output_dtype, narrow, saturate } => {
+            let to = quantise::Target { dtype: *output_dtype, narrow: *narrow, saturate: *saturate };
+            quantise::quantize(lo, inputs, *axis, *block_size, to)
         }
         Op::DequantizeLinear { axis, block_size } => quantise::dequantize(lo, inputs, *axis, *block_size),
         Op::DynamicQuantizeLinear => return quantise::dynamic_quantize(lo, x()?),

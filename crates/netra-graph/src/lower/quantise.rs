@@ -6,29 +6,40 @@
 use super::Inputs;
 use super::emit::{Lowerer, axis as resolve_axis};
 use super::integer;
-use crate::{Activation, Binary, DType, Data, Error, Kernel, Reduction, Result, Tensor, Unary, ValueId, Window};
+use crate::{
+    Activation, Binary, DType, Data, Error, Kernel, Narrow, NarrowFloat, Reduction, Result, Rounding, Tensor, Unary,
+    ValueId, Window,
+};
 
-/// Smallest and largest value of an element type that tensors are quantised to.
-fn range(dtype: DType) -> Result<(f32, f32)> {
-    Ok(match dtype {
-        DType::U8 => (0.0, 255.0),
-        DType::I8 => (-128.0, 127.0),
-        DType::U16 => (0.0, 65535.0),
-        DType::I16 => (-32768.0, 32767.0),
-        other => return Err(Error::unsupported(format!("quantisation to {other}"))),
-    })
+/// What a tensor is quantised to.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// As the attribute says.
+    pub dtype: Option<DType>,
+    /// The type itself, when it is narrower than the one that holds it.
+    pub narrow: Option<Narrow>,
+    /// Of 8-bit floats: what is beyond the range becomes its end.
+    pub saturate: bool,
+}
+
+/// Smallest and largest value of an integer type that tensors are quantised to.
+fn range(dtype: DType, narrow: Option<Narrow>) -> Result<(f32, f32)> {
+    let (bits, signed) = match (dtype, narrow) {
+        (_, Some(Narrow::Integer { bits, signed })) => (bits, signed),
+        (DType::U8, _) => (8, false),
+        (DType::I8, _) => (8, true),
+        (DType::U16, _) => (16, false),
+        (DType::I16, _) => (16, true),
+        (other, _) => return Err(Error::unsupported(format!("quantisation to {other}"))),
+    };
+    let count = (bits as f32).exp2();
+    Ok(if signed { (-count / 2.0, count / 2.0 - 1.0) } else { (0.0, count - 1.0) })
 }
 
 /// `saturate(round(x / scale) + zero point)`.
-pub fn quantize(
-    lo: &mut Lowerer,
-    inputs: &Inputs<'_>,
-    axis: i64,
-    block: Option<usize>,
-    output: Option<DType>,
-) -> Result<ValueId> {
+pub fn quantize(lo: &mut Lowerer, inputs: &Inputs<'_>, axis: i64, block: Option<usize>, to: Target) -> Result<ValueId> {
     let (x, zero) = (inputs.need(0)?, inputs.get(2));
-    let to = match (output, zero.map(|z| lo.dtype(z))) {
+    let dtype = match (to.dtype, zero.map(|z| lo.dtype(z))) {
         (Some(named), Some(given)) if named != given => {
             return Err(Error::malformed(format!("output_dtype {named} with a zero point of {given}")));
         }
@@ -39,17 +50,24 @@ pub fn quantize(
     let scale = spread(lo, inputs.need(1)?, &shape, axis, block)?;
     let zero = zero.map(|z| spread(lo, z, &shape, axis, block)).transpose()?;
     let scaled = lo.binary(Binary::Div, x, scale)?;
-    saturated(lo, scaled, zero, to)
+    let Some(Narrow::Float(format)) = to.narrow else {
+        return saturated(lo, scaled, zero, dtype, range(dtype, to.narrow)?);
+    };
+    let shifted = match zero.filter(|&z| !is_zero(lo, z)) {
+        Some(zero) => lo.binary(Binary::Add, scaled, zero)?,
+        None => scaled,
+    };
+    let narrow = NarrowFloat { format, saturate: to.saturate, rounding: Rounding::Nearest };
+    lo.unary(Unary::Narrow(narrow), shifted)
 }
 
 /// Rounds (half to even), adds the zero point and saturates.
-fn saturated(lo: &mut Lowerer, x: ValueId, zero: Option<ValueId>, to: DType) -> Result<ValueId> {
-    let (low, high) = range(to)?;
+fn saturated(lo: &mut Lowerer, x: ValueId, zero: Option<ValueId>, to: DType, range: (f32, f32)) -> Result<ValueId> {
     let mut y = lo.unary(Unary::Round, x)?;
     if let Some(zero) = zero {
         y = lo.binary(Binary::Add, y, zero)?;
     }
-    let y = lo.unary(Unary::Activation(Activation::Clip(low, high)), y)?;
+    let y = lo.unary(Unary::Activation(Activation::Clip(range.0, range.1)), y)?;
     lo.cast(y, to)
 }
 
@@ -162,10 +180,10 @@ pub fn dynamic_quantize(lo: &mut Lowerer, x: ValueId) -> Result<Vec<ValueId>> {
     let scale = lo.emit(Kernel::Where, &[nothing, one, scale], DType::F32, &[])?;
     let start = lo.binary(Binary::Div, low, scale)?;
     let start = lo.unary(Unary::Neg, start)?;
-    let point = saturated(lo, start, None, DType::U8)?;
+    let point = saturated(lo, start, None, DType::U8, (0.0, 255.0))?;
     let shift = lo.cast(point, DType::F32)?;
     let scaled = lo.binary(Binary::Div, x, scale)?;
-    let y = saturated(lo, scaled, Some(shift), DType::U8)?;
+    let y = saturated(lo, scaled, Some(shift), DType::U8, (0.0, 255.0))?;
     Ok(vec![y, scale, point])
 }
 
@@ -215,5 +233,5 @@ fn requantised(lo: &mut Lowerer, sums: ValueId, scales: [ValueId; 3], zero: Valu
     let zero = float(lo, zero)?;
     let sums = lo.cast(sums, DType::F32)?;
     let scaled = lo.binary(Binary::Mul, sums, factor)?;
-    saturated(lo, scaled, Some(zero), to)
+    saturated(lo, scaled, Some(zero), to, range(to, None)?)
 }

@@ -4,6 +4,7 @@
 mod convolution;
 mod elementwise;
 mod movement;
+mod neural;
 mod normalisation;
 mod numbers;
 mod random;
@@ -115,8 +116,9 @@ pub fn cases() -> Vec<Case> {
     cases.extend(normalisation::cases());
     cases.extend(elementwise::cases());
     cases.extend(movement::cases());
-    cases.extend(selection::cases());
     cases.extend(numbers::cases());
+    cases.extend(selection::cases());
+    cases.extend(neural::cases());
     cases.extend((0..60).map(random::case));
     cases
 }

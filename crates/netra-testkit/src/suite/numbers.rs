@@ -182,7 +182,7 @@ fn reductions() -> Vec<Case> {
     use Reduction::{L1, L2, Max, Mean, Min, Prod, Sum, SumSquare};
     let mut cases = Vec::new();
     let mut reduce = |reduction: Reduction, x: Tensor| {
-        let (name, dtype) = (format!("reduce-{reduction:?}-{}", x.dtype()), x.dtype());
+        let (name, dtype) = (format!("reduce-{reduction:?}-{}-{}", x.dtype(), cases.len()), x.dtype());
         let kernel = Kernel::Reduce { reduction, axes: vec![0] };
         cases.push(Case::with_inputs(name, kernel, &[Operand::Input(x)], &mut Rng::new(1), dtype, &[1], EXACT));
     };
@@ -211,7 +211,7 @@ fn casts() -> Vec<Case> {
     for &to in all.iter().chain(&[DType::Bool, DType::F32]) {
         for &from in &all {
             let kernel = Kernel::Cast { to };
-            cases.push(case(format!("cast-{from}-{to}"), kernel, vec![whole(from, &ends(from))], to, EXACT));
+            cases.push(case(format!("cast-whole-{from}-{to}"), kernel, vec![whole(from, &ends(from))], to, EXACT));
         }
         // What fits in 64 bits, of which the low ones stay; of 64 bits themselves 32 are kept on some devices.
         let mut values = vec![-0.9, 0.9, 127.5, 128.0, 255.0, 300.7, -1.0, -129.0, 65_536.0, 1e6, -1e6];

@@ -109,7 +109,7 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
 /// move elements that of what they move.
 pub fn narrow_result(op: &Op, input: impl Fn(usize) -> Option<Narrow>) -> Option<Narrow> {
     match op {
-        Op::Cast { narrow, .. } | Op::CastLike { narrow, .. } => *narrow,
+        Op::Cast { narrow, .. } | Op::CastLike { narrow, .. } | Op::QuantizeLinear { narrow, .. } => *narrow,
         Op::Identity | Op::Reshape { .. } | Op::Flatten { .. } | Op::Squeeze | Op::Unsqueeze | Op::Transpose { .. } => {
             input(0)
         }

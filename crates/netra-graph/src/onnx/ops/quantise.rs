@@ -1,28 +1,29 @@
 //! Quantisation.
 
-use rten_onnx::onnx::DataType;
-
-use super::NodeReader;
 use super::spatial::window;
-use crate::{DType, Error, Op, Result};
+use super::{NodeReader, tensor};
+use crate::{DType, Narrow, Op, Result};
 
 pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
     Ok(Some(match node.op_type {
         "QuantizeLinear" => {
             node.arity(2, 3)?;
-            // Both concern types narrower than 8 bits, and float16.
-            node.attributes.ignore(&["saturate", "precision"]);
+            // Float32 or better.
+            node.attributes.ignore(&["precision"]);
+            let (output_dtype, named) = output_dtype(node)?;
             Op::QuantizeLinear {
                 axis: node.attributes.int_or("axis", 1)?,
                 block_size: block_size(node)?,
-                output_dtype: output_dtype(node)?,
+                output_dtype,
+                narrow: node.narrow(2).or(named),
+                saturate: node.attributes.flag("saturate", true)?,
             }
         }
         "DequantizeLinear" => {
             node.arity(2, 3)?;
             match output_dtype(node)? {
-                None | Some(DType::F32) => {}
-                Some(other) => return node.refuse("output_dtype", other),
+                (None | Some(DType::F32), None) => {}
+                (_, _) => return node.refuse("output_dtype", node.attributes.int_or("output_dtype", 0)?),
             }
             Op::DequantizeLinear { axis: node.attributes.int_or("axis", 1)?, block_size: block_size(node)? }
         }
@@ -54,12 +55,13 @@ fn block_size(node: &NodeReader<'_, '_, '_>) -> Result<Option<usize>> {
     Ok(Some(node.attributes.size_or("block_size", 0, 0)?).filter(|&b| b > 0))
 }
 
-fn output_dtype(node: &NodeReader<'_, '_, '_>) -> Result<Option<DType>> {
+/// The element type that holds the result, and the narrower one that it has.
+fn output_dtype(node: &NodeReader<'_, '_, '_>) -> Result<(Option<DType>, Option<Narrow>)> {
     match node.attributes.int_or("output_dtype", 0)? {
-        0 => Ok(None),
+        0 => Ok((None, None)),
         other => {
-            let code = i32::try_from(other).map_err(|_| Error::malformed(format!("output_dtype {other}")))?;
-            super::tensor::dtype(DataType(code)).map(Some)
+            let named = super::data_type("output_dtype", other)?;
+            Ok((Some(tensor::dtype(named)?), tensor::narrow(named)))
         }
     }
 }

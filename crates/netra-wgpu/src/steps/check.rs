@@ -145,7 +145,10 @@ pub(crate) fn check(program: &Program, step: &Step, limit: usize) -> Result<(), 
         }
         Kernel::MaxPoolIndices { .. } | Kernel::GridSample(_) | Kernel::RoiAlign(_) => c.all_whole(),
         // Both element types have been found representable.
-        Kernel::Cast { .. } => Ok(()),
+        Kernel::Cast { .. } | Kernel::BitCast { .. } => Ok(()),
+        Kernel::NonMaxSuppression(_) => {
+            Err("each box waits for those before it, which graphics adapters are slow at".into())
+        }
         other => Err(format!("the wgpu backend has no {}", other.name())),
     }
 }

@@ -96,7 +96,7 @@ fn window(m: &mut Maker, spatial: &[usize], dilate: bool) -> Window {
 
 fn convolution(m: &mut Maker, x: &Made) {
     let c = x.shape[1];
-    let divisors: Vec<usize> = (1..=c).filter(|g| c % g == 0).collect();
+    let divisors: Vec<usize> = (1..=c).filter(|g| c.is_multiple_of(*g)).collect();
     let group = *m.rng.pick(&divisors);
     let each = m.rng.between(1, 4);
     let mut window = window(m, &x.shape[2..], true);

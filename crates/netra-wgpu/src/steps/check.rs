@@ -131,7 +131,11 @@ pub(crate) fn check(program: &Program, step: &Step, limit: usize) -> Result<(), 
             c.all_whole()
         }
         Kernel::ScatterNd { combine } => {
-            let serial = if scatters_apart(program, step) { 1 } else { c.input(1)?.shape.split_last().map_or(1, |(_, outer)| count(outer)) };
+            let serial = if scatters_apart(program, step) {
+                1
+            } else {
+                c.input(1)?.shape.split_last().map_or(1, |(_, outer)| count(outer))
+            };
             indexing::check_scatter(*combine, c.output.dtype, serial)?;
             c.all_whole()
         }
@@ -141,7 +145,10 @@ pub(crate) fn check(program: &Program, step: &Step, limit: usize) -> Result<(), 
         }
         Kernel::MaxPoolIndices { .. } | Kernel::GridSample(_) | Kernel::RoiAlign(_) => c.all_whole(),
         // Both element types have been found representable.
-        Kernel::Cast { .. } => Ok(()),
+        Kernel::Cast { .. } | Kernel::BitCast { .. } => Ok(()),
+        Kernel::NonMaxSuppression(_) => {
+            Err("each box waits for those before it, which graphics adapters are slow at".into())
+        }
         other => Err(format!("the wgpu backend has no {}", other.name())),
     }
 }

@@ -288,7 +288,7 @@ impl Row {
 fn power(a: f32, b: f32) -> f32 {
     if b == 2.0 {
         a * a
-    } else if b == 0.5 {
+    } else if b == 0.5 && a >= 0.0 {
         a.sqrt()
     } else {
         a.powf(b)

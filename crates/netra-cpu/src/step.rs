@@ -104,12 +104,26 @@ impl Prepared {
             Self::Reference => {
                 let operands: Vec<Option<Tensor>> = inputs.iter().map(|x| x.map(|x| x.to_tensor())).collect();
                 let operands: Vec<Option<&Tensor>> = operands.iter().map(Option::as_ref).collect();
-                *out = eval::step(kernel, &operands, out.dtype(), shape)?.into_data();
-                true
+                overwrite(out, eval::step(kernel, &operands, out.dtype(), shape)?.data())
             }
         };
         if known { Ok(()) } else { Err(Error::unsupported(format!("{} of these element types", kernel.name()))) }
     }
+}
+
+/// Copies into a buffer of the run, which must stay the one that it is: later steps count on its capacity, and that all of
+/// it was initialised.
+fn overwrite(out: &mut Data, from: &Data) -> bool {
+    macro_rules! same {
+        ($($variant:ident)*) => {
+            match (out, from) {
+                $((Data::$variant(out), Data::$variant(from)) if out.len() == from.len() => out.copy_from_slice(from),)*
+                _ => return false,
+            }
+        };
+    }
+    same!(F32 F64 I8 U8 I16 U16 I32 U32 I64 U64 Bool);
+    true
 }
 
 fn need<'a>(inputs: &[Option<TensorView<'a>>], i: usize) -> Result<TensorView<'a>> {

@@ -61,15 +61,15 @@ def mesh_net(in_channels, n_classes, channels, layers=None, norm="batch", act="r
     """MeshNet from its paper: there is no package of it. Layers as in the public PyTorch ports."""
     if layers is None:
         layers = [dict(kernel_size=3, padding=d, dilation=d) for d in (1, 1, 1, 2, 4, 8, 1)] + [dict(kernel_size=1)]
-    norms = lambda: nn.BatchNorm3d(channels) if norm == "batch" else nn.GroupNorm(channels, channels, affine=norm[1]["affine"])
+    norms = lambda: [] if norm is None else [nn.BatchNorm3d(channels)] if norm == "batch" else [nn.GroupNorm(channels, channels, affine=norm[1]["affine"])]
     acts = {"relu": nn.ReLU, "gelu": nn.GELU, "elu": nn.ELU}
     parts = []
     for i, layer in enumerate(layers[:-1]):
         conv = nn.Conv3d(in_channels if i == 0 else channels, channels, bias=bias, **layer)
         if form == "flat":
-            parts += [conv, acts[act](), norms()]
+            parts += [conv, acts[act](), *norms()]
         else:
-            parts.append(nn.Sequential(conv, norms(), acts[act]()))
+            parts.append(nn.Sequential(conv, *norms(), acts[act]()))
     parts.append(nn.Conv3d(channels, n_classes, **layers[-1]))
     net = nn.Module()
     net.model = nn.Sequential(*parts)
@@ -145,6 +145,7 @@ TINY = [
     ("segresnet-features", seg(2, use_conv_final=False, norm="batch"), (1, 2, 16, 16)),
     ("meshnet", dict(name="MeshNet", in_channels=1, n_classes=3, channels=5), (1, 1, 20, 18, 22)),
     ("meshnet-flat", dict(name="MeshNet", in_channels=1, n_classes=1, channels=5, form="flat", act="elu"), (1, 1, 16, 17, 18)),
+    ("meshnet-plain", dict(name="MeshNet", in_channels=1, n_classes=2, channels=5, norm=None), (1, 1, 20, 18, 22)),
     ("meshnet-group", dict(name="MeshNet", in_channels=1, n_classes=3, channels=5, norm=["group", {"num_groups": 5, "affine": False}], act="gelu", bias=False,
                            layers=[dict(kernel_size=3, padding=2, stride=1, dilation=2), dict(kernel_size=3, padding=4, stride=1, dilation=4), dict(kernel_size=1, padding=0, stride=1, dilation=1)]), (1, 1, 12, 12, 12)),
     ("densenet-monai", dense("DenseNet"), (2, 1, 32, 40, 32)),
@@ -168,6 +169,7 @@ TINY = [
 PLAN = dict(input_channels=1, num_classes=15, n_stages=6, features_per_stage=[32, 64, 128, 256, 320, 320], kernel_sizes=[[3, 3, 3]] * 6,
             strides=[[1, 1, 1]] + [[2, 2, 2]] * 5, n_conv_per_stage_decoder=[1] * 5)
 XRV = dict(_target_="torchxrayvision.models.DenseNet", op_threshs=[0.1 + 0.04 * i for i in range(18)])
+# Classifiers have hundreds of classes here: the largest error of two numbers says little.
 FULL = [
     ("full-unet", unet(in_channels=1, out_channels=2, channels=[16, 32, 64, 128, 256], strides=[2, 2, 2, 2], num_res_units=2, norm="batch"), (1, 1, 96, 96, 96)),
     ("full-basic-unet", dict(name="BasicUNet", spatial_dims=3, in_channels=1, out_channels=2), (1, 1, 64, 64, 64)),
@@ -176,15 +178,15 @@ FULL = [
     ("full-nnunet-resenc", nnu(True, **PLAN, n_blocks_per_stage=[1, 3, 4, 6, 6, 6]), (1, 1, 64, 64, 64)),
     ("full-segresnet", dict(name="SegResNet", init_filters=16, in_channels=4, out_channels=3, blocks_down=[1, 2, 2, 4], blocks_up=[1, 1, 1]), (1, 4, 64, 64, 64)),
     ("full-meshnet", dict(name="MeshNet", in_channels=1, n_classes=3, channels=21), (1, 1, 48, 48, 48)),
-    ("full-densenet121-3d", dict(name="DenseNet121", spatial_dims=3, in_channels=1, out_channels=2), (1, 1, 64, 64, 64)),
+    ("full-densenet121-3d", dict(name="DenseNet121", spatial_dims=3, in_channels=1, out_channels=400), (1, 1, 64, 64, 64)),
     ("full-densenet121", dict(name="torchvision.models.densenet121"), (1, 3, 224, 224)),
     ("full-densenet169", dict(name="torchvision.models.densenet169"), (1, 3, 224, 224)),
     ("full-densenet201", dict(name="torchvision.models.densenet201"), (1, 3, 224, 224)),
     ("full-xrv", XRV, (1, 1, 224, 224)),
     *[(f"full-resnet{d}", dict(name=f"torchvision.models.resnet{d}"), (1, 3, 224, 224)) for d in (18, 34, 50, 101, 152)],
     ("full-resnext50", dict(name="torchvision.models.resnext50_32x4d"), (1, 3, 224, 224)),
-    ("full-resnet18-3d", dict(name="resnet18", spatial_dims=3, n_input_channels=1, num_classes=2, shortcut_type="A", conv1_t_stride=2), (1, 1, 64, 64, 64)),
-    ("full-resnet50-3d", dict(name="resnet50", spatial_dims=3, n_input_channels=1, num_classes=2, conv1_t_stride=2), (1, 1, 64, 64, 64)),
+    ("full-resnet18-3d", dict(name="resnet18", spatial_dims=3, n_input_channels=1, shortcut_type="A", conv1_t_stride=2), (1, 1, 64, 64, 64)),
+    ("full-resnet50-3d", dict(name="resnet50", spatial_dims=3, n_input_channels=1, conv1_t_stride=2), (1, 1, 64, 64, 64)),
     *[(f"full-efficientnet-b{v}", dict(name=f"torchvision.models.efficientnet_b{v}"), (1, 3, s, s)) for v, s in ((0, 224), (3, 300), (5, 456), (7, 300))],
     *[(f"full-efficientnet-monai-b{v}", dict(name="EfficientNetBN", model_name=f"efficientnet-b{v}"), (1, 3, s, s)) for v, s in ((0, 224), (1, 240), (2, 260), (4, 380), (6, 300))],
 ]
@@ -192,6 +194,9 @@ FULL = [
 
 def randomise(net, seed):
     torch.manual_seed(seed)
+    # ReLU halves the variance. Sums of many blocks grow it again, and squeeze and excitation is chaotic once activations
+    # explode.
+    gain = 1 if type(net).__name__.startswith(("EfficientNet", "ResNet")) else 2
     for module in net.modules():
         for name, p in list(module.named_parameters(recurse=False)) + list(module.named_buffers(recurse=False)):
             if name in ("running_mean", "bias"):
@@ -202,7 +207,7 @@ def randomise(net, seed):
                 low, high = (0.1, 0.4) if isinstance(module, nn.PReLU) else (0.5, 1.5)
                 p.data.uniform_(low, high)
             elif name == "weight":
-                p.data.normal_(0, (2 / (p[0].numel())) ** 0.5)
+                p.data.normal_(0, (gain / p[0].numel()) ** 0.5)
 
 
 def onnx_runtime(net, x):

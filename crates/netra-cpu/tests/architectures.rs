@@ -2,6 +2,8 @@
 //! and gives its state dict and its output in float64; the bar is twice the error of torch or ONNX Runtime in float32.
 //! Skipped, with a note, where NETRA_PYTHON is not set or lacks the packages.
 
+#![allow(clippy::print_stderr, clippy::unwrap_used)] // A test that prints its figures.
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -9,7 +11,9 @@ use std::sync::Arc;
 use netra_cpu::CpuBackend;
 use netra_graph::arch::{self, Architecture};
 use netra_graph::npz::Npz;
-use netra_graph::{Backend, CompileOptions, Data, StateDict, Tensor, eval};
+use netra_graph::{Backend, CompileOptions, Data, StateDict, Tensor, eval, weights};
+use netra_testkit::golden;
+use serde_json::json;
 
 /// Differences of float32 arithmetic below this share of the output's range are all alike.
 const FLOOR: f64 = 5e-7;
@@ -98,7 +102,32 @@ fn small_networks_agree_with_their_originals() {
 }
 
 #[test]
-#[ignore = "minutes, and 12 GB of memory"]
+#[ignore = "ten minutes and 4 GB of temporary files"]
 fn full_networks_agree_with_their_originals() {
     check_all("full", false);
+}
+
+/// A published MeshNet, from its weights alone, gives the labels of its original.
+#[test]
+fn published_meshnet_reproduces_its_golden() {
+    let Some(assets) = netra_testkit::assets() else { return };
+    let folder = assets.join("models/brain_meshnet_brainchop");
+    let dilated = [1, 2, 4, 8, 16, 8, 4, 2, 1].map(|d| json!({"kernel_size": 3, "padding": d, "dilation": d}));
+    let layers: Vec<_> = dilated.into_iter().chain([json!({"kernel_size": 1})]).collect();
+    let table = json!({"name": "MeshNet", "in_channels": 1, "n_classes": 18, "channels": 21, "layers": layers,
+        "norm": null, "act": "elu", "form": "flat"});
+    let architecture = Architecture::from_json(&table).unwrap();
+    let golden = Npz::open(&folder.join("golden_model18cls.npz")).unwrap();
+    let (input, labels) = (golden.tensor("input").unwrap(), golden.tensor("argmax").unwrap());
+    for file in ["model18cls.pth", "model18cls.safetensors"] {
+        let graph = arch::build(&architecture, weights::read(&folder.join(file)).unwrap()).unwrap();
+        let program = Arc::new(graph.specialise(&[input.shape().to_vec()]).unwrap());
+        let backend = CpuBackend::new(None).unwrap();
+        let logits = &backend.compile(program, &CompileOptions::default()).unwrap().run(&[input.view()]).unwrap()[0];
+        let (Data::F32(logits), Data::U8(labels)) = (logits.data(), labels.data()) else { panic!("element types") };
+        let found = golden::labels(logits, 18, labels.len());
+        let different = found.iter().zip(labels).filter(|(a, b)| **a != usize::from(**b)).count();
+        // The golden was made in float32 too: ties may fall either way.
+        assert!(different < 10, "{different} of {} labels differ ({file})", labels.len());
+    }
 }

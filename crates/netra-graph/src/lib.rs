@@ -43,7 +43,10 @@ pub use kernel::{
     NonMaxSuppression, PadMode, Pool, Reduction, Resize, ResizeMode, RoiAlign, Unary,
 };
 pub use narrow::{FloatFormat, Narrow, NarrowFloat, Rounding};
-pub use op::{AspectRatio, AutoPad, Casting, Op, PadFill, ResizeOptions, ScanLines, Subgraph, Variadic, Window};
+pub use op::{
+    AspectRatio, Attention, AutoPad, Casting, Cell, Direction, Op, PadFill, Recurrent, ResizeOptions, ScanLines,
+    ScoreOutput, Subgraph, Variadic, Window,
+};
 pub use plan::MemoryPlan;
 pub use program::{Program, ProgramBuilder, Step, StepValue};
 pub use resample::Taps;

@@ -3,114 +3,18 @@
 //! An [`Op`] is in the form of the newest operator set: what used to be an attribute (the axes of Squeeze, the bounds of
 //! Clip, the scales of Upsample) is an input, whichever version the file states. Axes may be negative, as in the file.
 
+mod attributes;
+
 use std::sync::Arc;
 
-use crate::names::named;
 use crate::{
-    Activation, Binary, Combine, Coordinates, DType, Graph, Narrow, Reduction, ResizeMode, Rounding, Tensor, Unary,
-    ValueId,
+    Binary, Combine, Coordinates, DType, GridSample, Narrow, Reduction, ResizeMode, RoiAlign, Rounding, Tensor, Unary,
 };
 
-/// ONNX `auto_pad`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AutoPad {
-    /// Padding is what `pads` says.
-    #[default]
-    NotSet,
-    /// Output size is input size over stride, rounded up; an odd element goes to the end.
-    SameUpper,
-    /// As above; an odd element goes to the beginning.
-    SameLower,
-    /// No padding.
-    Valid,
-}
-
-/// The attributes that convolution and pooling share; `None` is the attribute left out.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[allow(missing_docs)] // The ONNX attributes of the same names.
-pub struct Window {
-    pub kernel_shape: Option<Vec<usize>>,
-    pub strides: Option<Vec<usize>>,
-    /// All beginnings, then all ends.
-    pub pads: Option<Vec<usize>>,
-    pub dilations: Option<Vec<usize>>,
-    pub auto_pad: AutoPad,
-}
-
-/// Element-wise operators of any number of inputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // Named as the ONNX operators.
-pub enum Variadic {
-    Sum,
-    Mean,
-    Max,
-    Min,
-}
-
-/// ONNX Pad's `mode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // The ONNX values of the same names.
-pub enum PadFill {
-    Constant,
-    Reflect,
-    Edge,
-    Wrap,
-}
-
-/// How ONNX Cast makes 8-bit floats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Casting {
-    /// What is beyond the range becomes its end instead of infinite or NaN.
-    pub saturate: bool,
-    /// Of casts to `E8M0`.
-    pub rounding: Rounding,
-}
-
-/// Which way each input and output of a Scan is taken.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ScanLines {
-    /// How many inputs are scanned; they come last.
-    pub inputs: usize,
-    /// Axis of each of them; empty means 0.
-    pub input_axes: Vec<i64>,
-    /// Which of them are scanned from the end; empty means none.
-    pub input_backward: Vec<bool>,
-    /// Axis of each scanned output; empty means 0.
-    pub output_axes: Vec<i64>,
-    /// Which of them are filled from the end; empty means none.
-    pub output_backward: Vec<bool>,
-    /// Operator set 8: every value has a batch axis first, and the scanned axes come after it.
-    pub batched: bool,
-}
-
-/// How Resize takes the sizes that it is given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)] // The ONNX values of `keep_aspect_ratio_policy`.
-pub enum AspectRatio {
-    #[default]
-    Stretch,
-    NotLarger,
-    NotSmaller,
-}
-
-/// The rarer attributes of Resize.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[allow(missing_docs)] // The ONNX attributes of the same names.
-pub struct ResizeOptions {
-    pub antialias: bool,
-    pub exclude_outside: bool,
-    pub keep_aspect_ratio: AspectRatio,
-    pub extrapolation_value: f32,
-}
-
-/// A graph inside a node, and what it takes from the graph around it.
-#[derive(Clone, Debug)]
-pub struct Subgraph {
-    /// Its inputs are its formal inputs, then one for each capture.
-    pub graph: Arc<Graph>,
-    /// Values of the graph around it.
-    pub captures: Vec<ValueId>,
-}
+pub use attributes::{
+    AspectRatio, Attention, AutoPad, Casting, Cell, Direction, PadFill, Recurrent, ResizeOptions, ScanLines,
+    ScoreOutput, Subgraph, Variadic, Window,
+};
 
 /// An ONNX operator with its attributes.
 #[derive(Clone, Debug)]
@@ -130,6 +34,8 @@ pub enum Op {
     MaxPool {
         window: Window,
         ceil_mode: bool,
+        /// `storage_order` of the indices.
+        column_major: bool,
     },
     AveragePool {
         window: Window,
@@ -154,6 +60,108 @@ pub enum Op {
         axis: i64,
         epsilon: f32,
     },
+    RmsNormalization {
+        axis: i64,
+        epsilon: f32,
+    },
+    /// BatchNormalization with `training_mode`: by the statistics of its own input.
+    BatchNormalizationTraining {
+        epsilon: f32,
+        momentum: f32,
+    },
+    LpNormalization {
+        axis: i64,
+        p: u32,
+    },
+    MeanVarianceNormalization {
+        axes: Vec<i64>,
+    },
+    Lrn {
+        alpha: f32,
+        beta: f32,
+        bias: f32,
+        size: usize,
+    },
+    LpPool {
+        window: Window,
+        ceil_mode: bool,
+        p: u32,
+    },
+    GlobalLpPool {
+        p: u32,
+    },
+    /// Inputs: x, indices, optional output shape.
+    MaxUnpool {
+        window: Window,
+    },
+    GridSample(GridSample),
+    /// Inputs: matrices, size.
+    AffineGrid {
+        align_corners: bool,
+    },
+    /// Inputs: columns, image shape, block shape.
+    Col2Im {
+        window: Window,
+    },
+    /// Inputs: x, weight, offset, optional bias, optional mask.
+    DeformConv {
+        window: Window,
+        group: usize,
+        offset_group: usize,
+    },
+    /// Inputs: x, regions, batch indices.
+    RoiAlign {
+        align: RoiAlign,
+        output_height: usize,
+        output_width: usize,
+    },
+    Det,
+    /// Inputs: q, k, v, optional mask, past key, past value, lengths.
+    Attention(Attention),
+    /// Inputs: x, cosines, sines, optional positions.
+    RotaryEmbedding {
+        interleaved: bool,
+        num_heads: Option<usize>,
+        /// Rotated part of each head; all when left out.
+        rotary_embedding_dim: Option<usize>,
+    },
+    SwiGlu {
+        alpha: f32,
+    },
+    /// RNN, GRU and LSTM. Inputs: x, weights, recurrent weights, optional bias, lengths, initial state, and for LSTM
+    /// initial cell state and peepholes.
+    Recurrent(Recurrent),
+    /// Inputs: x, scale, optional zero point.
+    QuantizeLinear {
+        axis: i64,
+        /// Neighbours along the axis that share a scale.
+        block_size: Option<usize>,
+        output_dtype: Option<DType>,
+        /// What the result is held in, when that is wider than its type.
+        narrow: Option<Narrow>,
+        /// Of 8-bit floats: what is beyond the range becomes its end.
+        saturate: bool,
+    },
+    /// Inputs: x, scale, optional zero point.
+    DequantizeLinear {
+        axis: i64,
+        block_size: Option<usize>,
+    },
+    DynamicQuantizeLinear,
+    /// Inputs: x, its scale, its zero point, the same of the weights and of the result, optional bias.
+    QLinearConv {
+        window: Window,
+        group: usize,
+    },
+    /// Inputs: x, weights, optional zero points of both.
+    ConvInteger {
+        window: Window,
+        group: usize,
+    },
+    /// Inputs: a, its scale, its zero point, the same of b and of the result.
+    QLinearMatMul,
+    /// Inputs: a, b, optional zero points of both.
+    MatMulInteger,
     Gemm {
         alpha: f32,
         beta: f32,
@@ -161,7 +169,6 @@ pub enum Op {
         trans_b: bool,
     },
     MatMul,
-    /// Of one or two operands.
     Einsum {
         equation: String,
     },
@@ -383,216 +390,5 @@ impl Op {
     /// A Cast to a type that holds itself.
     pub fn cast(to: DType) -> Self {
         Op::Cast { to, narrow: None, how: Casting { saturate: true, rounding: Rounding::Up } }
-    }
-
-    /// The ONNX operator's name.
-    pub fn name(&self) -> &'static str {
-        op_name(self)
-    }
-
-    /// The names of all operators, each once, in order.
-    pub fn names() -> Vec<&'static str> {
-        let mut names = [OPS, UNARIES, BINARIES, REDUCTIONS].concat();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-}
-
-impl Unary {
-    /// The ONNX names of all functions.
-    pub fn names() -> &'static [&'static str] {
-        UNARIES
-    }
-}
-
-impl Binary {
-    /// The ONNX names of all functions.
-    pub fn names() -> &'static [&'static str] {
-        BINARIES
-    }
-}
-
-impl Reduction {
-    /// The ONNX operator's name.
-    pub fn name(self) -> &'static str {
-        reduction_name(self)
-    }
-
-    /// The ONNX names of all reductions.
-    pub fn names() -> &'static [&'static str] {
-        REDUCTIONS
-    }
-}
-
-named! {
-    const OPS;
-    fn op_name(op: &Op) {
-            Op::Conv { .. } => "Conv",
-            Op::ConvTranspose { .. } => "ConvTranspose",
-            Op::MaxPool { .. } => "MaxPool",
-            Op::AveragePool { .. } => "AveragePool",
-            Op::GlobalAveragePool => "GlobalAveragePool",
-            Op::GlobalMaxPool => "GlobalMaxPool",
-            Op::BatchNormalization { .. } => "BatchNormalization",
-            Op::InstanceNormalization { .. } => "InstanceNormalization",
-            Op::GroupNormalization { .. } => "GroupNormalization",
-            Op::LayerNormalization { .. } => "LayerNormalization",
-            Op::Gemm { .. } => "Gemm",
-            Op::MatMul => "MatMul",
-            Op::Einsum { .. } => "Einsum",
-            Op::Softmax { log: false, .. } => "Softmax",
-            Op::Softmax { log: true, .. } => "LogSoftmax",
-            Op::Variadic(Variadic::Sum) => "Sum",
-            Op::Variadic(Variadic::Mean) => "Mean",
-            Op::Variadic(Variadic::Max) => "Max",
-            Op::Variadic(Variadic::Min) => "Min",
-            Op::Celu { .. } => "Celu",
-            Op::ThresholdedRelu { .. } => "ThresholdedRelu",
-            Op::Swish { .. } => "Swish",
-            Op::Clip => "Clip",
-            Op::Where => "Where",
-            Op::Reduce { reduction: Reduction::Sum, log: true, .. } => "ReduceLogSum",
-            Op::ArgMax { smallest: false, .. } => "ArgMax",
-            Op::ArgMax { smallest: true, .. } => "ArgMin",
-            Op::Cumulative { product: false, .. } => "CumSum",
-            Op::Cumulative { product: true, .. } => "CumProd",
-            Op::Concat { .. } => "Concat",
-            Op::Split { .. } => "Split",
-            Op::Slice => "Slice",
-            Op::Gather { .. } => "Gather",
-            Op::GatherElements { .. } => "GatherElements",
-            Op::GatherNd { .. } => "GatherND",
-            Op::ScatterElements { .. } => "ScatterElements",
-            Op::ScatterNd { .. } => "ScatterND",
-            Op::TensorScatter { .. } => "TensorScatter",
-            Op::TopK { .. } => "TopK",
-            Op::NonMaxSuppression { .. } => "NonMaxSuppression",
-            Op::NonZero => "NonZero",
-            Op::Compress { .. } => "Compress",
-            Op::Unique { .. } => "Unique",
-            Op::Trilu { .. } => "Trilu",
-            Op::OneHot { .. } => "OneHot",
-            Op::EyeLike { .. } => "EyeLike",
-            Op::Hardmax { .. } => "Hardmax",
-            Op::Shrink { .. } => "Shrink",
-            Op::CenterCropPad { .. } => "CenterCropPad",
-            Op::ReverseSequence { .. } => "ReverseSequence",
-            Op::Transpose { .. } => "Transpose",
-            Op::Reshape { .. } => "Reshape",
-            Op::Flatten { .. } => "Flatten",
-            Op::Squeeze => "Squeeze",
-            Op::Unsqueeze => "Unsqueeze",
-            Op::Expand => "Expand",
-            Op::Tile => "Tile",
-            Op::Pad { .. } => "Pad",
-            Op::Resize { .. } => "Resize",
-            Op::DepthToSpace { .. } => "DepthToSpace",
-            Op::SpaceToDepth { .. } => "SpaceToDepth",
-            Op::Cast { .. } => "Cast",
-            Op::CastLike { .. } => "CastLike",
-            Op::BitCast { .. } => "BitCast",
-            Op::Shape { .. } => "Shape",
-            Op::Size => "Size",
-            Op::ConstantOfShape { .. } => "ConstantOfShape",
-            Op::Range => "Range",
-            Op::Identity => "Identity",
-            Op::Dropout { .. } => "Dropout",
-            Op::If { .. } => "If",
-            Op::Loop { .. } => "Loop",
-            Op::Scan { .. } => "Scan",
-    } else {
-            Op::Unary(unary) => unary_name(*unary),
-            Op::Binary(binary) => binary_name(*binary),
-            Op::Reduce { reduction, .. } => reduction_name(*reduction),
-    }
-}
-
-named! {
-    const UNARIES;
-    fn unary_name(unary: Unary) {
-        Unary::Activation(Activation::Relu) => "Relu",
-        Unary::Activation(Activation::LeakyRelu(_)) => "LeakyRelu",
-        Unary::Activation(Activation::Elu(_)) => "Elu",
-        Unary::Activation(Activation::Sigmoid) => "Sigmoid",
-        Unary::Activation(Activation::Silu) => "Swish",
-        Unary::Activation(Activation::HardSwish) => "HardSwish",
-        Unary::Activation(Activation::Clip(..)) => "Clip",
-        Unary::Abs => "Abs",
-        Unary::Neg => "Neg",
-        Unary::Exp => "Exp",
-        Unary::Log => "Log",
-        Unary::Sqrt => "Sqrt",
-        Unary::Reciprocal => "Reciprocal",
-        Unary::Floor => "Floor",
-        Unary::Ceil => "Ceil",
-        Unary::Round => "Round",
-        Unary::Sign => "Sign",
-        Unary::Erf => "Erf",
-        Unary::Tanh => "Tanh",
-        Unary::Sin => "Sin",
-        Unary::Cos => "Cos",
-        Unary::Tan => "Tan",
-        Unary::Asin => "Asin",
-        Unary::Acos => "Acos",
-        Unary::Atan => "Atan",
-        Unary::Sinh => "Sinh",
-        Unary::Cosh => "Cosh",
-        Unary::Asinh => "Asinh",
-        Unary::Acosh => "Acosh",
-        Unary::Atanh => "Atanh",
-        Unary::IsInf { .. } => "IsInf",
-        Unary::BitwiseNot => "BitwiseNot",
-        Unary::Narrow(_) => "Cast",
-        Unary::Softplus => "Softplus",
-        Unary::Softsign => "Softsign",
-        Unary::HardSigmoid(..) => "HardSigmoid",
-        Unary::Selu(..) => "Selu",
-        Unary::Mish => "Mish",
-        Unary::Gelu | Unary::GeluTanh => "Gelu",
-        Unary::Not => "Not",
-        Unary::IsNaN => "IsNaN",
-    }
-}
-
-named! {
-    const BINARIES;
-    fn binary_name(binary: Binary) {
-        Binary::Add => "Add",
-        Binary::Sub => "Sub",
-        Binary::Mul => "Mul",
-        Binary::Div => "Div",
-        Binary::Pow => "Pow",
-        Binary::Min => "Min",
-        Binary::Max => "Max",
-        Binary::PRelu => "PRelu",
-        Binary::Mod | Binary::Fmod => "Mod",
-        Binary::Equal => "Equal",
-        Binary::Less => "Less",
-        Binary::LessOrEqual => "LessOrEqual",
-        Binary::Greater => "Greater",
-        Binary::GreaterOrEqual => "GreaterOrEqual",
-        Binary::And => "And",
-        Binary::Or => "Or",
-        Binary::Xor => "Xor",
-        Binary::BitwiseAnd => "BitwiseAnd",
-        Binary::BitwiseOr => "BitwiseOr",
-        Binary::BitwiseXor => "BitwiseXor",
-        Binary::ShiftLeft | Binary::ShiftRight => "BitShift",
-    }
-}
-
-named! {
-    const REDUCTIONS;
-    fn reduction_name(reduction: Reduction) {
-        Reduction::Sum => "ReduceSum",
-        Reduction::Mean => "ReduceMean",
-        Reduction::Max => "ReduceMax",
-        Reduction::Min => "ReduceMin",
-        Reduction::Prod => "ReduceProd",
-        Reduction::SumSquare => "ReduceSumSquare",
-        Reduction::L1 => "ReduceL1",
-        Reduction::L2 => "ReduceL2",
-        Reduction::LogSumExp => "ReduceLogSumExp",
     }
 }

@@ -91,10 +91,14 @@ impl Axis {
     /// The nearest index. Other engines compute the coordinate in float32, and so does this: elsewhere a coordinate that
     /// they round to a tie would fall to one side.
     fn nearest(&self, coordinates: Coordinates, rule: Nearest, o: usize) -> usize {
-        let (i, scale) = (o as f32, self.scale);
+        let (i, n, scale) = (o as f32, self.input as f32, self.scale);
+        let half_pixel = (i + 0.5) / scale - 0.5;
         let x = match coordinates {
-            Coordinates::HalfPixel => (i + 0.5) / scale - 0.5,
-            Coordinates::PytorchHalfPixel if self.output > 1 => (i + 0.5) / scale - 0.5,
+            Coordinates::HalfPixel => half_pixel,
+            Coordinates::HalfPixelSymmetric => {
+                n / 2.0 * (1.0 - self.output as f32 / (scale * n)) + (i + 0.5) / scale - 0.5
+            }
+            Coordinates::PytorchHalfPixel if self.output > 1 => half_pixel,
             Coordinates::Asymmetric => i / scale,
             other => self.source(other, o) as f32,
         };

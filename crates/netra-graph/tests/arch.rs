@@ -1,5 +1,7 @@
 //! What `arch` refuses, and how it says so. That the networks are right is for netra-cpu's `architectures`.
 
+#![allow(clippy::unwrap_used)] // helpers of tests may panic
+
 use std::time::Instant;
 
 use netra_graph::arch::{self, Architecture, plans};
@@ -23,7 +25,8 @@ fn unet() -> Architecture {
 }
 
 fn nnunet(residual: bool) -> Architecture {
-    let (name, list) = if residual { ("ResidualEncoderUNet", "n_blocks_per_stage") } else { ("PlainConvUNet", "n_conv_per_stage") };
+    let (name, list) =
+        if residual { ("ResidualEncoderUNet", "n_blocks_per_stage") } else { ("PlainConvUNet", "n_conv_per_stage") };
     let table = json!({"name": name, "input_channels": 1, "num_classes": 2, "n_stages": 3, "features_per_stage": [2, 3, 4],
         "conv_op": "torch.nn.modules.conv.Conv3d", "kernel_sizes": 3, "strides": [1, 2, 2], list: 1,
         "n_conv_per_stage_decoder": 1, "norm_op": "torch.nn.InstanceNorm3d", "norm_op_kwargs": {"affine": true},
@@ -186,16 +189,31 @@ fn hostile_configurations_are_refused() {
         (json!({"name": "BasicUNet", "features": [1, 2, 3]}), InvalidInput),
         (json!({"name": "BasicUNet", "features": [0, 0, 0, 0, 0, 0]}), InvalidInput),
         (json!({"name": "MeshNet", "in_channels": 1, "n_classes": 1, "channels": 1, "layers": []}), InvalidInput),
-        (json!({"name": "MeshNet", "in_channels": 1, "n_classes": 1, "channels": 1,
-            "layers": [{"kernel_size": 3, "padding": huge}]}), Limit),
-        (json!({"name": "DenseNet121", "spatial_dims": 3, "in_channels": 1, "out_channels": 1, "block_config": [huge]}), Limit),
-        (json!({"name": "DenseNet121", "spatial_dims": 3, "in_channels": 1, "out_channels": 1, "growth_rate": 0}), InvalidInput),
-        (json!({"name": "DenseNet121", "spatial_dims": 3, "in_channels": 1, "out_channels": 1, "bn_size": huge}), Limit),
+        (
+            json!({"name": "MeshNet", "in_channels": 1, "n_classes": 1, "channels": 1,
+            "layers": [{"kernel_size": 3, "padding": huge}]}),
+            Limit,
+        ),
+        (
+            json!({"name": "DenseNet121", "spatial_dims": 3, "in_channels": 1, "out_channels": 1, "block_config": [huge]}),
+            Limit,
+        ),
+        (
+            json!({"name": "DenseNet121", "spatial_dims": 3, "in_channels": 1, "out_channels": 1, "growth_rate": 0}),
+            InvalidInput,
+        ),
+        (
+            json!({"name": "DenseNet121", "spatial_dims": 3, "in_channels": 1, "out_channels": 1, "bn_size": huge}),
+            Limit,
+        ),
         (json!({"name": "resnet50", "widen_factor": 1e300}), Limit),
         (json!({"name": "resnet50", "widen_factor": -1.0}), InvalidInput),
         (json!({"name": "torchvision.models.resnet18", "groups": 2}), InvalidInput),
         (json!({"name": "torchvision.models.resnet50", "groups": huge}), Limit),
-        (json!({"name": "ResNet", "block": "basic", "layers": [1, 1, 0, 1], "block_inplanes": [4, 4, 4, 4]}), InvalidInput),
+        (
+            json!({"name": "ResNet", "block": "basic", "layers": [1, 1, 0, 1], "block_inplanes": [4, 4, 4, 4]}),
+            InvalidInput,
+        ),
         (json!({"name": "ResNet", "block": "basic", "layers": [1, 1], "block_inplanes": [4, 4, 4, 4]}), Malformed),
         (json!({"name": "EfficientNetBN", "model_name": "efficientnet-b9"}), InvalidInput),
         (json!({"name": "torchxrayvision.models.DenseNet", "op_threshs": [0.5]}), InvalidInput),
@@ -239,7 +257,8 @@ fn both_forms_of_plans_give_the_same_network() {
 
 #[test]
 fn channels_come_from_the_data_set() {
-    let labels = json!({"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1, "tumour": 2, "ignore": 3}});
+    let labels =
+        json!({"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1, "tumour": 2, "ignore": 3}});
     let regions = json!({"channel_names": {"0": "T1", "1": "T2", "2": "FLAIR", "3": "T1c"},
         "labels": {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": [3]}, "regions_class_order": [1, 2, 3]});
     let count = |v: &Value, cascade| {

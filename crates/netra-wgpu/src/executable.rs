@@ -28,7 +28,15 @@ pub(crate) struct WgpuExecutable {
     prepared: Vec<Prepared>,
     constants: HashMap<ValueId, Value>,
     last_uses: Vec<Option<usize>>,
+    /// Whether any step reads a value: inputs that none reads stay on the host.
+    read: Vec<bool>,
     plan: MemoryPlan,
+}
+
+/// An output of a run: what a step made, or a tensor that no step touched.
+enum Output {
+    Device(Value, DType),
+    Host(Tensor),
 }
 
 /// Turns a panic below (burn and wgpu panic on what they did not expect) into an error.
@@ -74,14 +82,13 @@ impl WgpuExecutable {
                 progress(i + 1, total);
             }
         }
-        for &id in &program.outputs {
-            put(&mut constants, id)?;
-        }
         let packed: usize = prepared.iter().map(Prepared::bytes).sum();
         let uploaded: usize = constants.keys().map(|&id| program.value(id).elements() * 4).sum();
         let plan = plan(&program, gpu.limit(), (packed + uploaded) as u64);
         let last_uses = program.last_uses();
-        let this = Self { gpu, program, prepared, constants, last_uses, plan };
+        let mut read = vec![false; program.values.len()];
+        program.steps.iter().flat_map(|s| s.inputs.iter().flatten()).for_each(|id| read[id.index()] = true);
+        let this = Self { gpu, program, prepared, constants, last_uses, read, plan };
         let bound = if software { WARM_UP_SOFTWARE } else { WARM_UP_HARDWARE };
         if this.work() <= bound {
             this.warm_up()?;
@@ -117,6 +124,7 @@ impl WgpuExecutable {
             let n = value.elements();
             let data = match value.dtype {
                 DType::F32 => netra_graph::Data::F32(vec![0.0; n]),
+                DType::F64 => netra_graph::Data::F64(vec![0.0; n]),
                 DType::I32 => netra_graph::Data::I32(vec![0; n]),
                 DType::I64 => netra_graph::Data::I64(vec![0; n]),
                 DType::I8 => netra_graph::Data::I8(vec![0; n]),
@@ -136,11 +144,14 @@ impl WgpuExecutable {
         netra_graph::block_on(Guarded(Box::pin(self.finish(outputs)))).map(drop)
     }
 
-    /// Launches every step; the outputs are still on the adapter.
-    fn start(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Value>> {
+    /// Launches every step; what they made is still on the adapter.
+    fn start(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Output>> {
         self.program.check_inputs(inputs)?;
         let mut live: Vec<Option<Value>> = vec![None; self.program.values.len()];
         for (view, &id) in inputs.iter().zip(&self.program.inputs) {
+            if !self.read[id.index()] {
+                continue;
+            }
             let value = upload(&self.gpu, *view);
             live[id.index()] = Some(value.map_err(|e| e.at(format!("input '{}'", self.program.value(id).name)))?);
         }
@@ -159,19 +170,30 @@ impl WgpuExecutable {
                 }
             }
         }
-        let missing =
-            |id: ValueId| Error::malformed(format!("output '{}' is never computed", self.program.value(id).name));
-        self.program.outputs.iter().map(|&id| find(&live, id).ok_or_else(|| missing(id))).collect()
+        let output = |&id: &ValueId| {
+            let value = self.program.value(id);
+            if let Some(constant) = &value.constant {
+                return Ok(Output::Host(constant.as_ref().clone()));
+            }
+            if let Some(place) = self.program.inputs.iter().position(|&input| input == id) {
+                return Ok(Output::Host(inputs[place].to_tensor()));
+            }
+            let made = live[id.index()].clone().map(|made| Output::Device(made, value.dtype));
+            made.ok_or_else(|| Error::malformed(format!("output '{}' is never computed", value.name)))
+        };
+        self.program.outputs.iter().map(output).collect()
     }
 
     /// Reads the outputs back, one after the other.
-    fn finish(&self, outputs: Vec<Value>) -> impl Future<Output = Result<Vec<Tensor>>> + Send + use<> {
+    fn finish(&self, outputs: Vec<Output>) -> impl Future<Output = Result<Vec<Tensor>>> + Send + use<> {
         let gpu = self.gpu.clone();
-        let dtypes: Vec<DType> = self.program.outputs.iter().map(|&id| self.program.value(id).dtype).collect();
         async move {
             let mut tensors = Vec::with_capacity(outputs.len());
-            for (value, dtype) in outputs.into_iter().zip(dtypes) {
-                tensors.push(download(gpu.clone(), value, dtype).await?);
+            for output in outputs {
+                tensors.push(match output {
+                    Output::Device(value, dtype) => download(gpu.clone(), value, dtype).await?,
+                    Output::Host(tensor) => tensor,
+                });
             }
             Ok(tensors)
         }

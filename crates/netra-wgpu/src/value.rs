@@ -5,6 +5,7 @@ use std::ops::Range;
 use netra_graph::DType;
 
 use crate::gpu::Buffer;
+use crate::kernels::number::Width;
 
 /// How elements lie on the adapter: always 4 bytes. Integers and booleans are 32-bit integers there, since WGSL has
 /// no narrower storage and 64-bit integers are optional.
@@ -22,6 +23,18 @@ impl Repr {
             dtype if dtype.is_integer() || dtype == DType::Bool => Some(Repr::Int),
             _ => None,
         }
+    }
+}
+
+/// What the 32 bits of an element stand for: arithmetic wraps to it. 32- and 64-bit integers both take all bits.
+pub(crate) fn width(dtype: DType) -> Width {
+    match dtype {
+        DType::Bool => Width::Bool,
+        DType::I8 => Width::I8,
+        DType::U8 => Width::U8,
+        DType::I16 => Width::I16,
+        DType::U16 => Width::U16,
+        _ => Width::Full,
     }
 }
 

@@ -192,7 +192,7 @@ impl Builder {
     /// Max pooling.
     pub fn max_pool(&mut self, x: Feature, kernel: Axes, stride: Axes, pads: Axes) -> Result<Feature> {
         let window = Conv::new(x.channels, kernel).stride(stride).pads(pads).window(self);
-        let id = self.node(None, Op::MaxPool { window, ceil_mode: false }, vec![Some(x.id)])?;
+        let id = self.node(None, Op::MaxPool { window, ceil_mode: false, column_major: false }, vec![Some(x.id)])?;
         Ok(Feature { id, ..x })
     }
 

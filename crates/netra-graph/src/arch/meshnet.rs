@@ -42,7 +42,8 @@ pub struct MeshLayer {
 pub enum MeshForm {
     /// `model.I.0` convolution, `model.I.1` normalisation, then the activation; `model.LAST` the classifier.
     Nested,
-    /// One sequence: convolution `model.3I`, activation, normalisation `model.3I+2`.
+    /// One sequence: convolution `model.3I`, activation, normalisation `model.3I+2`; without normalisation, as in the
+    /// published brainchop weights, convolution `model.2I` and activation.
     Flat,
 }
 
@@ -72,6 +73,8 @@ impl MeshNet {
 
     pub(super) fn build(&self, b: &mut Builder) -> Result<()> {
         check_stages("layers", self.layers.len(), 1)?;
+        // Files of the sequence alone, without the class around it.
+        b.rename(|name| name.starts_with(|c: char| c.is_ascii_digit()).then(|| format!("model.{name}")))?;
         let mut x = b.input(3, self.in_channels)?;
         let last = self.layers.len() - 1;
         for (i, layer) in self.layers.iter().enumerate() {
@@ -90,16 +93,25 @@ impl MeshNet {
                 b.act(x, &format!("model.{i}.{act}"), &self.act)
             }
             MeshForm::Flat => {
-                let x = b.conv(x, &format!("model.{}", 3 * i), &conv)?;
-                let x = b.act(x, &format!("model.{}", 3 * i + 1), &self.act)?;
-                b.norm(x, &format!("model.{}", 3 * i + 2), &self.norm)
+                let first = self.position(i);
+                let x = b.conv(x, &format!("model.{first}"), &conv)?;
+                let x = b.act(x, &format!("model.{}", first + 1), &self.act)?;
+                b.norm(x, &format!("model.{}", first + 2), &self.norm)
             }
         }
     }
 
     fn classifier(&self, b: &mut Builder, x: Feature, i: usize, layer: &MeshLayer) -> Result<Feature> {
-        let index = if self.form == MeshForm::Flat { 3 * i } else { i };
-        b.conv(x, &format!("model.{index}"), &layer.conv(self.n_classes)?.bias(true))
+        b.conv(x, &format!("model.{}", self.position(i)), &layer.conv(self.n_classes)?.bias(true))
+    }
+
+    /// Where layer `i` begins in `model`.
+    fn position(&self, i: usize) -> usize {
+        match (self.form, self.norm) {
+            (MeshForm::Nested, _) => i,
+            (MeshForm::Flat, Norm::None) => 2 * i,
+            (MeshForm::Flat, _) => 3 * i,
+        }
     }
 }
 

@@ -39,7 +39,9 @@ pub fn architecture(plans: &str, configuration: &str, channels: Channels) -> Res
     let residual = match class.rsplit('.').next() {
         Some("PlainConvUNet") => false,
         Some("ResidualEncoderUNet") => true,
-        _ => return Err(Error::unsupported(format!("network class '{}'", class.chars().take(120).collect::<String>()))),
+        _ => {
+            return Err(Error::unsupported(format!("network class '{}'", class.chars().take(120).collect::<String>())));
+        }
     };
     let network = nnunet(&mut f, residual).map_err(|e| e.at(format!("configuration '{configuration}'")))?;
     f.finish(&["deep_supervision"])?;
@@ -51,7 +53,8 @@ pub fn architecture(plans: &str, configuration: &str, channels: Channels) -> Res
 pub fn channels(dataset: &str, cascade: bool) -> Result<Channels> {
     let dataset = parse(dataset, "dataset.json")?;
     let images = dataset.get("channel_names").or_else(|| dataset.get("modality"));
-    let images = images.and_then(Value::as_object).ok_or_else(|| Error::malformed("no channel_names in dataset.json"))?;
+    let images =
+        images.and_then(Value::as_object).ok_or_else(|| Error::malformed("no channel_names in dataset.json"))?;
     let labels = dataset.get("labels").and_then(Value::as_object);
     let labels = labels.ok_or_else(|| Error::malformed("no labels in dataset.json"))?;
     // A label may be a region of several values; the label "ignore" is never predicted.

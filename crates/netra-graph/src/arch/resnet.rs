@@ -134,9 +134,7 @@ impl ResNet {
             ResNetBlock::Basic if self.groups != 1 || self.width_per_group != 64 => {
                 return Err(Error::invalid("groups or width_per_group of a basic block"));
             }
-            ResNetBlock::Basic => {
-                (vec![Conv::new(planes, [3; 3]).stride(stride), Conv::new(planes, [3; 3])], planes)
-            }
+            ResNetBlock::Basic => (vec![Conv::new(planes, [3; 3]).stride(stride), Conv::new(planes, [3; 3])], planes),
             ResNetBlock::Bottleneck => {
                 let width = planes.saturating_mul(self.width_per_group) / 64;
                 let width = width.saturating_mul(self.groups);

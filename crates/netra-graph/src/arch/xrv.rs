@@ -112,9 +112,8 @@ fn scale(b: &mut Builder, x: Feature, points: &[f32]) -> Result<Feature> {
     let rest = b.binary(Binary::Sub, one, p)?;
     let rest = b.binary(Binary::Div, rest, twice_rest)?;
     let above = b.binary(Binary::Sub, one, rest)?;
-    let mut choose = |c: ValueId, yes: ValueId, no: ValueId| {
-        b.node(None, Op::Where, vec![Some(c), Some(yes), Some(no)])
-    };
+    let mut choose =
+        |c: ValueId, yes: ValueId, no: ValueId| b.node(None, Op::Where, vec![Some(c), Some(yes), Some(no)]);
     let scaled = choose(is_below, below, above)?;
     Ok(Feature { id: choose(nowhere, half, scaled)?, ..x })
 }

@@ -13,6 +13,7 @@ mod norm;
 mod pool;
 mod reduce;
 mod resize;
+mod sample;
 mod scatter;
 mod sort;
 mod types;
@@ -107,9 +108,9 @@ pub fn step(kernel: &Kernel, inputs: &[Option<&Tensor>], dtype: DType, shape: &[
         Kernel::NonMaxSuppression(p) => boxes::suppress(p, need(0)?, need(1)?, shape),
         Kernel::NonZero => gather::non_zero(need(0)?, shape),
         Kernel::BitCast { to } => bits::bit_cast(need(0)?, *to),
-        Kernel::MaxPoolIndices { .. } | Kernel::GridSample(_) | Kernel::RoiAlign(_) => {
-            Err(Error::unsupported(kernel.name()))
-        }
+        Kernel::MaxPoolIndices { pool: p, column_major } => pool::max_indices(p, *column_major, need(0)?, shape),
+        Kernel::GridSample(p) => sample::grid_sample(p, need(0)?, need(1)?, shape),
+        Kernel::RoiAlign(p) => sample::roi_align(p, need(0)?, need(1)?, need(2)?, shape),
         Kernel::Expand => movement::expand(need(0)?, shape),
         Kernel::Cast { to } => elementwise::cast(need(0)?, *to),
     }

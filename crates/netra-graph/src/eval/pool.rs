@@ -2,7 +2,7 @@
 
 use super::index::{each, strides};
 use super::{floats, from_floats};
-use crate::{Pool, Result, Tensor};
+use crate::{Data, Pool, Result, Tensor};
 
 /// Calls `f` with the offset (within one channel) of every input element under the window at `o`; gives the number of
 /// window positions inside the padded input.
@@ -48,4 +48,35 @@ pub fn average_pool(p: &Pool, count_include_pad: bool, x: &Tensor, shape: &[usiz
     pool(p, x, shape, |seen, inside| {
         seen.iter().sum::<f64>() / if count_include_pad { inside } else { seen.len() } as f64
     })
+}
+
+/// The first of equal elements counts; a window that sees nothing gives the channel's first element.
+pub fn max_indices(p: &Pool, column_major: bool, x: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    let steps = strides(x.shape());
+    let spatial = &x.shape()[2..];
+    let values = floats(x)?;
+    let reordered = |mut at: usize| {
+        if !column_major {
+            return at;
+        }
+        let (mut to, mut step) = (0, 1);
+        for (size, inner) in spatial.iter().zip(&steps[2..]) {
+            to += at / inner * step;
+            at %= inner;
+            step *= size;
+        }
+        to
+    };
+    let mut out = Vec::with_capacity(shape.iter().product());
+    each(shape, |o| {
+        let base = o[0] * steps[0] + o[1] * steps[1];
+        let mut best: Option<usize> = None;
+        window(p, spatial, &steps[2..], &o[2..], |at| {
+            if best.is_none_or(|b| values[base + at] > values[base + b]) {
+                best = Some(at);
+            }
+        });
+        out.push((base + reordered(best.unwrap_or(0))) as i64);
+    });
+    Tensor::new(shape, Data::I64(out))
 }

@@ -2,11 +2,11 @@
 
 use crate::program::trim;
 use crate::tensor::element_count;
-use crate::{Binary, DType, Data, Error, Kernel, ProgramBuilder, Result, Tensor, Unary, ValueId, eval};
+use crate::{Binary, DType, Data, Error, Kernel, ProgramBuilder, Reduction, Result, Tensor, Unary, ValueId, eval};
 
-/// Folding makes at most this many bytes beyond those of the graph's own constants.
+/// Folding makes at most this many bytes beyond three times those of the graph's own constants.
 const MAX_FOLDED_BYTES: usize = 64 << 20;
-/// Multiplications (or moved elements) that folding may spend beyond one for each byte of the graph's own constants; the
+/// Multiplications (or moved elements) that folding may spend beyond three for each byte of the graph's own constants; the
 /// evaluator is slow.
 const MAX_FOLDED_WORK: usize = 1 << 26;
 /// Folding that costs no more than this is always done: shape arithmetic must not depend on a budget.
@@ -80,8 +80,9 @@ impl Lowerer {
             program: ProgramBuilder::new(),
             node: String::new(),
             nodes_left: MAX_NODES,
-            bytes_left: MAX_FOLDED_BYTES.saturating_add(weight_bytes),
-            work_left: MAX_FOLDED_WORK.saturating_add(weight_bytes),
+            // Weights of 8 bits unfold to float32.
+            bytes_left: MAX_FOLDED_BYTES.saturating_add(weight_bytes.saturating_mul(3)),
+            work_left: MAX_FOLDED_WORK.saturating_add(weight_bytes.saturating_mul(3)),
         }
     }
 
@@ -137,49 +138,15 @@ impl Lowerer {
         Ok(self.constant(Tensor::from_f32([], vec![value])?))
     }
 
-    /// A scalar of an element type, to which the number is converted.
-    pub fn number(&mut self, value: f64, dtype: DType) -> Result<ValueId> {
-        let value = self.constant(Tensor::new([], Data::F64(vec![value]))?);
-        self.cast(value, dtype)
-    }
-
-    /// The numbers 0 to `n` (int64) along one of `rank` axes, the others of size 1.
-    pub fn positions(&mut self, rank: usize, axis: usize, n: usize) -> Result<ValueId> {
-        let mut shape = vec![1; rank];
-        shape[axis] = n;
-        self.afford(n.saturating_mul(DType::I64.size()))?;
-        Ok(self.constant(Tensor::new(shape, Data::I64((0..n as i64).collect()))?))
-    }
-
-    /// Counts bytes that a lowering makes against those that folding may make.
-    pub fn afford(&mut self, bytes: usize) -> Result<()> {
-        if bytes > SMALL_WORK {
-            let left = self.bytes_left.checked_sub(bytes);
-            self.bytes_left = left.ok_or_else(|| Error::limit("the constants that lowering would make"))?;
-        }
-        Ok(())
-    }
-
-    /// A result that ends where its padding of -1 begins along `axis`: cut there when it is a constant, else the program's
-    /// outputs are ([`Program::trim`](crate::Program::trim)).
-    pub fn trimmed(&mut self, x: ValueId, axis: usize) -> Result<ValueId> {
-        match self.constant_of(x) {
-            Some(tensor) => {
-                let tensor = trim(tensor.clone(), axis)?;
-                Ok(self.constant(tensor))
-            }
-            None => Ok(x),
-        }
-    }
-
-    /// Refuses values whose size depends on data: they are for outputs only.
-    pub fn settled<'i>(&self, ids: impl Iterator<Item = &'i ValueId>) -> Result<()> {
-        for &id in ids {
-            if self.program.padded_axis(id).is_some() {
-                return Err(Error::unsupported("a result whose size depends on data, used inside the network"));
+    /// Reduces axes, which stay with size 1.
+    pub fn reduce(&mut self, reduction: Reduction, x: ValueId, axes: &[usize]) -> Result<ValueId> {
+        let mut shape = self.shape(x).to_vec();
+        for (axis, size) in shape.iter_mut().enumerate() {
+            if axes.contains(&axis) {
+                *size = 1;
             }
         }
-        Ok(())
+        self.emit(Kernel::Reduce { reduction, axes: axes.to_vec() }, &[x], self.dtype(x), &shape)
     }
 
     /// Adds a step, or a constant when all inputs are constants and the result is small enough.
@@ -218,6 +185,19 @@ impl Lowerer {
         Ok(self.program.step(&node, kernel, inputs, dtype, shape))
     }
 
+    /// Whether folding may make `bytes` more at a cost of `work`; if so, they are spent.
+    pub fn fits_budget(&mut self, bytes: usize, work: usize) -> bool {
+        let small = work <= SMALL_WORK;
+        if !small && (bytes > self.bytes_left || work > self.work_left) {
+            return false;
+        }
+        if !small {
+            self.bytes_left -= bytes;
+            self.work_left -= work;
+        }
+        true
+    }
+
     fn fold(
         &mut self,
         kernel: &Kernel,
@@ -225,27 +205,22 @@ impl Lowerer {
         dtype: DType,
         shape: &[usize],
     ) -> Result<Option<Tensor>> {
-        let mut operands = Vec::with_capacity(inputs.len());
+        let mut constants = Vec::with_capacity(inputs.len());
         for id in inputs {
-            match id.map(|id| self.constant_of(id)) {
+            match id.map(|id| self.program.value(id).constant.clone()) {
                 Some(None) => return Ok(None),
-                Some(tensor) => operands.push(tensor),
-                None => operands.push(None),
+                constant => constants.push(constant.flatten()),
             }
         }
+        let operands: Vec<Option<&Tensor>> = constants.iter().map(Option::as_deref).collect();
         let bytes = shape.iter().product::<usize>() * dtype.size();
         let work = work(kernel, &operands, shape);
-        let small = work <= SMALL_WORK;
-        if !small && (bytes > self.bytes_left || work > self.work_left) {
+        if !self.fits_budget(bytes, work) {
             return Ok(None);
         }
         let tensor = eval::step(kernel, &operands, dtype, shape)?;
         if tensor.dtype() != dtype || tensor.shape() != shape {
             return Err(Error::unsupported(format!("{} of {}", kernel.name(), tensor.dtype())));
-        }
-        if !small {
-            self.bytes_left -= bytes;
-            self.work_left -= work;
         }
         Ok(Some(tensor))
     }
@@ -291,6 +266,51 @@ impl Lowerer {
         }
         let shape = self.shape(x).to_vec();
         self.emit(Kernel::Cast { to }, &[x], to, &shape)
+    }
+
+    /// A scalar of an element type, to which the number is converted.
+    pub fn number(&mut self, value: f64, dtype: DType) -> Result<ValueId> {
+        let value = self.constant(Tensor::new([], Data::F64(vec![value]))?);
+        self.cast(value, dtype)
+    }
+
+    /// The numbers 0 to `n` (int64) along one of `rank` axes, the others of size 1.
+    pub fn positions(&mut self, rank: usize, axis: usize, n: usize) -> Result<ValueId> {
+        let mut shape = vec![1; rank];
+        shape[axis] = n;
+        self.charge(n.saturating_mul(DType::I64.size()))?;
+        Ok(self.constant(Tensor::new(shape, Data::I64((0..n as i64).collect()))?))
+    }
+
+    /// Counts bytes that a lowering makes against those that folding may make.
+    pub fn charge(&mut self, bytes: usize) -> Result<()> {
+        if bytes > SMALL_WORK {
+            let left = self.bytes_left.checked_sub(bytes);
+            self.bytes_left = left.ok_or_else(|| Error::limit("the constants that lowering would make"))?;
+        }
+        Ok(())
+    }
+
+    /// A result that ends where its padding of -1 begins along `axis`: cut there when it is a constant, else the program's
+    /// outputs are ([`Program::trim`](crate::Program::trim)).
+    pub fn trimmed(&mut self, x: ValueId, axis: usize) -> Result<ValueId> {
+        match self.constant_of(x) {
+            Some(tensor) => {
+                let tensor = trim(tensor.clone(), axis)?;
+                Ok(self.constant(tensor))
+            }
+            None => Ok(x),
+        }
+    }
+
+    /// Refuses values whose size depends on data: they are for outputs only.
+    pub fn settled<'i>(&self, ids: impl Iterator<Item = &'i ValueId>) -> Result<()> {
+        for &id in ids {
+            if self.program.padded_axis(id).is_some() {
+                return Err(Error::unsupported("a result whose size depends on data, used inside the network"));
+            }
+        }
+        Ok(())
     }
 
     /// A value that may carry a graph output's name: itself, or a copy when it already carries another one.

@@ -3,7 +3,7 @@
 use super::Inputs;
 use super::emit::{self, Lowerer};
 use crate::op::PadFill;
-use crate::{DType, Error, Kernel, PadMode, Result, ValueId};
+use crate::{DType, Data, Error, Kernel, PadMode, Result, Tensor, ValueId};
 
 pub fn concat(lo: &mut Lowerer, parts: &[ValueId], axis: i64) -> Result<ValueId> {
     let [first, ..] = parts else { return Err(Error::malformed("no inputs")) };
@@ -41,7 +41,7 @@ pub fn split(lo: &mut Lowerer, inputs: &Inputs<'_>, axis: i64, parts: usize) -> 
                 .collect::<std::result::Result<_, _>>()
                 .map_err(|_| Error::malformed(format!("parts of sizes {sizes:?}")))?
         }
-        None if parts == 0 || parts > size => {
+        None if parts == 0 => {
             return Err(Error::malformed(format!("{parts} parts of {size} elements")));
         }
         None => {
@@ -65,14 +65,20 @@ pub fn split(lo: &mut Lowerer, inputs: &Inputs<'_>, axis: i64, parts: usize) -> 
 }
 
 /// `count` neighbouring elements of one axis.
-fn slice_axis(lo: &mut Lowerer, x: ValueId, axis: usize, start: usize, count: usize) -> Result<ValueId> {
+pub fn slice_axis(lo: &mut Lowerer, x: ValueId, axis: usize, start: usize, count: usize) -> Result<ValueId> {
     let rank = lo.shape(x).len();
     let (mut starts, mut shape) = (vec![0; rank], lo.shape(x).to_vec());
     (starts[axis], shape[axis]) = (start, count);
     emit_slice(lo, x, starts, vec![1; rank], &shape)
 }
 
-fn emit_slice(lo: &mut Lowerer, x: ValueId, starts: Vec<usize>, steps: Vec<isize>, shape: &[usize]) -> Result<ValueId> {
+pub fn emit_slice(
+    lo: &mut Lowerer,
+    x: ValueId,
+    starts: Vec<usize>,
+    steps: Vec<isize>,
+    shape: &[usize],
+) -> Result<ValueId> {
     if lo.shape(x) == shape && starts.iter().all(|&s| s == 0) {
         return Ok(x);
     }
@@ -168,8 +174,10 @@ pub fn pad(lo: &mut Lowerer, inputs: &Inputs<'_>, mode: PadFill) -> Result<Value
     if listed.len() != 2 * axes.len() {
         return Err(Error::malformed(format!("{} pads for {} axes", listed.len(), axes.len())));
     }
+    let value = inputs.get(2).filter(|_| mode == PadFill::Constant);
+    let known = fill(lo, value, x)?;
     let mode = match mode {
-        PadFill::Constant => PadMode::Constant(fill(lo, inputs.get(2), x)?),
+        PadFill::Constant => PadMode::Constant(known.unwrap_or(0.0)),
         PadFill::Reflect => PadMode::Reflect,
         PadFill::Edge => PadMode::Edge,
         PadFill::Wrap => PadMode::Wrap,
@@ -203,7 +211,16 @@ pub fn pad(lo: &mut Lowerer, inputs: &Inputs<'_>, mode: PadFill) -> Result<Value
     if shape == part {
         return Ok(x);
     }
-    lo.emit(Kernel::Pad { pads, mode }, &[x], lo.dtype(x), &shape)
+    let (pads, dtype) = (&pads, lo.dtype(x));
+    let padded = lo.emit(Kernel::Pad { pads: pads.clone(), mode }, &[x], dtype, &shape)?;
+    let (Some(value), None) = (value, known) else { return Ok(padded) };
+    // The value is computed by the network, or is none of float32's: it is chosen where the padding of a mask shows.
+    let inside = lo.number(1.0, DType::Bool)?;
+    let inside = lo.expand(inside, &part)?;
+    let mask = Kernel::Pad { pads: pads.clone(), mode: PadMode::Constant(0.0) };
+    let mask = lo.emit(mask, &[inside], DType::Bool, &shape)?;
+    let value = lo.reshape(value, &[])?;
+    lo.emit(Kernel::Where, &[mask, padded, value], dtype, &shape)
 }
 
 /// Crops what is too large and pads what is too small with zeros, both around the centre.
@@ -239,18 +256,21 @@ pub fn center_crop_pad(lo: &mut Lowerer, inputs: &Inputs<'_>, axes: Option<&[i64
     lo.emit(Kernel::Pad { pads, mode: PadMode::Constant(0.0) }, &[x], lo.dtype(x), &shape)
 }
 
-/// The padding value, which a kernel holds as float32: integers must be exact in it.
-fn fill(lo: &Lowerer, value: Option<ValueId>, x: ValueId) -> Result<f32> {
-    let Some(value) = value else { return Ok(0.0) };
-    if lo.dtype(value) != lo.dtype(x) || lo.shape(value).iter().product::<usize>() != 1 {
+/// The padding value as a kernel holds it, when it is a constant that float32 holds.
+fn fill(lo: &Lowerer, value: Option<ValueId>, x: ValueId) -> Result<Option<f32>> {
+    let Some(value) = value else { return Ok(Some(0.0)) };
+    let same = lo.dtype(value) == lo.dtype(x) || (lo.dtype(value) == DType::F32 && lo.dtype(x) == DType::F64);
+    if !same || lo.shape(value).iter().product::<usize>() != 1 {
         return Err(Error::malformed(format!("a value of {} {:?}", lo.dtype(value), lo.shape(value))));
     }
-    let tensor = lo.constant_of(value).ok_or_else(|| emit::not_constant("the padding value"))?;
-    let exact = match tensor.data() {
-        crate::Data::F32(v) => Some(v[0]),
-        crate::Data::F64(v) => Some(v[0] as f32).filter(|&f| f64::from(f) == v[0]),
-        crate::Data::Bool(v) => Some(f32::from(u8::from(v[0]))),
-        _ => tensor.to_i64s().map(|v| v[0]).filter(|v| v.abs() <= 1 << 24).map(|v| v as f32),
-    };
-    exact.ok_or_else(|| Error::unsupported("a padding value that float32 does not hold"))
+    Ok(match lo.constant_of(value).map(Tensor::data) {
+        Some(Data::F32(v)) => Some(v[0]),
+        Some(Data::F64(v)) => Some(v[0] as f32).filter(|&f| f64::from(f) == v[0] || v[0].is_nan()),
+        Some(Data::Bool(v)) => Some(f32::from(u8::from(v[0]))),
+        Some(_) => {
+            let list = lo.constant_of(value).and_then(Tensor::to_i64s);
+            list.and_then(|v| v.first().copied()).filter(|v| v.abs() <= 1 << 24).map(|v| v as f32)
+        }
+        None => None,
+    })
 }

@@ -2,7 +2,8 @@
 
 use super::Inputs;
 use super::emit::{Lowerer, broadcast};
-use crate::{Binary, DType, Error, Kernel, Result, ValueId};
+use super::index::slice_axis;
+use crate::{Binary, Error, Kernel, Result, ValueId};
 
 /// `factors` are alpha and beta, `transposed` says which operands are.
 pub fn gemm(lo: &mut Lowerer, inputs: &Inputs<'_>, factors: (f32, f32), transposed: (bool, bool)) -> Result<ValueId> {
@@ -22,12 +23,12 @@ pub fn gemm(lo: &mut Lowerer, inputs: &Inputs<'_>, factors: (f32, f32), transpos
             return Err(Error::malformed(format!("a bias of shape {:?} for [{m}, {n}]", lo.shape(bias))));
         }
         if beta != 1.0 {
-            let beta = lo.scalar(beta)?;
+            let beta = lo.number(beta.into(), lo.dtype(bias))?;
             bias = lo.binary(Binary::Mul, bias, beta)?;
         }
         operands.push(Some(bias));
     }
-    lo.emit_optional(Kernel::MatMul { trans_a, trans_b, alpha }, &operands, DType::F32, &[m, n])
+    lo.emit_optional(Kernel::MatMul { trans_a, trans_b, alpha }, &operands, lo.dtype(a), &[m, n])
 }
 
 /// NumPy's `matmul`: vectors become matrices for the product, and leave the result again.
@@ -45,7 +46,7 @@ pub fn mat_mul(lo: &mut Lowerer, a: ValueId, b: ValueId) -> Result<ValueId> {
     let mut shape = broadcast(batch_a, batch_b)?;
     shape.extend([m, n]);
     let kernel = Kernel::MatMul { trans_a: false, trans_b: false, alpha: 1.0 };
-    let product = lo.emit(kernel, &[a, b], DType::F32, &shape)?;
+    let product = lo.emit(kernel, &[a, b], lo.dtype(a), &shape)?;
     if left.len() == 1 {
         shape.remove(shape.len() - 2);
     }
@@ -53,4 +54,50 @@ pub fn mat_mul(lo: &mut Lowerer, a: ValueId, b: ValueId) -> Result<ValueId> {
         shape.pop();
     }
     lo.reshape(product, &shape)
+}
+
+/// Largest matrix whose determinant is expanded.
+const MAX_DETERMINANT: usize = 4;
+
+/// By expansion along the first row.
+pub fn determinant(lo: &mut Lowerer, x: ValueId) -> Result<ValueId> {
+    let shape = lo.shape(x).to_vec();
+    let [batch @ .., n, m] = shape.as_slice() else {
+        return Err(Error::malformed(format!("a matrix of shape {shape:?}")));
+    };
+    if n != m || *n == 0 {
+        return Err(Error::malformed(format!("a matrix of shape {shape:?}")));
+    }
+    if *n > MAX_DETERMINANT {
+        return Err(Error::unsupported(format!("the determinant of {n} rows")));
+    }
+    let (row, column) = (batch.len(), batch.len() + 1);
+    let mut elements = Vec::with_capacity(n * n);
+    for i in 0..*n {
+        let line = slice_axis(lo, x, row, i, 1)?;
+        for j in 0..*n {
+            let element = slice_axis(lo, line, column, j, 1)?;
+            elements.push(lo.reshape(element, batch)?);
+        }
+    }
+    minor(lo, &elements, *n, &(0..*n).collect::<Vec<_>>())
+}
+
+/// The determinant of the last rows, as many as there are `columns`, at those columns.
+fn minor(lo: &mut Lowerer, elements: &[ValueId], n: usize, columns: &[usize]) -> Result<ValueId> {
+    let row = n - columns.len();
+    let mut sum: Option<ValueId> = None;
+    for (i, &column) in columns.iter().enumerate() {
+        let mut term = elements[row * n + column];
+        if columns.len() > 1 {
+            let rest: Vec<usize> = columns.iter().copied().filter(|&c| c != column).collect();
+            let smaller = minor(lo, elements, n, &rest)?;
+            term = lo.binary(Binary::Mul, term, smaller)?;
+        }
+        sum = Some(match sum {
+            None => term,
+            Some(sum) => lo.binary(if i % 2 == 0 { Binary::Add } else { Binary::Sub }, sum, term)?,
+        });
+    }
+    sum.ok_or_else(|| Error::malformed("an empty matrix"))
 }

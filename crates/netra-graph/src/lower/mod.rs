@@ -4,19 +4,25 @@
 //! nothing symbolic to solve: an operator's lowering checks its inputs' shapes, computes the output's, and emits
 //! kernels. What is constant is computed on the spot, which also resolves the shape arithmetic that exporters write.
 
+mod attention;
+mod attention_mask;
 mod cast;
 mod control;
 mod einsum;
 mod elementwise;
 mod emit;
 mod index;
-mod position;
+mod integer;
 mod matrix;
 mod norm;
 mod order;
 mod pool;
+mod position;
+mod quantise;
+mod recurrent;
 mod reduce;
 mod resize;
+mod sample;
 mod scan;
 mod scatter;
 mod select;
@@ -183,7 +189,13 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
             let sizes = (output_padding.as_deref(), output_shape.as_deref());
             spatial::conv_transpose(lo, inputs, window, *group, sizes)
         }
-        Op::MaxPool { window, ceil_mode } => pool::max(lo, x()?, window, *ceil_mode),
+        Op::MaxPool { window, ceil_mode, column_major } => {
+            let y = pool::max(lo, x()?, window, *ceil_mode)?;
+            if node.outputs.get(1).is_none_or(Option::is_none) {
+                return Ok(vec![y]);
+            }
+            return Ok(vec![y, pool::max_indices(lo, x()?, window, *ceil_mode, *column_major)?]);
+        }
         Op::AveragePool { window, ceil_mode, count_include_pad } => {
             pool::average(lo, x()?, window, *ceil_mode, *count_include_pad)
         }
@@ -194,7 +206,60 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
         Op::GroupNormalization { num_groups, epsilon, per_group } => {
             norm::group(lo, inputs, *num_groups, *epsilon, *per_group)
         }
-        Op::LayerNormalization { axis, epsilon } => norm::layer(lo, inputs, *axis, *epsilon),
+        Op::LayerNormalization { axis, epsilon } => {
+            let y = norm::layer(lo, inputs, *axis, *epsilon)?;
+            if node.outputs.iter().skip(1).all(Option::is_none) {
+                return Ok(vec![y]);
+            }
+            let [mean, inverse] = norm::layer_moments(lo, x()?, *axis, *epsilon)?;
+            return Ok(vec![y, mean, inverse]);
+        }
+        Op::RmsNormalization { axis, epsilon } => norm::rms(lo, x()?, inputs.need(1)?, *axis, *epsilon),
+        Op::BatchNormalizationTraining { epsilon, momentum } => {
+            return norm::batch_training(lo, inputs, *epsilon, *momentum);
+        }
+        Op::LpNormalization { axis, p } => norm::lp(lo, x()?, *axis, *p),
+        Op::MeanVarianceNormalization { axes } => norm::mean_variance(lo, x()?, axes),
+        Op::Lrn { alpha, beta, bias, size } => norm::local_response(lo, x()?, (*alpha, *beta, *bias), *size),
+        Op::LpPool { window, ceil_mode, p } => pool::lp(lo, x()?, window, *ceil_mode, *p),
+        Op::GlobalLpPool { p } => pool::global_lp(lo, x()?, *p),
+        Op::MaxUnpool { window } => sample::max_unpool(lo, inputs, window),
+        Op::GridSample(p) => sample::grid_sample(lo, x()?, inputs.need(1)?, *p),
+        Op::AffineGrid { align_corners } => sample::affine_grid(lo, x()?, inputs.need(1)?, *align_corners),
+        Op::Col2Im { window } => sample::col2im(lo, inputs, window),
+        Op::DeformConv { window, group, offset_group } => {
+            let groups = sample::Groups { weight: *group, offset: *offset_group };
+            sample::deform_conv(lo, inputs, window, groups)
+        }
+        Op::RoiAlign { align, output_height, output_width } => {
+            sample::roi_align(lo, inputs, *align, (*output_height, *output_width))
+        }
+        Op::Det => matrix::determinant(lo, x()?),
+        Op::Attention(attributes) => return attention::attention(lo, inputs, attributes),
+        Op::RotaryEmbedding { interleaved, num_heads, rotary_embedding_dim } => {
+            attention::rotary(lo, inputs, *interleaved, *num_heads, *rotary_embedding_dim)
+        }
+        Op::SwiGlu { alpha } => {
+            let (gate, value) = (x()?, inputs.need(1)?);
+            let gate = elementwise::swish(lo, gate, *alpha)?;
+            lo.binary(crate::Binary::Mul, gate, value)
+        }
+        Op::QuantizeLinear { axis, block_size, output_dtype, narrow, saturate } => {
+            let to = quantise::Target { dtype: *output_dtype, narrow: *narrow, saturate: *saturate };
+            quantise::quantize(lo, inputs, *axis, *block_size, to)
+        }
+        Op::DequantizeLinear { axis, block_size } => quantise::dequantize(lo, inputs, *axis, *block_size),
+        Op::DynamicQuantizeLinear => return quantise::dynamic_quantize(lo, x()?),
+        Op::QLinearConv { window, group } => quantise::conv(lo, inputs, window, *group),
+        Op::ConvInteger { window, group } => {
+            integer::conv(lo, [x()?, inputs.need(1)?], [inputs.get(2), inputs.get(3)], window, *group)
+        }
+        Op::QLinearMatMul => quantise::mat_mul(lo, inputs),
+        Op::MatMulInteger => integer::mat_mul(lo, [x()?, inputs.need(1)?], [inputs.get(2), inputs.get(3)]),
+        Op::Recurrent(layer) => {
+            let whole = node.outputs.first().is_some_and(Option::is_some);
+            return recurrent::recurrent(lo, inputs, layer, whole);
+        }
         Op::Gemm { alpha, beta, trans_a, trans_b } => matrix::gemm(lo, inputs, (*alpha, *beta), (*trans_a, *trans_b)),
         Op::MatMul => matrix::mat_mul(lo, x()?, inputs.need(1)?),
         Op::Einsum { equation } => einsum::einsum(lo, inputs, equation),

@@ -2,7 +2,7 @@
 
 use super::Inputs;
 use super::emit::{self, Lowerer};
-use crate::{DType, Error, Kernel, Reduction, Result, Unary, ValueId};
+use crate::{Binary, DType, Error, Kernel, Reduction, Result, Unary, ValueId};
 
 /// `kind` is the reduction, and whether a logarithm follows.
 pub fn reduce(
@@ -18,8 +18,12 @@ pub fn reduce(
     let listed = inputs.get(1).map(|id| lo.ints(id, "axes")).transpose()?.unwrap_or_default();
     let axes = match listed.as_slice() {
         [] if noop_with_empty_axes => {
-            let plain = matches!(reduction, Reduction::Sum | Reduction::Mean | Reduction::Max | Reduction::Min);
-            return if plain && !log { Ok(x) } else { Err(Error::unsupported("noop_with_empty_axes")) };
+            let y = match reduction {
+                Reduction::L1 | Reduction::L2 => lo.unary(Unary::Abs, x)?,
+                Reduction::SumSquare => lo.binary(Binary::Mul, x, x)?,
+                _ => x,
+            };
+            return if log { logarithm(lo, y) } else { Ok(y) };
         }
         [] => (0..rank).collect(),
         listed => emit::axes(listed, rank)?,
@@ -33,7 +37,15 @@ pub fn reduce(
     // A scalar has no axis to reduce over: it borrows one.
     let (x, axes) = if rank == 0 { (lo.reshape(x, &[1])?, vec![0]) } else { (x, axes) };
     let y = lo.emit(Kernel::Reduce { reduction, axes }, &[x], lo.dtype(x), &shape)?;
-    if log { lo.unary(Unary::Log, y) } else { Ok(y) }
+    if log { logarithm(lo, y) } else { Ok(y) }
+}
+
+/// Of integers, the integer part.
+fn logarithm(lo: &mut Lowerer, x: ValueId) -> Result<ValueId> {
+    let dtype = lo.dtype(x);
+    let wide = if dtype.is_float() { x } else { lo.cast(x, DType::F64)? };
+    let y = lo.unary(Unary::Log, wide)?;
+    lo.cast(y, dtype)
 }
 
 pub fn arg_max(

@@ -3,7 +3,7 @@
 use super::Inputs;
 use super::emit::Lowerer;
 use super::window::{self, extent};
-use crate::{AutoPad, Conv, ConvTranspose, DType, Error, Kernel, Result, ValueId, Window};
+use crate::{AutoPad, Conv, ConvTranspose, Error, Kernel, Result, ValueId, Window};
 
 /// Batch, channels and spatial sizes of a tensor with 1 to 3 spatial axes.
 pub fn planes(shape: &[usize]) -> Result<(usize, usize, &[usize])> {
@@ -36,7 +36,7 @@ pub fn conv(lo: &mut Lowerer, inputs: &Inputs<'_>, window: &Window, groups: usiz
         activation: None,
     });
     let inputs: Vec<_> = [Some(x), Some(weight), bias].into_iter().take(2 + usize::from(bias.is_some())).collect();
-    lo.emit_optional(kernel, &inputs, DType::F32, &shape)
+    lo.emit_optional(kernel, &inputs, lo.dtype(x), &shape)
 }
 
 /// `sizes` are `output_padding` and `output_shape`.
@@ -86,11 +86,13 @@ pub fn conv_transpose(
             None => (fixed.pads[i].0 as i128, fixed.pads[i].1 as i128),
             Some(target) => {
                 let total = full - target;
-                if total < 0 {
-                    return Err(Error::unsupported(format!("an output of {target} that only padding could reach")));
-                }
                 let (less, more) = (total / 2, total - total / 2);
-                if window.auto_pad == AutoPad::SameUpper { (less, more) } else { (more, less) }
+                match window.auto_pad {
+                    // What the kernel does not reach lies at the end.
+                    _ if total < 0 => (0, total),
+                    AutoPad::SameUpper => (less, more),
+                    _ => (more, less),
+                }
             }
         };
         let size = full - before - after;
@@ -107,7 +109,7 @@ pub fn conv_transpose(
         activation: None,
     });
     let inputs: Vec<_> = [Some(x), Some(weight), bias].into_iter().take(2 + usize::from(bias.is_some())).collect();
-    lo.emit_optional(kernel, &inputs, DType::F32, &shape)
+    lo.emit_optional(kernel, &inputs, lo.dtype(x), &shape)
 }
 
 fn check_bias(lo: &Lowerer, bias: Option<ValueId>, outputs: usize) -> Result<()> {

@@ -79,6 +79,12 @@ impl<'a> Attributes<'a> {
         Ok(self.find(name, AttributeType::FLOATS)?.map(|a| a.floats.as_slice()))
     }
 
+    /// A list of texts; empty when left out.
+    pub fn strings(&self, name: &str) -> Result<Vec<&'a str>> {
+        let list = self.find(name, AttributeType::STRINGS)?;
+        Ok(list.map_or_else(Vec::new, |a| a.strings.iter().map(String::as_str).collect()))
+    }
+
     pub fn tensor(&self, name: &str) -> Result<Option<&'a TensorProto>> {
         match self.find(name, AttributeType::TENSOR)? {
             None => Ok(None),

@@ -127,8 +127,9 @@ fn rebuild_tensor<'a>(
     let offset = usize::try_from(offset).map_err(|_| wrong())?;
     let (shape, strides) = (objects.sizes(shape).ok_or_else(wrong)?, objects.sizes(strides).ok_or_else(wrong)?);
     let cells = shape.len() + strides.len();
+    budget.take(size_of::<View<'_>>())?;
     let view = View::new(storage, element, offset, shape, strides)?;
-    objects.add(Object::Tensor(view), cells, budget)
+    objects.add(Object::Tensor(Box::new(view)), cells, budget)
 }
 
 /// A tensor of a class derived from `torch.Tensor`: function, class, arguments, state. Only the tensor is taken.
@@ -137,9 +138,9 @@ fn subclass<'a>(arguments: &[Value<'a>], objects: &mut Objects<'a>, budget: &mut
     let &[function, _, arguments, _] = arguments else { return Err(wrong()) };
     match objects.global(function) {
         Some(("torch._utils", name @ ("_rebuild_tensor" | "_rebuild_tensor_v2" | "_rebuild_tensor_v3"))) => {
-            let arguments = objects.items(arguments).ok_or_else(wrong)?;
+            let arguments = objects.items(arguments).ok_or_else(wrong)?.to_vec();
             charge(arguments.len(), budget)?;
-            rebuild_tensor(name, &arguments.to_vec(), objects, budget)
+            rebuild_tensor(name, &arguments, objects, budget)
         }
         _ => Err(Error::unsupported(format!("a tensor rebuilt by {}", objects.describe(function)))),
     }

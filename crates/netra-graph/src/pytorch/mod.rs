@@ -94,9 +94,9 @@ fn weights(checkpoint: Checkpoint) -> Result<StateDict> {
 /// Reads the weights of a file, and says what else there was.
 ///
 /// Where no key is given, the weights are: what stands under the one usual name (`state_dict`, `model_state_dict`,
-/// `network_weights`, `model`, `net` and a few more) that holds tensors; else the whole file where its outermost
-/// dictionary holds tensors; else the one dictionary in it that does, or all such dictionaries under their names. An
-/// optimiser's state is not taken for weights.
+/// `network_weights`, `model`, `net` and a few more) that holds tensors; else the one dictionary that does; else the
+/// whole file, as also when there are tensors with axes in its outermost dictionary. An optimiser's state is not taken
+/// for weights.
 ///
 /// Errors: `Io`; `Malformed` for what is not a PyTorch file or breaks off; `Unsupported` naming the opcode, the
 /// Python name above a tensor, the element type, the byte order; `InvalidInput` when there is no such key, or several

@@ -169,11 +169,11 @@ impl<'a> Walk<'_, 'a, '_> {
             }
             let entries = self.entries(value)?;
             let holders = |name: &&String| entries.get(*name).is_some_and(|&v| self.holds_tensors(v));
-            let ranks = entries.values().filter_map(|&v| match self.objects.get(v) {
-                Some(Object::Tensor(view)) => Some(view.rank()),
-                _ => None,
+            // A single number beside them (the best loss, say) does not make a dictionary weights.
+            let arrays = entries.values().any(|&v| match self.objects.get(v) {
+                Some(Object::Tensor(view)) => view.rank() > 0,
+                _ => false,
             });
-            let (tensors, arrays) = ranks.fold((false, false), |(_, arrays), rank| (true, arrays || rank > 0));
             let usual: Vec<&String> = entries.keys().filter(|n| USUAL.contains(&n.as_str())).filter(holders).collect();
             let all: Vec<&String> = entries.keys().filter(holders).collect();
             let next = match (usual.as_slice(), all.as_slice()) {
@@ -184,7 +184,7 @@ impl<'a> Walk<'_, 'a, '_> {
                     let message = format!("the weights may be at any of {usual:?} of {place}: name one");
                     return Err(Error::new(ErrorKind::InvalidInput, message));
                 }
-                ([], [one]) if !tensors && self.has_tensors(entries.get(*one)) => one.as_str(),
+                ([], [one]) if self.has_tensors(entries.get(*one)) => one.as_str(),
                 _ => return Ok(value),
             };
             self.enter(&entries, next)?;
@@ -219,10 +219,11 @@ impl<'a> Walk<'_, 'a, '_> {
         let entries =
             self.entries(value).map_err(|e| if prefix.is_empty() { e } else { e.at(format!("'{prefix}'")) })?;
         for (name, value) in entries {
+            self.budget.take(prefix.len() + name.len())?;
             let name = joined(prefix, &name, '.');
             match self.objects.get(value) {
                 Some(Object::Tensor(view)) => {
-                    self.budget.take(VISIT + name.len())?;
+                    self.budget.take(VISIT)?;
                     self.found.tensors.push((name, view));
                 }
                 Some(Object::Dict(_) | Object::Opaque(_)) if self.holds_tensors(value) => {
@@ -240,7 +241,15 @@ fn too_deep() -> Error {
 }
 
 fn joined(prefix: &str, name: &str, by: char) -> String {
-    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}{by}{name}") }
+    if prefix.is_empty() {
+        return name.to_owned();
+    }
+    // Names may be megabytes long in hostile files: no more room than they need.
+    let mut joined = String::with_capacity(prefix.len() + name.len() + 1);
+    joined.push_str(prefix);
+    joined.push(by);
+    joined.push_str(name);
+    joined
 }
 
 /// The part before the first slash, and what follows it.
@@ -250,9 +259,10 @@ fn split(key: &str) -> (&str, Option<&str>) {
 
 /// Takes off the prefixes that all names share and that a wrapper put there.
 fn unwrap(tensors: &mut [(String, &View<'_>)]) {
-    while let Some(prefix) =
-        WRAPPERS.iter().find(|&&p| tensors.iter().all(|(n, _)| n.len() > p.len() && n.starts_with(p)))
-    {
+    let shared = |tensors: &[(String, &View<'_>)], prefix: &str| {
+        tensors.iter().all(|(name, _)| name.len() > prefix.len() && name.starts_with(prefix))
+    };
+    while let Some(prefix) = WRAPPERS.iter().find(|prefix| !tensors.is_empty() && shared(tensors, prefix)) {
         for (name, _) in tensors.iter_mut() {
             name.drain(..prefix.len());
         }

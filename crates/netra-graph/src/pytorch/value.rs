@@ -36,7 +36,7 @@ pub enum Object<'a> {
     /// A Python name: module and qualified name.
     Global(&'a str, &'a str),
     Storage(Storage<'a>),
-    Tensor(View<'a>),
+    Tensor(Box<View<'a>>),
     /// What a name outside the allow-list would have made: never run, only remembered.
     Opaque(Opaque<'a>),
 }
@@ -52,38 +52,57 @@ pub struct Opaque<'a> {
     pub state: Option<Value<'a>>,
 }
 
-/// All objects of a pickle.
+/// All objects of a pickle, in blocks that never move: one growing list would take three times its size while it grows.
 #[derive(Default)]
-pub struct Objects<'a>(Vec<Object<'a>>);
+pub struct Objects<'a> {
+    blocks: Vec<Vec<Object<'a>>>,
+    count: usize,
+}
 
-/// Bytes that a value in a container stands for, with the room that a growing list keeps in reserve.
-const CELL: usize = 2 * size_of::<Value<'_>>();
+/// Objects in a block.
+const BLOCK: usize = 1024;
+/// Bytes that a value in a container stands for: while a list grows, its old and its doubled copy are both there.
+const CELL: usize = 3 * size_of::<Value<'_>>();
 
 impl<'a> Objects<'a> {
     /// Adds an object of `cells` values.
     pub fn add(&mut self, object: Object<'a>, cells: usize, budget: &mut Budget) -> Result<Value<'a>> {
-        budget.take(2 * size_of::<Object<'_>>())?;
         charge(cells, budget)?;
-        let id = u32::try_from(self.0.len()).map_err(|_| Error::limit("too many objects in the pickle"))?;
-        self.0.push(object);
+        let id = u32::try_from(self.count).map_err(|_| Error::limit("too many objects in the pickle"))?;
+        match self.blocks.last_mut() {
+            Some(block) if block.len() < BLOCK => block.push(object),
+            _ => {
+                budget.take(BLOCK * size_of::<Object<'_>>())?;
+                let mut block = Vec::with_capacity(BLOCK);
+                block.push(object);
+                self.blocks.push(block);
+            }
+        }
+        self.count += 1;
         Ok(Value::Object(Id(id)))
     }
 
     /// The object that a value refers to.
     pub fn get(&self, value: Value<'a>) -> Option<&Object<'a>> {
         let Value::Object(Id(at)) = value else { return None };
-        self.0.get(at as usize)
+        let at = at as usize;
+        self.blocks.get(at / BLOCK)?.get(at % BLOCK)
     }
 
     /// The object that a value refers to, to be changed.
     pub fn get_mut(&mut self, value: Value<'a>) -> Option<&mut Object<'a>> {
         let Value::Object(Id(at)) = value else { return None };
-        self.0.get_mut(at as usize)
+        let at = at as usize;
+        self.blocks.get_mut(at / BLOCK)?.get_mut(at % BLOCK)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Object<'a>> {
+        self.blocks.iter().flatten()
     }
 
     /// All storages that the pickle refers to.
     pub fn storages(&self) -> impl Iterator<Item = &Storage<'a>> {
-        self.0.iter().filter_map(|object| if let Object::Storage(storage) = object { Some(storage) } else { None })
+        self.all().filter_map(|object| if let Object::Storage(storage) = object { Some(storage) } else { None })
     }
 
     /// The values of a tuple or a list.
@@ -117,9 +136,9 @@ impl<'a> Objects<'a> {
     /// For every object, whether a tensor or a storage can be reached from it.
     pub fn reach(&self, budget: &mut Budget) -> Result<Reach> {
         let mut edges: Vec<(u32, u32)> = Vec::new();
-        let mut reached = vec![false; self.0.len()];
+        let mut reached = vec![false; self.count];
         let mut left: Vec<u32> = Vec::new();
-        for (parent, object) in (0u32..).zip(&self.0) {
+        for (parent, object) in (0u32..).zip(self.all()) {
             let mut edge = |value: &Value<'a>| {
                 if let Value::Object(Id(child)) = *value {
                     edges.push((child, parent));
@@ -139,7 +158,7 @@ impl<'a> Objects<'a> {
                 }
             }
         }
-        // The cells behind the edges have been paid for already, at six times the size.
+        // The cells behind the edges have been paid for already, at nine times the size.
         budget.take(reached.len())?;
         edges.sort_unstable();
         while let Some(at) = left.pop() {

@@ -175,5 +175,9 @@ fn central<'a>(rest: &mut &'a [u8]) -> Result<(&'a str, Entry)> {
             }
         }
     }
-    Ok((name, Entry { compressed: method != 0 || packed != size, encrypted: flags & 1 != 0, size, header }))
+    let compressed = method != 0;
+    if !compressed && packed != size {
+        return Err(Error::malformed(format!("zip entry '{name}' has two sizes")));
+    }
+    Ok((name, Entry { compressed, encrypted: flags & 1 != 0, size, header }))
 }

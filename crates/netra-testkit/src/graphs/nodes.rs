@@ -120,7 +120,7 @@ fn pool(m: &mut Maker, x: &Made) {
     let ceil_mode = m.rng.below(2) == 0;
     let op = match m.rng.below(4) {
         0 => Op::GlobalAveragePool,
-        1 => Op::MaxPool { window: window(m, &x.shape[2..], true), ceil_mode },
+        1 => Op::MaxPool { window: window(m, &x.shape[2..], true), ceil_mode, column_major: false },
         2 => Op::AveragePool { window: window(m, &x.shape[2..], true), ceil_mode, count_include_pad: true },
         _ => Op::AveragePool { window: window(m, &x.shape[2..], false), ceil_mode, count_include_pad: false },
     };

@@ -4,8 +4,11 @@
 mod convolution;
 mod elementwise;
 mod movement;
+mod neural;
 mod normalisation;
+mod numbers;
 mod random;
+mod selection;
 
 use std::fmt;
 use std::sync::Arc;
@@ -113,6 +116,9 @@ pub fn cases() -> Vec<Case> {
     cases.extend(normalisation::cases());
     cases.extend(elementwise::cases());
     cases.extend(movement::cases());
+    cases.extend(numbers::cases());
+    cases.extend(selection::cases());
+    cases.extend(neural::cases());
     cases.extend((0..60).map(random::case));
     cases
 }

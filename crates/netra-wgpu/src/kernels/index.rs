@@ -29,3 +29,11 @@ pub(crate) fn offset(position: usize, shape: &Sequence<usize>, walk: &Walk) -> u
     }
     at as usize
 }
+
+/// The position that an index means on an axis of `size` elements: negative ones count from the end, those out of range
+/// (which the program's maker must not produce) are clamped.
+#[cube]
+pub(crate) fn resolve(index: i32, size: usize) -> usize {
+    let index = select(index < 0i32, index + size as i32, index);
+    min(max(index, 0i32), size as i32 - 1i32) as usize
+}

@@ -3,8 +3,15 @@
 pub(crate) mod activation;
 pub(crate) mod conv;
 pub(crate) mod elementwise;
+pub(crate) mod function;
 pub(crate) mod index;
+pub(crate) mod indexing;
 pub(crate) mod matmul;
 pub(crate) mod movement;
+pub(crate) mod number;
+pub(crate) mod pool;
 pub(crate) mod reduce;
+pub(crate) mod sample;
+pub(crate) mod selection;
+pub(crate) mod unary;
 pub(crate) mod window;

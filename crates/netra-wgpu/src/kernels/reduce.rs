@@ -3,41 +3,7 @@
 use cubecl::prelude::*;
 
 use super::activation::{Act, activate};
-
-/// What is summed (or compared) along the axis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Fold {
-    Sum,
-    Max,
-    Min,
-    Prod,
-    SumSquare,
-    SumAbs,
-    /// `sum (x - shift)^2`
-    SumCentred,
-    /// `sum exp(x - shift)`
-    SumExp,
-}
-
-impl Fold {
-    /// What combines partial results.
-    pub(crate) fn combine(self) -> Fold {
-        match self {
-            Fold::Max | Fold::Min | Fold::Prod => self,
-            _ => Fold::Sum,
-        }
-    }
-
-    /// The value of an empty fold, in float and integer.
-    pub(crate) fn identity(self) -> (f32, i32) {
-        match self {
-            Fold::Max => (f32::NEG_INFINITY, i32::MIN),
-            Fold::Min => (f32::INFINITY, i32::MAX),
-            Fold::Prod => (1.0, 1),
-            _ => (0.0, 0),
-        }
-    }
-}
+use super::number::{Fold, Number};
 
 /// `[outer, size, inner]` seen through `lanes` threads along the axis.
 #[derive(CubeLaunch, CubeType)]
@@ -49,14 +15,14 @@ pub(crate) struct Rows {
 }
 
 /// Folds `x [outer, size, inner]` to `out [outer, lanes, inner]`: lane `l` takes elements `l, l + lanes, ...`.
-/// Continues from what `out` holds when `resume`. `shift` is `[outer, inner]`.
+/// Starts at the bits `identity`, or continues from what `out` holds when `resume`. `shift` is `[outer, inner]`.
 #[cube(launch)]
-pub(crate) fn fold_float_kernel(
-    x: &[f32],
-    shift: ComptimeOption<&[f32]>,
-    out: &mut [f32],
+pub(crate) fn fold_kernel<E: Number>(
+    x: &[E],
+    shift: ComptimeOption<&[E]>,
+    out: &mut [E],
     rows: Rows,
-    identity: f32,
+    identity: u32,
     #[comptime] fold: Fold,
     #[comptime] resume: bool,
 ) {
@@ -70,64 +36,16 @@ pub(crate) fn fold_float_kernel(
     #[comptime]
     let by = match &shift {
         ComptimeOption::Some(s) => s[outer * rows.inner + column],
-        ComptimeOption::None => 0.0f32,
+        ComptimeOption::None => E::from_int(0),
     };
-    let mut acc = identity;
+    let mut acc = E::reinterpret(identity);
     if comptime!(resume) {
         acc = out[ABSOLUTE_POS];
     }
     let steps = (rows.size + rows.lanes - 1 - lane) / rows.lanes;
     let mut at = (outer * rows.size + lane) * rows.inner + column;
     for _ in 0..steps {
-        let v = x[at];
-        match fold {
-            Fold::Sum => acc += v,
-            Fold::Max => acc = max(acc, v),
-            Fold::Min => acc = min(acc, v),
-            Fold::Prod => acc *= v,
-            Fold::SumSquare => acc += v * v,
-            Fold::SumAbs => acc += v.abs(),
-            Fold::SumCentred => acc += (v - by) * (v - by),
-            Fold::SumExp => acc += (v - by).exp(),
-        };
-        at += rows.lanes * rows.inner;
-    }
-    out[ABSOLUTE_POS] = acc;
-}
-
-/// As [`fold_float_kernel`] for integers; folds with a shift do not occur.
-#[cube(launch)]
-pub(crate) fn fold_int_kernel(
-    x: &[i32],
-    out: &mut [i32],
-    rows: Rows,
-    identity: i32,
-    #[comptime] fold: Fold,
-    #[comptime] resume: bool,
-) {
-    if ABSOLUTE_POS >= rows.total {
-        terminate!();
-    }
-    let column = ABSOLUTE_POS % rows.inner;
-    let rest = ABSOLUTE_POS / rows.inner;
-    let lane = rest % rows.lanes;
-    let outer = rest / rows.lanes;
-    let mut acc = identity;
-    if comptime!(resume) {
-        acc = out[ABSOLUTE_POS];
-    }
-    let steps = (rows.size + rows.lanes - 1 - lane) / rows.lanes;
-    let mut at = (outer * rows.size + lane) * rows.inner + column;
-    for _ in 0..steps {
-        let v = x[at];
-        match fold {
-            Fold::Max => acc = max(acc, v),
-            Fold::Min => acc = min(acc, v),
-            Fold::Prod => acc *= v,
-            Fold::SumSquare => acc += v * v,
-            Fold::SumAbs => acc += max(v, -v),
-            _ => acc += v,
-        };
+        acc = E::fold(acc, x[at], by, fold);
         at += rows.lanes * rows.inner;
     }
     out[ABSOLUTE_POS] = acc;

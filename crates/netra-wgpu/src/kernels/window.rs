@@ -1,4 +1,4 @@
-//! Kernels that slide a window: pooling, grouped and transposed convolution. Always three spatial axes; fewer are
+//! Kernels that slide a window: grouped and transposed convolution (pooling is beside). Always three spatial axes; fewer are
 //! padded in front with size 1.
 
 use cubecl::prelude::*;
@@ -29,75 +29,21 @@ pub(crate) struct Window {
     pub pad_w: i32,
 }
 
-/// How a pooling window combines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum PoolKind {
-    Max,
-    /// Over the elements inside the input.
-    Mean,
-    /// Over those inside the padded input.
-    MeanPadded,
+/// An output pixel: its place along the spatial axes, and the number of its plane.
+#[derive(CubeType)]
+pub(crate) struct Pixel {
+    pub plane: usize,
+    pub z: usize,
+    pub y: usize,
+    pub x: usize,
 }
 
-/// Pools `x [planes, D, H, W]`. `end_*` is the size of the input with its padding after; `lowest` is minus infinity.
-#[cube(launch)]
-pub(crate) fn pool_kernel(
-    x: &[f32],
-    out: &mut [f32],
-    g: Window,
-    end_d: i32,
-    end_h: i32,
-    end_w: i32,
-    lowest: f32,
-    #[comptime] kind: PoolKind,
-) {
-    if ABSOLUTE_POS >= g.total {
-        terminate!();
-    }
-    let ox = ABSOLUTE_POS % g.out_w;
-    let rest = ABSOLUTE_POS / g.out_w;
-    let oy = rest % g.out_h;
-    let rest = rest / g.out_h;
-    let oz = rest % g.out_d;
-    let plane = rest / g.out_d;
-    let z0 = (oz * g.stride_d) as i32 - g.pad_d;
-    let y0 = (oy * g.stride_h) as i32 - g.pad_h;
-    let x0 = (ox * g.stride_w) as i32 - g.pad_w;
-    let mut acc = 0.0f32;
-    if comptime!(kind == PoolKind::Max) {
-        acc = lowest;
-    }
-    let mut seen = 0.0f32;
-    for kz in 0..g.kernel_d {
-        let iz = z0 + (kz * g.dilation_d) as i32;
-        for ky in 0..g.kernel_h {
-            let iy = y0 + (ky * g.dilation_h) as i32;
-            for kx in 0..g.kernel_w {
-                let ix = x0 + (kx * g.dilation_w) as i32;
-                let inside =
-                    iz >= 0 && iz < g.in_d as i32 && iy >= 0 && iy < g.in_h as i32 && ix >= 0 && ix < g.in_w as i32;
-                if inside {
-                    let v = x[((plane * g.in_d + iz as usize) * g.in_h + iy as usize) * g.in_w + ix as usize];
-                    if comptime!(kind == PoolKind::Max) {
-                        acc = max(acc, v);
-                    } else {
-                        acc += v;
-                    }
-                }
-                if comptime!(kind == PoolKind::Mean) {
-                    seen += select(inside, 1.0f32, 0.0f32);
-                }
-                if comptime!(kind == PoolKind::MeanPadded) {
-                    seen += select(iz < end_d && iy < end_h && ix < end_w, 1.0f32, 0.0f32);
-                }
-            }
-        }
-    }
-    if comptime!(kind == PoolKind::Max) {
-        out[ABSOLUTE_POS] = acc;
-    } else {
-        out[ABSOLUTE_POS] = select(seen > 0.0f32, acc / max(seen, 1.0f32), 0.0f32);
-    }
+/// Pixel `position` of planes in a row.
+#[cube]
+pub(crate) fn pixel(position: usize, g: &Window) -> Pixel {
+    let row = position / g.out_w;
+    let slice = row / g.out_h;
+    Pixel { plane: slice / g.out_d, z: slice % g.out_d, y: row % g.out_h, x: position % g.out_w }
 }
 
 /// Which channels a call sees: a tensor cut in parts is convolved part by part.
@@ -133,17 +79,12 @@ pub(crate) fn conv_grouped_kernel(
     if ABSOLUTE_POS >= g.total {
         terminate!();
     }
-    let ox = ABSOLUTE_POS % g.out_w;
-    let rest = ABSOLUTE_POS / g.out_w;
-    let oy = rest % g.out_h;
-    let rest = rest / g.out_h;
-    let oz = rest % g.out_d;
-    let rest = rest / g.out_d;
-    let oc = rest % c.out_count + c.out_first;
-    let n = rest / c.out_count;
-    let z0 = (oz * g.stride_d) as i32 - g.pad_d;
-    let y0 = (oy * g.stride_h) as i32 - g.pad_h;
-    let x0 = (ox * g.stride_w) as i32 - g.pad_w;
+    let o = pixel(ABSOLUTE_POS, &g);
+    let oc = o.plane % c.out_count + c.out_first;
+    let n = o.plane / c.out_count;
+    let z0 = (o.z * g.stride_d) as i32 - g.pad_d;
+    let y0 = (o.y * g.stride_h) as i32 - g.pad_h;
+    let x0 = (o.x * g.stride_w) as i32 - g.pad_w;
 
     #[comptime]
     let start = match &bias {
@@ -207,18 +148,13 @@ pub(crate) fn conv_transpose_kernel(
     if ABSOLUTE_POS >= g.total {
         terminate!();
     }
-    let ox = ABSOLUTE_POS % g.out_w;
-    let rest = ABSOLUTE_POS / g.out_w;
-    let oy = rest % g.out_h;
-    let rest = rest / g.out_h;
-    let oz = rest % g.out_d;
-    let rest = rest / g.out_d;
+    let o = pixel(ABSOLUTE_POS, &g);
     let tiles = c.out_count / tile;
-    let local = rest % tiles * tile;
+    let local = o.plane % tiles * tile;
     let oc = local + c.out_first;
-    let n = rest / tiles;
+    let n = o.plane / tiles;
     let plane = g.out_d * g.out_h * g.out_w;
-    let at = (((n * c.out_count + local) * g.out_d + oz) * g.out_h + oy) * g.out_w + ox;
+    let at = (((n * c.out_count + local) * g.out_d + o.z) * g.out_h + o.y) * g.out_w + o.x;
 
     let mut acc = Array::<f32>::new(tile);
     #[unroll]
@@ -238,9 +174,9 @@ pub(crate) fn conv_transpose_kernel(
     let from = max(group * c.in_group, c.in_first);
     let to = min((group + 1) * c.in_group, c.in_first + c.in_count);
     let filter = g.kernel_d * g.kernel_h * g.kernel_w;
-    let z0 = oz as i32 + g.pad_d;
-    let y0 = oy as i32 + g.pad_h;
-    let x0 = ox as i32 + g.pad_w;
+    let z0 = o.z as i32 + g.pad_d;
+    let y0 = o.y as i32 + g.pad_h;
+    let x0 = o.x as i32 + g.pad_w;
     for kz in 0..g.kernel_d {
         let tz = z0 - (kz * g.dilation_d) as i32;
         let iz = tz / g.stride_d as i32;

@@ -1,8 +1,8 @@
 //! What can run: every rule that a kernel of this backend relies on is checked here, before anything runs.
 
-use netra_graph::{Conv, DType, Kernel, Program, Step, StepValue};
+use netra_graph::{Conv, Kernel, Program, Step, StepValue};
 
-use super::{elementwise, matmul, reduce, resize, shapes};
+use super::{elementwise, indexing, matmul, reduce, resize, scatters_apart, selection, shapes, unary};
 use crate::kernels::activation::Act;
 use crate::value::{Repr, count, split};
 
@@ -80,7 +80,7 @@ pub(crate) fn check(program: &Program, step: &Step, limit: usize) -> Result<(), 
             }
         }
         Kernel::Softmax { .. } => Ok(()),
-        Kernel::Unary(op) => elementwise::check_unary(*op, c.input(0)?.dtype),
+        Kernel::Unary(op) => unary::check_unary(*op, c.input(0)?.dtype),
         Kernel::Binary(op) => {
             elementwise::check_binary(*op, c.input(0)?.dtype)?;
             broadcast(&c)
@@ -125,20 +125,34 @@ pub(crate) fn check(program: &Program, step: &Step, limit: usize) -> Result<(), 
             c.whole(c.input(1)?)?;
             if *axis >= 2 { Ok(()) } else { c.all_whole() }
         }
-        Kernel::Cast { to } => {
-            let from = c.input(0)?.dtype;
-            // Kept in 32 bits: a wider value would not come back the same.
-            let kept =
-                |t: DType| matches!(t, DType::F32 | DType::I8 | DType::U8 | DType::I32 | DType::I64 | DType::Bool);
-            let fits = kept(from) && kept(*to);
-            if fits { Ok(()) } else { Err(format!("{from} to {to}")) }
+        Kernel::GatherElements { .. } | Kernel::GatherNd { .. } | Kernel::Cumulative { .. } => c.all_whole(),
+        Kernel::ScatterElements { axis, combine } => {
+            let serial = c.input(1)?.shape.get(*axis).copied().unwrap_or(0);
+            indexing::check_scatter(*combine, c.output.dtype, serial)?;
+            c.all_whole()
         }
+        Kernel::ScatterNd { combine } => {
+            let serial = if scatters_apart(program, step) {
+                1
+            } else {
+                c.input(1)?.shape.split_last().map_or(1, |(_, outer)| count(outer))
+            };
+            indexing::check_scatter(*combine, c.output.dtype, serial)?;
+            c.all_whole()
+        }
+        Kernel::TopK { axis, .. } => {
+            selection::check_top_k(&c.input(0)?.shape, *axis)?;
+            c.all_whole()
+        }
+        Kernel::MaxPoolIndices { .. } | Kernel::GridSample(_) | Kernel::RoiAlign(_) => c.all_whole(),
+        // Both element types have been found representable.
+        Kernel::Cast { .. } => Ok(()),
         other => Err(format!("the wgpu backend has no {}", other.name())),
     }
 }
 
 /// Why a value cannot be kept on an adapter that binds `limit` bytes.
-pub(crate) fn representable(value: &StepValue, limit: usize) -> Result<(), String> {
+fn representable(value: &StepValue, limit: usize) -> Result<(), String> {
     if Repr::of(value.dtype).is_none() {
         return Err(format!("'{}' is {}, which graphics adapters lack", value.name, value.dtype));
     }

@@ -56,13 +56,7 @@ fn geometry(p: &Conv, input: &[usize], kernel: &[usize], output: &[usize]) -> Ge
 }
 
 /// Tile of the tiled kernel, or `None` when the convolution does not suit it.
-fn tile(
-    p: &Conv,
-    g: &Geometry,
-    (inputs, channels): (usize, usize),
-    batch: usize,
-    software: bool,
-) -> Option<ConvSpec> {
+fn tile(p: &Conv, g: &Geometry, (inputs, channels): (usize, usize), batch: usize, software: bool) -> Option<ConvSpec> {
     let ([_, _, kernel_w], [_, _, stride_w], [_, _, dilation_w]) = (g.kernel, g.stride, g.dilation);
     if p.groups != 1 {
         return None;

@@ -2,7 +2,8 @@
 
 use super::view::{View, assemble, contiguous, copy, empty};
 use crate::gpu::{Buffer, Gpu};
-use crate::kernels::reduce::{Fold, RowsLaunch, fold_float_kernel, fold_int_kernel};
+use crate::kernels::number::Fold;
+use crate::kernels::reduce::{RowsLaunch, fold_kernel};
 use crate::value::{Part, Value, count, strides, with_channels};
 
 /// Outputs above which one thread folds a whole row.
@@ -67,9 +68,9 @@ fn launch(gpu: &Gpu, x: &Buffer, m: Middle, lanes: usize, f: Folding<'_>, out: &
     let (c, x, out, (float, int)) = (&gpu.client, x.arg(), out.arg(), f.fold.identity());
     if f.float {
         let shift = Buffer::optional(f.shift).into();
-        fold_float_kernel::launch(c, cubes, dim, x, shift, out, rows, float, f.fold, resume);
+        fold_kernel::launch::<f32>(c, cubes, dim, x, shift, out, rows, float.to_bits(), f.fold, resume);
     } else {
-        fold_int_kernel::launch(c, cubes, dim, x, out, rows, int, f.fold, resume);
+        fold_kernel::launch::<i32>(c, cubes, dim, x, None.into(), out, rows, int as u32, f.fold, resume);
     }
 }
 

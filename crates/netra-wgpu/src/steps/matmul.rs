@@ -3,10 +3,10 @@
 use cubecl::prelude::*;
 use netra_graph::{Error, Result};
 
-use super::view::{View, broadcast, empty, walk};
+use super::view::{View, assemble, broadcast, walk};
 use crate::gpu::{Buffer, Gpu};
 use crate::kernels::matmul::{ProductLaunch, TILE, matmul_kernel};
-use crate::value::{Part, Value, count, with_channels};
+use crate::value::{Part, Value, count, split, with_channels};
 
 /// How a product reads its operands.
 #[derive(Clone, Copy)]
@@ -25,15 +25,26 @@ pub(crate) fn run(gpu: &Gpu, form: Form, a: &Value, b: &Value, bias: Option<&Val
     if shape.len() < 2 {
         return Err(Error::invalid(format!("a matrix product of shape {shape:?}")));
     }
-    let out = empty(gpu, shape);
-    for part in &out.parts {
-        let shape = if shape.len() < CUT_RANK { shape.to_vec() } else { with_channels(shape, part.channels) };
-        run_part(gpu, form, (a, b, bias), &shape, part);
-    }
-    Ok(out)
+    // Cut wherever an operand or the result is, so that no piece spans two parts.
+    let ranges = split(shape, gpu.limit()).unwrap_or_default();
+    let mut starts: Vec<usize> = ranges.iter().map(|r| r.start).collect();
+    let operands = [Some(a), Some(b), bias];
+    starts.extend(operands.iter().flatten().flat_map(|v| v.parts.iter().map(|p| p.start)));
+    starts.sort_unstable();
+    starts.dedup();
+    let ends = starts.iter().skip(1).copied().chain(shape.get(1).copied());
+    let pieces = starts.iter().zip(ends).map(|(&start, end)| {
+        let channels = end - start;
+        let shape = if shape.len() < CUT_RANK { shape.to_vec() } else { with_channels(shape, channels) };
+        let part = Part { start, channels, buffer: gpu.empty(count(&shape)) };
+        run_part(gpu, form, (a, b, bias), &shape, &part);
+        part
+    });
+    let pieces = pieces.collect();
+    Ok(assemble(gpu, shape, pieces))
 }
 
-/// The entries of the batch that make up one part, which has the shape `shape`.
+/// The entries of the batch that make up one piece, which has the shape `shape`.
 fn run_part(gpu: &Gpu, form: Form, (a, b, bias): (&Value, &Value, Option<&Value>), shape: &[usize], part: &Part) {
     let rank = shape.len();
     let (batch, m, n) = (&shape[..rank - 2], shape[rank - 2], shape[rank - 1]);

@@ -4,22 +4,27 @@ mod check;
 mod conv;
 mod elementwise;
 mod fold;
+mod indexing;
 mod matmul;
 mod movement;
 mod norm;
+mod pool;
 mod reduce;
 mod resize;
+mod sample;
+mod selection;
 mod shapes;
+mod unary;
 mod view;
 mod window;
 
 use netra_graph::{Error, Kernel, Program, Result, Step};
 
 use crate::gpu::{Buffer, Gpu};
-use crate::kernels::window::PoolKind;
+use crate::kernels::pool::PoolKind;
 use crate::value::Value;
 
-pub(crate) use check::{check, representable, workspace};
+pub(crate) use check::{check, workspace};
 
 /// What a step needs besides its inputs, made once on compile.
 pub(crate) enum Prepared {
@@ -31,6 +36,8 @@ pub(crate) enum Prepared {
     Resize(Vec<resize::Table>),
     /// Tables of a padding that repeats elements.
     Pad(Vec<Option<Buffer>>),
+    /// Updates that all go to different places.
+    Distinct,
 }
 
 impl Prepared {
@@ -60,7 +67,17 @@ pub(crate) fn prepare(gpu: &Gpu, program: &Program, step: &Step, software: bool)
             .map_or(Prepared::Plain, |tiled| Prepared::Conv(Box::new(tiled))),
         Kernel::Resize(p) => Prepared::Resize(resize::tables(gpu, p, &x.shape, output)),
         Kernel::Pad { pads, mode } => Prepared::Pad(movement::pad_tables(gpu, &x.shape, pads, *mode)),
+        Kernel::ScatterNd { .. } if scatters_apart(program, step) => Prepared::Distinct,
         _ => Prepared::Plain,
+    }
+}
+
+/// Whether the index tuples of a scatter are known to point to different places.
+fn scatters_apart(program: &Program, step: &Step) -> bool {
+    let value = |i: usize| step.inputs.get(i).copied().flatten().map(|id| program.value(id));
+    match (value(0), value(1)) {
+        (Some(x), Some(indices)) => indexing::distinct(indices.constant.as_deref(), &x.shape),
+        _ => false,
     }
 }
 
@@ -90,10 +107,10 @@ pub(crate) fn run(
             }
         }
         Kernel::ConvTranspose(p) => window::run_conv_transpose(gpu, p, need(0)?, need(1)?, optional(2), shape),
-        Kernel::MaxPool(pool) => Ok(window::run_pool(gpu, need(0)?, pool, PoolKind::Max, shape)),
+        Kernel::MaxPool(pool) => Ok(pool::run_pool(gpu, need(0)?, pool, PoolKind::Max, shape)),
         Kernel::AveragePool { pool, count_include_pad } => {
             let kind = if *count_include_pad { PoolKind::MeanPadded } else { PoolKind::Mean };
-            Ok(window::run_pool(gpu, need(0)?, pool, kind, shape))
+            Ok(pool::run_pool(gpu, need(0)?, pool, kind, shape))
         }
         Kernel::MatMul { trans_a, trans_b, alpha } => {
             let form = matmul::Form { trans_a: *trans_a, trans_b: *trans_b, alpha: *alpha };
@@ -111,7 +128,7 @@ pub(crate) fn run(
             Ok(norm::run_layer(gpu, need(0)?, need(1)?, optional(2), *axis, *epsilon))
         }
         Kernel::Softmax { axis, log } => Ok(reduce::run_softmax(gpu, *axis, *log, need(0)?)),
-        Kernel::Unary(op) => elementwise::run_unary(gpu, *op, dtype_of(0), need(0)?),
+        Kernel::Unary(op) => unary::run_unary(gpu, *op, dtype_of(0), need(0)?),
         Kernel::Binary(op) => elementwise::run_binary(gpu, *op, dtype_of(0), need(0)?, need(1)?, shape),
         Kernel::Where => Ok(elementwise::run_where(gpu, need(0)?, need(1)?, need(2)?, shape)),
         Kernel::Reduce { reduction, axes } => reduce::run_reduce(gpu, *reduction, axes, dtype_of(0), need(0)?, shape),
@@ -134,8 +151,30 @@ pub(crate) fn run(
             _ => Err(Error::malformed("a resize without its tables")),
         },
         Kernel::Gather { axis } => Ok(movement::run_gather(gpu, need(0)?, need(1)?, *axis, shape)),
+        Kernel::GatherElements { axis } => indexing::run_gather_elements(gpu, need(0)?, need(1)?, *axis, shape),
+        Kernel::GatherNd { batch_dims } => indexing::run_gather_nd(gpu, need(0)?, need(1)?, *batch_dims, shape),
+        Kernel::ScatterElements { axis, combine } => {
+            let (indices, updates) = (need(1)?, need(2)?);
+            let updates = indexing::Updates { indices, updates, combine: *combine, dtype: output.dtype };
+            indexing::run_scatter_elements(gpu, need(0)?, &updates, *axis)
+        }
+        Kernel::ScatterNd { combine } => {
+            let (indices, updates) = (need(1)?, need(2)?);
+            let updates = indexing::Updates { indices, updates, combine: *combine, dtype: output.dtype };
+            indexing::run_scatter_nd(gpu, need(0)?, &updates, matches!(prepared, Prepared::Distinct))
+        }
+        Kernel::TopK { axis, largest } => selection::run_top_k(gpu, need(0)?, *axis, *largest, dtype_of(0), shape),
+        Kernel::Cumulative { axis, product, exclusive, reverse } => {
+            let running = selection::Running { product: *product, exclusive: *exclusive, reverse: *reverse };
+            selection::run_cumulative(gpu, need(0)?, *axis, running, output.dtype)
+        }
+        Kernel::MaxPoolIndices { pool, column_major } => {
+            pool::run_max_indices(gpu, need(0)?, pool, *column_major, shape)
+        }
+        Kernel::GridSample(p) => sample::run_grid(gpu, p, need(0)?, need(1)?, shape),
+        Kernel::RoiAlign(p) => sample::run_roi_align(gpu, p, need(0)?, need(1)?, need(2)?, shape),
         Kernel::Expand => Ok(elementwise::run_expand(gpu, need(0)?, shape)),
-        Kernel::Cast { to } => elementwise::run_cast(gpu, need(0)?, dtype_of(0), *to),
+        Kernel::Cast { to } => Ok(unary::run_cast(gpu, need(0)?, dtype_of(0), *to)),
         other => Err(Error::unsupported(format!("{} on the wgpu backend", other.name()))),
     }
 }

@@ -2,13 +2,14 @@
 
 use netra_graph::{Activation, Error, Result};
 
-use super::elementwise::float_map;
 use super::fold::{Folding, Middle, fold_middle};
+use super::unary::float_map;
 use super::view::{View, broadcast, copy};
 use crate::gpu::{Buffer, Gpu};
 use crate::kernels::activation::Act;
-use crate::kernels::elementwise::UnaryOp;
-use crate::kernels::reduce::{Fold, NormaliseLaunch, normalise_kernel};
+use crate::kernels::number::Fold;
+use crate::kernels::reduce::{NormaliseLaunch, normalise_kernel};
+use crate::kernels::unary::UnaryOp;
 use crate::value::{Part, Value, count, with_channels};
 
 /// How rows and parameters of a normalisation lie.

@@ -2,27 +2,26 @@
 
 use netra_graph::{DType, Error, Reduction, Result};
 
-use super::elementwise::{add, float_map};
+use super::elementwise::add;
 use super::fold::{Middle, fold_value, kept_shape};
+use super::unary::{map_floats, map_integers};
 use super::view::{assemble, contiguous};
 use crate::gpu::{Buffer, Gpu};
-use crate::kernels::elementwise::UnaryOp;
-use crate::kernels::reduce::{Fold, arg_kernel, softmax_kernel};
-use crate::value::{Part, Value, count, with_channels};
+use crate::kernels::number::{Fold, Width};
+use crate::kernels::reduce::{arg_kernel, softmax_kernel};
+use crate::kernels::unary::{IntUnaryOp, UnaryOp};
+use crate::value::{Part, Value, count, width, with_channels};
 
 /// Why a reduction cannot run.
 pub(crate) fn check_reduce(reduction: Reduction, input: DType) -> std::result::Result<(), String> {
-    let plain = matches!(reduction, Reduction::Sum | Reduction::Prod | Reduction::Max | Reduction::Min);
-    let known = plain
-        || matches!(
-            reduction,
-            Reduction::Mean | Reduction::SumSquare | Reduction::L1 | Reduction::L2 | Reduction::LogSumExp
-        );
-    match input {
-        DType::F32 if known => Ok(()),
-        DType::I32 | DType::I64 if plain => Ok(()),
-        _ => Err(format!("{reduction:?} of {input}")),
-    }
+    use Reduction as R;
+    let known = match reduction {
+        R::Max | R::Min => true,
+        R::Sum | R::Prod | R::Mean | R::SumSquare | R::L1 | R::L2 => input != DType::Bool,
+        R::LogSumExp => input == DType::F32,
+        _ => false,
+    };
+    if known { Ok(()) } else { Err(format!("{reduction:?} of {input}")) }
 }
 
 /// Reduces `axes`; `shape` says whether they stay.
@@ -37,19 +36,26 @@ pub(crate) fn run_reduce(
     let float = input == DType::F32;
     let fold = |fold| fold_value(gpu, x, axes, fold, None, float);
     let elements: usize = axes.iter().map(|&a| x.shape[a]).product();
+    // Sums of narrow integers are exact in 32 bits modulo their width.
+    let wrapped = |value: Value| match width(input) {
+        Width::Full => value,
+        _ => map_integers(gpu, &value, IntUnaryOp::Narrow, 0, input),
+    };
     let result = match reduction {
-        Reduction::Sum => fold(Fold::Sum),
+        Reduction::Sum => wrapped(fold(Fold::Sum)),
         Reduction::Max => fold(Fold::Max),
         Reduction::Min => fold(Fold::Min),
-        Reduction::Prod => fold(Fold::Prod),
-        Reduction::SumSquare => fold(Fold::SumSquare),
-        Reduction::L1 => fold(Fold::SumAbs),
-        Reduction::L2 => map(gpu, fold(Fold::SumSquare), UnaryOp::Sqrt, 0.0, 0.0),
-        Reduction::Mean => map(gpu, fold(Fold::Sum), UnaryOp::Affine, 1.0 / elements as f32, 0.0),
+        Reduction::Prod => wrapped(fold(Fold::Prod)),
+        Reduction::SumSquare => wrapped(fold(Fold::SumSquare)),
+        Reduction::L1 => wrapped(fold(Fold::SumAbs)),
+        Reduction::L2 if float => map_floats(gpu, &fold(Fold::SumSquare), UnaryOp::Sqrt, 0.0, 0.0),
+        Reduction::L2 => map_integers(gpu, &fold(Fold::SumSquare), IntUnaryOp::Root, 0, input),
+        Reduction::Mean if float => map_floats(gpu, &fold(Fold::Sum), UnaryOp::Affine, 1.0 / elements as f32, 0.0),
+        Reduction::Mean => map_integers(gpu, &fold(Fold::Sum), IntUnaryOp::Divide, elements.max(1) as i32, input),
         Reduction::LogSumExp => {
             let peak = fold(Fold::Max);
             let sum = fold_value(gpu, x, axes, Fold::SumExp, Some(&peak), true);
-            let log = map(gpu, sum, UnaryOp::Log, 0.0, 0.0);
+            let log = map_floats(gpu, &sum, UnaryOp::Log, 0.0, 0.0);
             let parts = log.parts.iter().zip(&peak.parts).map(|(l, p)| {
                 let total = count(&with_channels(&log.shape, l.channels));
                 Part { buffer: add(gpu, &l.buffer, &p.buffer, total), ..*l }
@@ -59,16 +65,6 @@ pub(crate) fn run_reduce(
         other => return Err(Error::unsupported(format!("{other:?} on the wgpu backend"))),
     };
     Ok(result.under(shape))
-}
-
-fn map(gpu: &Gpu, x: Value, op: UnaryOp, alpha: f32, beta: f32) -> Value {
-    let parts = x.parts.iter().map(|part| {
-        let total = count(&with_channels(&x.shape, part.channels));
-        let buffer = gpu.empty(total);
-        float_map(gpu, &part.buffer, &buffer, total, op, alpha, beta);
-        Part { buffer, ..*part }
-    });
-    Value { parts: parts.collect(), shape: x.shape.clone() }
 }
 
 /// Softmax or its logarithm along `axis`.

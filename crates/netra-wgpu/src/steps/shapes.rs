@@ -66,7 +66,7 @@ pub(crate) fn check(step: &Step, inputs: &[Option<&StepValue>], output: &StepVal
             rule(fits, shapes)?;
             vector(2, y[1])
         }
-        Kernel::MaxPool(p) | Kernel::AveragePool { pool: p, .. } => {
+        Kernel::MaxPool(p) | Kernel::AveragePool { pool: p, .. } | Kernel::MaxPoolIndices { pool: p, .. } => {
             window(rank, [p.kernel.len(), p.strides.len(), p.pads.len()], [&p.strides, &p.dilations])?;
             rule(y.len() == rank && x[..2] == y[..2] && p.dilations.len() == rank - 2, shapes)
         }
@@ -100,7 +100,7 @@ pub(crate) fn check(step: &Step, inputs: &[Option<&StepValue>], output: &StepVal
             let fits = |i: usize| optional(i).is_none_or(|s| broadcasts(s, &x[*axis..]));
             rule(fits(1) && fits(2), || "scale or bias does not broadcast".into())
         }
-        Kernel::Softmax { axis, .. } => same().and_then(|()| axis_in(*axis)),
+        Kernel::Softmax { axis, .. } | Kernel::Cumulative { axis, .. } => same().and_then(|()| axis_in(*axis)),
         Kernel::Unary(_) | Kernel::Cast { .. } => same(),
         Kernel::Binary(_) | Kernel::Where | Kernel::Expand => {
             rule(inputs.iter().flatten().all(|v| broadcasts(&v.shape, y)), || "inputs do not broadcast".into())
@@ -146,6 +146,52 @@ pub(crate) fn check(step: &Step, inputs: &[Option<&StepValue>], output: &StepVal
             want.extend(&x[axis + 1..]);
             rule(want == y && (x[*axis] > 0 || count(y) == 0), shapes)
         }
+        Kernel::GatherElements { .. }
+        | Kernel::GatherNd { .. }
+        | Kernel::ScatterElements { .. }
+        | Kernel::ScatterNd { .. } => indexing(&step.kernel, x, input(1)?, optional(2), y),
+        Kernel::TopK { axis, .. } => {
+            axis_in(*axis)?;
+            rule(y.len() == rank && (0..rank).all(|a| y[a] == x[a] || (a == *axis && y[a] <= x[a])), shapes)
+        }
+        Kernel::GridSample(_) => {
+            let grid = input(1)?;
+            rule((3..=5).contains(&rank) && grid.len() == rank && y.len() == rank, shapes)?;
+            let places = grid[0] == x[0] && grid[rank - 1] == rank - 2 && grid[1..rank - 1] == y[2..];
+            rule(places && x[..2] == y[..2] && (!x.contains(&0) || count(y) == 0), shapes)
+        }
+        Kernel::RoiAlign(_) => {
+            let (rois, batches) = (input(1)?, input(2)?);
+            rule(rank == 4 && y.len() == 4 && rois == [y[0], 4] && batches == [y[0]], shapes)?;
+            rule(x[1] == y[1] && (!x.contains(&0) || count(y) == 0), shapes)
+        }
         _ => Ok(()),
     }
+}
+
+/// What does not fit in a gather or scatter by index tensors.
+fn indexing(kernel: &Kernel, x: &[usize], at: &[usize], updates: Option<&[usize]>, y: &[usize]) -> Result<(), String> {
+    let shapes = || format!("shapes {x:?}, indices {at:?}, updates {updates:?} and {y:?} do not fit");
+    let depth = at.last().copied().unwrap_or(0);
+    let within =
+        |axis: usize| axis < x.len() && at.len() == x.len() && (0..x.len()).all(|a| a == axis || at[a] <= x[a]);
+    let tuples = |batch: usize| {
+        let fits = depth > 0 && batch < at.len() && batch + depth <= x.len() && x[..batch] == at[..batch];
+        fits.then(|| [&at[..at.len() - 1], &x[batch + depth..]].concat())
+    };
+    // An index needs something to point to.
+    let sound = match kernel {
+        Kernel::GatherElements { axis } => within(*axis) && y == at && (x[*axis] > 0 || count(y) == 0),
+        Kernel::GatherNd { batch_dims } => {
+            tuples(*batch_dims).is_some_and(|s| s == y) && (!x.contains(&0) || count(y) == 0)
+        }
+        Kernel::ScatterElements { axis, .. } => {
+            within(*axis) && y == x && updates == Some(at) && (x[*axis] > 0 || count(at) == 0)
+        }
+        _ => {
+            let fits = tuples(0).is_some_and(|s| updates == Some(&s));
+            fits && y == x && (!x.contains(&0) || updates.is_some_and(|u| u.contains(&0)))
+        }
+    };
+    rule(sound, shapes)
 }

@@ -1,6 +1,7 @@
 //! Seeing a value as part of another shape: channel ranges, broadcasting, merged axes.
 
 use cubecl::prelude::*;
+use netra_graph::{Error, Result};
 
 use crate::gpu::{Buffer, Gpu};
 use crate::kernels::index::WalkLaunch;
@@ -63,6 +64,11 @@ pub(crate) fn walks(shape: &[usize], views: &[&View]) -> (Vec<usize>, Vec<WalkLa
 /// One walk.
 pub(crate) fn walk(offset: isize, strides: &[isize]) -> WalkLaunch {
     WalkLaunch::new(offset as i32, strides.iter().map(|&s| s as i32).collect())
+}
+
+/// The buffer of a value in one piece; steps that need one are checked on compile.
+pub(crate) fn whole(value: &Value) -> Result<&Buffer> {
+    value.single().ok_or_else(|| Error::unsupported(format!("{:?} is larger than a buffer", value.shape)))
 }
 
 /// Copies the elements of `shape` from one view to another.

@@ -1,11 +1,11 @@
-//! Pooling and transposed convolution.
+//! Sliding windows, and transposed convolution.
 
 use netra_graph::{ConvTranspose, Error, Pool, Result};
 
-use super::view::{contiguous, empty};
+use super::view::empty;
 use crate::gpu::{Buffer, Gpu};
 use crate::kernels::activation::Act;
-use crate::kernels::window::{ChannelsLaunch, PoolKind, WindowLaunch, conv_transpose_kernel, pool_kernel};
+use crate::kernels::window::{ChannelsLaunch, WindowLaunch, conv_transpose_kernel};
 use crate::value::{Value, count, with_channels};
 
 /// The last three axes, with size 1 in front where there are fewer.
@@ -29,6 +29,18 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
+    /// The window of a pooling.
+    pub(crate) fn of_pool(pool: &Pool, input: &[usize], output: &[usize]) -> Self {
+        Self {
+            input: three(&input[2..], 1),
+            output: three(&output[2..], 1),
+            kernel: three(&pool.kernel, 1),
+            stride: three(&pool.strides, 1),
+            dilation: three(&pool.dilations, 1),
+            pad: three(&pool.pads, (0, 0)).map(|p| p.0),
+        }
+    }
+
     /// The kernel argument, for `total` threads.
     pub(crate) fn arg(&self, total: usize) -> WindowLaunch {
         let ([id, ih, iw], [od, oh, ow]) = (self.input, self.output);
@@ -36,32 +48,6 @@ impl Geometry {
         let ([dd, dh, dw], [pd, ph, pw]) = (self.dilation, self.pad.map(|p| p as i32));
         WindowLaunch::new(total, id, ih, iw, od, oh, ow, kd, kh, kw, sd, sh, sw, dd, dh, dw, pd, ph, pw)
     }
-}
-
-/// How a pooling step combines.
-pub(crate) fn run_pool(gpu: &Gpu, x: &Value, pool: &Pool, kind: PoolKind, shape: &[usize]) -> Value {
-    let geometry = Geometry {
-        input: three(&x.shape[2..], 1),
-        output: three(&shape[2..], 1),
-        kernel: three(&pool.kernel, 1),
-        stride: three(&pool.strides, 1),
-        dilation: three(&pool.dilations, 1),
-        pad: three(&pool.pads, (0, 0)).map(|p| p.0),
-    };
-    let after = three(&pool.pads, (0, 0)).map(|p| p.1);
-    let [ed, eh, ew] = [0, 1, 2].map(|a| (geometry.input[a] + after[a]) as i32);
-    let out = empty(gpu, shape);
-    for part in &out.parts {
-        let total = count(&with_channels(shape, part.channels));
-        if total == 0 {
-            continue;
-        }
-        let source = contiguous(gpu, x, part.start, part.channels);
-        let (cubes, dim) = gpu.grid(total);
-        let (c, g) = (&gpu.client, geometry.arg(total));
-        pool_kernel::launch(c, cubes, dim, source.arg(), part.buffer.arg(), g, ed, eh, ew, f32::NEG_INFINITY, kind);
-    }
-    out
 }
 
 /// Transposed convolution. Input parts are added up in order; the last one applies the activation.

@@ -8,9 +8,9 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
     Ok(Some(match node.op_type {
         "BatchNormalization" => {
             node.arity(5, 5)?;
-            node.attributes.ignore(&["momentum"]);
+            let momentum = node.attributes.float_or("momentum", 0.9)?;
             if node.attributes.flag("training_mode", false)? {
-                return node.refuse("training_mode", 1);
+                return Ok(Some(Op::BatchNormalizationTraining { epsilon: epsilon(node)?, momentum }));
             }
             if !node.attributes.flag("spatial", true)? {
                 return node.refuse("spatial", 0);
@@ -34,6 +34,33 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
             node.arity(2, 3)?;
             float32_stash(node)?;
             Op::LayerNormalization { axis: node.attributes.int_or("axis", -1)?, epsilon: epsilon(node)? }
+        }
+        "RMSNormalization" => {
+            node.arity(2, 2)?;
+            float32_stash(node)?;
+            Op::RmsNormalization { axis: node.attributes.int_or("axis", -1)?, epsilon: epsilon(node)? }
+        }
+        "LpNormalization" => {
+            node.arity(1, 1)?;
+            let p = match node.attributes.int_or("p", 2)? {
+                1 => 1,
+                2 => 2,
+                other => return node.refuse("p", other),
+            };
+            Op::LpNormalization { axis: node.attributes.int_or("axis", -1)?, p }
+        }
+        "MeanVarianceNormalization" => {
+            node.arity(1, 1)?;
+            Op::MeanVarianceNormalization { axes: node.attributes.ints("axes")?.unwrap_or(&[0, 2, 3]).to_vec() }
+        }
+        "LRN" => {
+            node.arity(1, 1)?;
+            Op::Lrn {
+                alpha: node.attributes.float_or("alpha", 1e-4)?,
+                beta: node.attributes.float_or("beta", 0.75)?,
+                bias: node.attributes.float_or("bias", 1.0)?,
+                size: node.attributes.size_or("size", 0, 1)?,
+            }
         }
         "Gemm" => {
             node.arity(2, 3)?;

@@ -1,8 +1,12 @@
 //! One node to one [`Op`]: attributes read, older operator sets brought to the newest form.
 
+mod attention;
 mod elementwise;
 mod layer;
 mod position;
+mod quantise;
+mod recurrent;
+mod sample;
 mod select;
 mod shape;
 mod spatial;
@@ -81,7 +85,18 @@ fn data_type(attribute: &str, value: i64) -> Result<DataType> {
 
 /// Reads a node's operator. `Unsupported` names operators, attributes and values that are not known.
 pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
-    let families = [spatial::read, layer::read, elementwise::read, shape::read, select::read, position::read];
+    let families = [
+        spatial::read,
+        layer::read,
+        elementwise::read,
+        shape::read,
+        select::read,
+        position::read,
+        attention::read,
+        sample::read,
+        quantise::read,
+        recurrent::read,
+    ];
     for family in families {
         if let Some(op) = family(node)? {
             return Ok(op);
@@ -94,7 +109,7 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Op> {
 /// move elements that of what they move.
 pub fn narrow_result(op: &Op, input: impl Fn(usize) -> Option<Narrow>) -> Option<Narrow> {
     match op {
-        Op::Cast { narrow, .. } | Op::CastLike { narrow, .. } => *narrow,
+        Op::Cast { narrow, .. } | Op::CastLike { narrow, .. } | Op::QuantizeLinear { narrow, .. } => *narrow,
         Op::Identity | Op::Reshape { .. } | Op::Flatten { .. } | Op::Squeeze | Op::Unsqueeze | Op::Transpose { .. } => {
             input(0)
         }

@@ -21,9 +21,11 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
         }
         "MaxPool" => {
             node.arity(1, 1)?;
-            // Only tells how the second output, which Netra does not compute, counts.
-            node.attributes.ignore(&["storage_order"]);
-            Op::MaxPool { window: pool_window(node)?, ceil_mode: node.attributes.flag("ceil_mode", false)? }
+            Op::MaxPool {
+                window: pool_window(node)?,
+                ceil_mode: node.attributes.flag("ceil_mode", false)?,
+                column_major: node.attributes.flag("storage_order", false)?,
+            }
         }
         "AveragePool" => {
             node.arity(1, 1)?;
@@ -40,6 +42,15 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
         "GlobalMaxPool" => {
             node.arity(1, 1)?;
             Op::GlobalMaxPool
+        }
+        "LpPool" => {
+            node.arity(1, 1)?;
+            let (window, ceil_mode) = (pool_window(node)?, node.attributes.flag("ceil_mode", false)?);
+            Op::LpPool { window, ceil_mode, p: order(node)? }
+        }
+        "GlobalLpPool" => {
+            node.arity(1, 1)?;
+            Op::GlobalLpPool { p: order(node)? }
         }
         "Upsample" => upsample(node)?,
         "Resize" => resize(node)?,
@@ -65,7 +76,7 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
     }))
 }
 
-fn window(node: &NodeReader<'_, '_, '_>) -> Result<Window> {
+pub fn window(node: &NodeReader<'_, '_, '_>) -> Result<Window> {
     let a = &node.attributes;
     let auto_pad = match a.string_or("auto_pad", "NOTSET")? {
         "NOTSET" | "" => AutoPad::NotSet,
@@ -83,12 +94,18 @@ fn window(node: &NodeReader<'_, '_, '_>) -> Result<Window> {
     })
 }
 
-fn pool_window(node: &NodeReader<'_, '_, '_>) -> Result<Window> {
+pub fn pool_window(node: &NodeReader<'_, '_, '_>) -> Result<Window> {
     let window = window(node)?;
     if window.kernel_shape.is_none() {
         return Err(Error::malformed("attribute 'kernel_shape' is missing"));
     }
     Ok(window)
+}
+
+/// The order of a norm.
+fn order(node: &NodeReader<'_, '_, '_>) -> Result<u32> {
+    let p = node.attributes.size_or("p", 2, 1)?;
+    u32::try_from(p).map_err(|_| Error::limit(format!("a norm of order {p}")))
 }
 
 fn mode(node: &NodeReader<'_, '_, '_>, nearest: Nearest) -> Result<ResizeMode> {

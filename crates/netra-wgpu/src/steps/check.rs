@@ -2,7 +2,7 @@
 
 use netra_graph::{Conv, DType, Kernel, Program, Step, StepValue};
 
-use super::{elementwise, indexing, reduce, resize, scatters_apart, selection, shapes, unary};
+use super::{elementwise, indexing, matmul, reduce, resize, scatters_apart, selection, shapes, unary};
 use crate::kernels::activation::Act;
 use crate::value::{Repr, count, split};
 
@@ -62,6 +62,7 @@ pub(crate) fn check(program: &Program, step: &Step, limit: usize) -> Result<(), 
             c.whole(c.input(1)?)
         }
         Kernel::MaxPool(_) | Kernel::AveragePool { .. } => Ok(()),
+        Kernel::MatMul { .. } if c.output.shape.len() >= matmul::CUT_RANK => broadcast(&c),
         Kernel::MatMul { .. } => c.all_whole(),
         Kernel::InstanceNormalization { activation, .. } => known(*activation),
         Kernel::GroupNormalization { groups, .. } => {

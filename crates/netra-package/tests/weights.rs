@@ -1,6 +1,7 @@
 //! Weights beside the graph: a weight file replaces initialisers, exactly or not at all. Weights without a graph: an
 //! architecture takes them all.
 
+#![allow(clippy::unwrap_used)] // helpers of tests may panic
 mod common;
 
 use std::borrow::Cow;

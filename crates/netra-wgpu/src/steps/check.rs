@@ -1,6 +1,6 @@
 //! What can run: every rule that a kernel of this backend relies on is checked here, before anything runs.
 
-use netra_graph::{Conv, Kernel, Program, Step, StepValue};
+use netra_graph::{Conv, DType, Kernel, Program, Step, StepValue};
 
 use super::{elementwise, indexing, matmul, reduce, resize, scatters_apart, selection, shapes, unary};
 use crate::kernels::activation::Act;
@@ -147,6 +147,13 @@ pub(crate) fn check(program: &Program, step: &Step, limit: usize) -> Result<(), 
         Kernel::MaxPoolIndices { .. } | Kernel::GridSample(_) | Kernel::RoiAlign(_) => c.all_whole(),
         // Both element types have been found representable.
         Kernel::Cast { .. } => Ok(()),
+        Kernel::BitCast { .. } => match c.input(0)?.dtype {
+            from @ (DType::U32 | DType::U64 | DType::I64) => Err(format!("the bits of {from}, of which 31 are kept")),
+            _ => Ok(()),
+        },
+        Kernel::NonMaxSuppression(_) => {
+            Err("each box waits for those before it, which graphics adapters are slow at".into())
+        }
         other => Err(format!("the wgpu backend has no {}", other.name())),
     }
 }

@@ -101,7 +101,7 @@ pub(crate) fn check(step: &Step, inputs: &[Option<&StepValue>], output: &StepVal
             rule(fits(1) && fits(2), || "scale or bias does not broadcast".into())
         }
         Kernel::Softmax { axis, .. } | Kernel::Cumulative { axis, .. } => same().and_then(|()| axis_in(*axis)),
-        Kernel::Unary(_) | Kernel::Cast { .. } => same(),
+        Kernel::Unary(_) | Kernel::Cast { .. } | Kernel::BitCast { .. } => same(),
         Kernel::Binary(_) | Kernel::Where | Kernel::Expand => {
             rule(inputs.iter().flatten().all(|v| broadcasts(&v.shape, y)), || "inputs do not broadcast".into())
         }

@@ -5,7 +5,7 @@ use super::emit::{self, Lowerer, broadcast, check_size};
 use crate::{DType, Data, Error, Kernel, Result, Tensor, ValueId};
 
 /// Most elements of a Range.
-const MAX_RANGE: usize = 8 << 20;
+const MAX_RANGE: usize = 1 << 20;
 
 pub fn transpose(lo: &mut Lowerer, x: ValueId, perm: Option<&[usize]>) -> Result<ValueId> {
     let input = lo.shape(x).to_vec();

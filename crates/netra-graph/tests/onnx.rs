@@ -297,13 +297,3 @@ fn the_reader_knows_every_operator() {
     assert!(unknown(&"FancyOp"));
     assert_eq!(Op::names().into_iter().filter(unknown).collect::<Vec<_>>(), Vec::<&str>::new());
 }
-
-#[test]
-fn global_norms_have_no_node_test() {
-    let pool = |attributes: &[Message]| {
-        let graph = Graph::simple(&[1, 2, 1, 2], &[node("GlobalLpPool", &["x"], &["y"], attributes)], &[]);
-        run(&graph, 17, t(&[1, 2, 1, 2], &[3.0, -4.0, 0.0, -2.0]))
-    };
-    assert_eq!(pool(&[]), t(&[1, 2, 1, 1], &[5.0, 2.0]));
-    assert_eq!(pool(&[int_attribute("p", 1)]), t(&[1, 2, 1, 1], &[7.0, 2.0]));
-}

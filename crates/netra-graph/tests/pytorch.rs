@@ -44,7 +44,8 @@ fn what_torch_writes_is_read_to_the_last_bit() {
                 let words = std::fs::read_to_string(&path).unwrap();
                 let error = pytorch::read(&file).unwrap_err();
                 assert!(error.to_string().contains(&words), "{}: {error}", file.display());
-                let expected = if file.ends_with("two_places.pth") { ErrorKind::InvalidInput } else { ErrorKind::Unsupported };
+                let expected =
+                    if file.ends_with("two_places.pth") { ErrorKind::InvalidInput } else { ErrorKind::Unsupported };
                 assert_eq!(error.kind(), expected, "{error}");
                 refused += 1;
             }
@@ -137,7 +138,8 @@ fn a_part_of_a_legacy_storage_is_found() {
 #[test]
 fn a_key_can_be_given() {
     let inside = |p: pickles::Pickle| p.raw(b"}").text("w").tensor("1", 1, 0, &[1], &[1]).raw(b"s");
-    let two_nets = inside(inside(pickle().raw(b"}(").text("model").raw(b"}").text("ema")).raw(b"s").text("net")).raw(b"u");
+    let two_nets =
+        inside(inside(pickle().raw(b"}(").text("model").raw(b"}").text("ema")).raw(b"s").text("net")).raw(b"u");
     let file = archive(&two_nets.end(), &two());
     let read = |key: &str| {
         let mut options = pytorch::ReadOptions::default();

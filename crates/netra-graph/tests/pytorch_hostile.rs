@@ -73,7 +73,8 @@ fn names_outside_the_allow_list_are_never_run_and_hide_no_tensor() {
     evil("torch.hub", "load");
     evil("torch._utils", "_rebuild_qtensor");
     // As the class of a storage, as the storage itself, and as what rebuilds a subclass.
-    let storage = |p: Pickle| p.raw(b"(").text("storage").global("os", "system").text("0").text("cpu").int(4).raw(b"tQ");
+    let storage =
+        |p: Pickle| p.raw(b"(").text("storage").global("os", "system").text("0").text("cpu").int(4).raw(b"tQ");
     refused_everywhere(&storage(pickle()).end(), ErrorKind::Unsupported, "os.system");
     let over = pickle().global("torch._utils", "_rebuild_tensor_v2").raw(b"(").global("os", "system").raw(b")R");
     let over = over.int(0).ints(&[4]).ints(&[1]).raw(b"\x89}tR");
@@ -122,9 +123,8 @@ fn claims_meet_the_bytes_that_are_there() {
     refused_everywhere(&tensor(4, 0, &[1 << 24], &[0]), ErrorKind::Limit, "memory");
     refused_everywhere(&tensor(4, 0, &[1; 65], &[1; 65]), ErrorKind::Limit, "65 axes");
     // Many views of one storage, each small enough.
-    let many = (0..400).fold(pickle().raw(b"}"), |p, i| {
-        p.text(&i.to_string()).tensor("0", 4, 0, &[1 << 18], &[0]).raw(b"s")
-    });
+    let many =
+        (0..400).fold(pickle().raw(b"}"), |p, i| p.text(&i.to_string()).tensor("0", 4, 0, &[1 << 18], &[0]).raw(b"s"));
     refused_everywhere(&many.end(), ErrorKind::Limit, "memory");
     // A size of 0 with anything else is empty.
     let empty = tensor(4, 9, &[0, 1 << 40], &[7, 7]);
@@ -179,8 +179,8 @@ fn lengths_in_the_pickle_are_checked() {
 fn a_stack_that_is_misused_is_malformed() {
     let _alone = alone();
     let misused: [&[u8]; 22] = [
-        b"", b"0", b"t", b"u", b"e", b"s", b"a", b"R", b"b", b"q\0", b"h\0", b"Q", b"2", b"\x93", b"\x85", b"\x81", b"\x92",
-        b"N(s", b"NNs", b"}(Nu", b"NNb", b"(o",
+        b"", b"0", b"t", b"u", b"e", b"s", b"a", b"R", b"b", b"q\0", b"h\0", b"Q", b"2", b"\x93", b"\x85", b"\x81",
+        b"\x92", b"N(s", b"NNs", b"}(Nu", b"NNb", b"(o",
     ];
     for code in misused {
         refused_everywhere(&pickle().raw(code).end(), ErrorKind::Malformed, "of the pickle");
@@ -193,7 +193,8 @@ fn a_stack_that_is_misused_is_malformed() {
 fn bombs_are_bounded() {
     let _alone = alone();
     // Doubling through the memo: 2^60 entries if it were copied, or walked path by path.
-    let lists = (0..60u8).fold(pickle().raw(b"]q\0"), |p, i| p.raw(&[b'0', b']', b'q', i + 1, b'(', b'h', i, b'h', i, b'e']));
+    let lists =
+        (0..60u8).fold(pickle().raw(b"]q\0"), |p, i| p.raw(&[b'0', b']', b'q', i + 1, b'(', b'h', i, b'h', i, b'e']));
     refused_everywhere(&lists.end(), ErrorKind::Unsupported, "without tensors");
     let dicts = (0..60u8).fold(state().raw(b"q\0"), |p, i| {
         p.raw(&[b'0', b'}', b'q', i + 1, b'(']).text("a").raw(&[b'h', i]).text("b").raw(&[b'h', i, b'u'])

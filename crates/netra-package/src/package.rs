@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use netra_core::{Error, ErrorKind, Limits, ModelIdentity, Result, Warning};
+use netra_graph::arch::{self, Architecture};
 use netra_graph::npz::Npz;
 use netra_graph::onnx::{self, ReadOptions};
-use netra_graph::{Graph, Tensor, safetensors};
+use netra_graph::{Graph, StateDict, Tensor, weights};
 
 use crate::error::from_graph;
 use crate::manifest::{Golden, Manifest, RelativePath, Sha256};
@@ -75,7 +76,7 @@ impl Package {
                 absent.push(entry.path.clone());
                 continue;
             };
-            if entry.path == manifest.network.graph {
+            if Some(&entry.path) == manifest.network.graph.as_ref() {
                 graph_bytes = Some(bytes);
             } else if Some(&entry.path) == manifest.network.weights.as_ref() {
                 weight_bytes = Some(bytes);
@@ -154,17 +155,34 @@ impl Package {
     }
 }
 
+/// The graph of the ONNX file with the tensors of the weight file, or the architecture with them.
 fn network(manifest: &Manifest, graph: Option<&[u8]>, weights: Option<&[u8]>, limits: &Limits) -> Result<Arc<Graph>> {
-    let place = &manifest.network.graph;
-    // The manifest was checked to list the graph as needed, so that it was read.
-    let bytes = graph.ok_or_else(|| Error::malformed("the package has no network").at(place))?;
-    let mut options = ReadOptions::default();
-    options.max_bytes = options.max_bytes.min(limits.file_bytes);
-    let mut graph = onnx::read_bytes(bytes, &options).map_err(|e| from_graph(e).at(place))?;
-    if let (Some(bytes), Some(path)) = (weights, &manifest.network.weights) {
-        let tensors = safetensors::read_bytes(bytes).map_err(|e| from_graph(e).at(path))?;
-        replace_weights(&mut graph, tensors).map_err(|e| e.at(path))?;
-    }
+    let network = &manifest.network;
+    // The manifest was checked to list the files as needed, so that they were read.
+    let missing = |what: &str| Error::malformed(format!("the package has no {what}"));
+    let state = match (weights, &network.weights) {
+        (Some(bytes), Some(path)) => Some((weights::from_bytes(bytes).map_err(|e| from_graph(e).at(path))?, path)),
+        _ => None,
+    };
+    let (graph, place) = match (&network.architecture, &network.graph) {
+        (Some(table), _) => {
+            let place = "network.architecture".to_owned();
+            let (state, path) = state.ok_or_else(|| missing("weights").at(&place))?;
+            let architecture = Architecture::from_json(table).map_err(|e| from_graph(e).at(&place))?;
+            (arch::build(&architecture, state).map_err(|e| from_graph(e).at(path))?, place)
+        }
+        (None, Some(place)) => {
+            let mut options = ReadOptions::default();
+            options.max_bytes = options.max_bytes.min(limits.file_bytes);
+            let bytes = graph.ok_or_else(|| missing("network").at(place))?;
+            let mut graph = onnx::read_bytes(bytes, &options).map_err(|e| from_graph(e).at(place))?;
+            if let Some((state, path)) = state {
+                replace_weights(&mut graph, state).map_err(|e| e.at(path))?;
+            }
+            (graph, place.to_string())
+        }
+        (None, None) => return Err(missing("network")),
+    };
     for (key, name, ids) in [
         ("network.input", &manifest.network.input, &graph.inputs),
         ("network.output", &manifest.network.output, &graph.outputs),
@@ -180,7 +198,7 @@ fn network(manifest: &Manifest, graph: Option<&[u8]>, weights: Option<&[u8]>, li
 
 /// Gives initialisers the tensors of the same names. A tensor that fits no initialiser is an error: weights that
 /// silently stay behind are the worst kind of wrong.
-fn replace_weights(graph: &mut Graph, tensors: Vec<(String, Tensor)>) -> Result<()> {
+fn replace_weights(graph: &mut Graph, tensors: StateDict) -> Result<()> {
     for (name, tensor) in tensors {
         let mut values = graph.values.iter_mut().filter(|value| value.name == name);
         let Some(constant) = values.find_map(|value| value.constant.as_mut()) else {

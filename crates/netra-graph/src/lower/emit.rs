@@ -5,7 +5,7 @@ use crate::tensor::element_count;
 use crate::{Binary, DType, Data, Error, Kernel, ProgramBuilder, Reduction, Result, Tensor, Unary, ValueId, eval};
 
 /// Folding makes at most this many bytes beyond three times those of the graph's own constants.
-const MAX_FOLDED_BYTES: usize = 64 << 20;
+const MAX_FOLDED_BYTES: usize = 16 << 20;
 /// Multiplications (or moved elements) that folding may spend beyond three for each byte of the graph's own constants; the
 /// evaluator is slow.
 const MAX_FOLDED_WORK: usize = 1 << 26;

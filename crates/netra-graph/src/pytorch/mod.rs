@@ -9,10 +9,10 @@
 //! TorchScript archives, for the attributes of their modules; their code is not looked at. The tar of PyTorch before
 //! 0.1.10 is refused by name, as is data in big-endian order.
 //!
-//! The element types become ours as in [`safetensors`](crate::safetensors): float16 and bfloat16 become
-//! float32, 16-bit integers int32, unsigned 32 and 64 bits int64; float64 stays float64 (a graph that wants float32
-//! converts it where it uses it). Complex, quantised and 8-bit float types are refused by name. Tensors that share a storage
-//! become tensors of their own, row-major, whatever their strides were.
+//! Element types stay what they are, as in [`safetensors`](crate::safetensors), but for float16 and bfloat16, which become
+//! float32; float64 stays float64 (a graph that wants float32 converts it where it uses it). Complex, quantised and
+//! 8-bit float types are refused by name. Tensors that share a storage become tensors of their own, row-major,
+//! whatever their strides were.
 //!
 //! Why not the crate `pytorch-reader` (0.22, of the burn project), which reads the same files with care: it bounds
 //! each tensor (10 GiB) and not their sum, so that a file of one kilobyte with strides of 0 may still ask for any amount of

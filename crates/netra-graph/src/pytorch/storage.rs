@@ -90,9 +90,13 @@ impl Element {
         Ok(match self {
             Self::F64 => DType::F64,
             Self::F32 | Self::F16 | Self::Bf16 => DType::F32,
-            Self::I64 | Self::U64 | Self::U32 => DType::I64,
-            Self::I32 | Self::I16 | Self::U16 => DType::I32,
+            Self::I64 => DType::I64,
+            Self::I32 => DType::I32,
+            Self::I16 => DType::I16,
             Self::I8 => DType::I8,
+            Self::U64 => DType::U64,
+            Self::U32 => DType::U32,
+            Self::U16 => DType::U16,
             Self::U8 => DType::U8,
             Self::Bool => DType::Bool,
             Self::Other(name, _) => return Err(Error::unsupported(format!("element type torch.{name}"))),
@@ -200,11 +204,11 @@ impl<'a> View<'a> {
             Element::Bf16 => Data::F32(self.elements(raw, |b| bf16::from_le_bytes(b).to_f32())),
             Element::I64 => Data::I64(self.elements(raw, i64::from_le_bytes)),
             Element::I32 => Data::I32(self.elements(raw, i32::from_le_bytes)),
-            Element::I16 => Data::I32(self.elements(raw, |b| i16::from_le_bytes(b).into())),
+            Element::I16 => Data::I16(self.elements(raw, i16::from_le_bytes)),
             Element::I8 => Data::I8(self.elements(raw, i8::from_le_bytes)),
-            Element::U64 => Data::I64(self.unsigned(raw)?),
-            Element::U32 => Data::I64(self.elements(raw, |b| u32::from_le_bytes(b).into())),
-            Element::U16 => Data::I32(self.elements(raw, |b| u16::from_le_bytes(b).into())),
+            Element::U64 => Data::U64(self.elements(raw, u64::from_le_bytes)),
+            Element::U32 => Data::U32(self.elements(raw, u32::from_le_bytes)),
+            Element::U16 => Data::U16(self.elements(raw, u16::from_le_bytes)),
             Element::U8 => Data::U8(self.elements(raw, |[b]| b)),
             Element::Bool => Data::Bool(self.elements(raw, |[b]| b != 0)),
             Element::Other(..) => {
@@ -212,11 +216,6 @@ impl<'a> View<'a> {
             }
         };
         Tensor::new(self.shape.clone(), data)
-    }
-
-    fn unsigned(&self, raw: &[u8]) -> Result<Vec<i64>> {
-        let fit = |v: u64| i64::try_from(v).map_err(|_| Error::unsupported(format!("{v} in a uint64 tensor")));
-        self.elements(raw, u64::from_le_bytes).into_iter().map(fit).collect()
     }
 
     /// The elements in the order of the axes. [`View::new`] has shown that all lie in `raw`.

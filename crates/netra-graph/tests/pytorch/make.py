@@ -21,10 +21,6 @@ def expected(name, tensors):
         tensor = tensor.detach()
         if tensor.dtype in (torch.float16, torch.bfloat16):
             tensor = tensor.float()
-        if tensor.dtype in (torch.int16, torch.uint16):
-            tensor = tensor.int()
-        if tensor.dtype in (torch.uint32, torch.uint64):
-            tensor = tensor.long()
         arrays[key] = np.ascontiguousarray(tensor.numpy()).reshape(tensor.shape)
     np.savez(folder / f"{name}.npz", **arrays)
 

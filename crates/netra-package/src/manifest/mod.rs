@@ -155,9 +155,11 @@ pub struct IntendedUse {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
-    /// ONNX file.
-    pub graph: RelativePath,
-    /// safetensors file whose tensors replace the initialisers of the same names.
+    /// ONNX file. Either this or `architecture` is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph: Option<RelativePath>,
+    /// Weight file, safetensors or PyTorch. Beside a graph its tensors replace the initialisers of the same names; an
+    /// architecture takes all its weights from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<RelativePath>,
     /// Name of the graph's input.
@@ -171,6 +173,11 @@ pub struct Network {
     /// Spatial size that the network needs, outermost first; any size when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Vec<usize>>,
+    /// Architecture in the words of its origin, for weights without a graph: see
+    /// [`Architecture::from_json`](netra_graph::arch::Architecture::from_json). Its input is called `input`, its output
+    /// `output`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<serde_json::Value>,
 }
 
 /// Axes of the network's input.

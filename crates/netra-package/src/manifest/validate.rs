@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 
 use netra_core::{CodedConcept, Error, Result};
+use netra_graph::arch::Architecture;
 
 use super::{
     Class, FORMAT, Golden, InputKind, Layout, Manifest, OutputContract, RelativePath, SegmentationAbstain, steps,
 };
+use crate::error::from_graph;
 
 /// Checks a parsed manifest.
 pub(super) fn check(manifest: &Manifest) -> Result<()> {
@@ -133,7 +135,14 @@ fn listed(manifest: &Manifest, key: &str, path: &RelativePath, needed: bool) -> 
 
 fn network(manifest: &Manifest) -> Result<()> {
     let network = &manifest.network;
-    listed(manifest, "network.graph", &network.graph, true)?;
+    match (&network.graph, &network.architecture) {
+        (Some(graph), None) => listed(manifest, "network.graph", graph, true)?,
+        (None, Some(table)) => {
+            Architecture::from_json(table).map_err(|e| from_graph(e).at("network.architecture"))?;
+            require(network.weights.is_some(), "network.weights", "is missing: an architecture needs weights")?;
+        }
+        _ => return Err(wrong("network", "has not exactly one of `graph` and `architecture`")),
+    }
     if let Some(weights) = &network.weights {
         listed(manifest, "network.weights", weights, true)?;
     }

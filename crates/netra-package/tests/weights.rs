@@ -1,7 +1,8 @@
 //! Weights beside the graph: a weight file replaces initialisers, exactly or not at all. Weights without a graph: an
 //! architecture takes them all.
 
-#![allow(clippy::unwrap_used)] // helpers of tests may panic
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::borrow::Cow;

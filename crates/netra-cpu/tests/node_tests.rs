@@ -9,5 +9,5 @@ use netra_testkit::node_tests;
 #[test]
 fn node_tests_of_onnx() {
     let backend: Arc<dyn Backend> = Arc::new(CpuBackend::new(None).unwrap());
-    node_tests::check(&backend, 0, 0);
+    node_tests::check(&backend, 1084, 1643);
 }

@@ -45,7 +45,7 @@ pub use kernel::{
 pub use narrow::{FloatFormat, Narrow, NarrowFloat, Rounding};
 pub use op::{
     AspectRatio, Attention, AutoPad, Casting, Cell, Direction, Op, PadFill, Recurrent, ResizeOptions, ScanLines,
-    ScoreOutput, Subgraph, Variadic, Window,
+    ScoreOutput, Subgraph, Taper, Variadic, Window,
 };
 pub use plan::MemoryPlan;
 pub use program::{Program, ProgramBuilder, Step, StepValue};

@@ -23,7 +23,7 @@ macro_rules! named {
     };
 }
 
-use crate::{Activation, Binary, Cell, Kernel, Op, Recurrent, Reduction, Unary, Variadic};
+use crate::{Activation, Binary, Cell, Kernel, Op, Recurrent, Reduction, Taper, Unary, Variadic};
 
 impl Op {
     /// The ONNX operator's name.
@@ -182,6 +182,9 @@ named! {
         Op::Size => "Size",
         Op::ConstantOfShape { .. } => "ConstantOfShape",
         Op::Range => "Range",
+        Op::CosineWindow { taper: Taper::Blackman, .. } => "BlackmanWindow",
+        Op::CosineWindow { taper: Taper::Hamming, .. } => "HammingWindow",
+        Op::CosineWindow { taper: Taper::Hann, .. } => "HannWindow",
         Op::Identity => "Identity",
         Op::Dropout { .. } => "Dropout",
         Op::If { .. } => "If",

@@ -13,7 +13,7 @@ use crate::{
 
 pub use attributes::{
     AspectRatio, Attention, AutoPad, Casting, Cell, Direction, PadFill, Recurrent, ResizeOptions, ScanLines,
-    ScoreOutput, Subgraph, Variadic, Window,
+    ScoreOutput, Subgraph, Taper, Variadic, Window,
 };
 
 /// An ONNX operator with its attributes.
@@ -364,6 +364,13 @@ pub enum Op {
         value: Arc<Tensor>,
     },
     Range,
+    /// BlackmanWindow, HammingWindow and HannWindow. Only with a constant size.
+    CosineWindow {
+        taper: Taper,
+        /// One element more would be the first again.
+        periodic: bool,
+        dtype: DType,
+    },
     Identity,
     /// Inference only: the input itself, and a mask of ones.
     Dropout {

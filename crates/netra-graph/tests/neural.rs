@@ -127,3 +127,15 @@ fn regions_of_images_that_are_not_there_are_refused() {
     let x = Tensor::from_f32([1, 1, 4, 4], vec![1.0; 16]).unwrap();
     assert_eq!(eval::run(&program, &[x.view()]).unwrap_err().kind(), ErrorKind::Malformed);
 }
+
+#[test]
+fn global_norms_of_any_order() {
+    let x = Tensor::from_f32([1, 2, 2, 2], vec![3.0, -4.0, 0.0, 0.0, 1.0, -2.0, 2.0, 0.0]).unwrap();
+    // 3-4-5, 1-2-2-3, and the cube root of 91 and of 17.
+    for (p, want) in [(1, [7.0, 5.0]), (2, [5.0, 3.0]), (3, [91f32.cbrt(), 17f32.cbrt()])] {
+        let graph = one("GlobalLpPool", &[1, 2, 2, 2], &[], &[int_attribute("p", p)], &[]);
+        let y = run(&program(&graph, 22, &[1, 2, 2, 2]).unwrap(), &x);
+        assert_eq!(y.shape(), [1, 2, 1, 1]);
+        assert!(y.as_f32().unwrap().iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-5), "order {p}: {y:?}");
+    }
+}

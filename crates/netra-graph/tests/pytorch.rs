@@ -20,6 +20,11 @@ fn what_torch_writes_is_read_to_the_last_bit() {
         eprintln!("skipped: NETRA_PYTHON is not set");
         return;
     };
+    // tests/requirements.txt leaves torch out: it is larger than everything else together.
+    if !Command::new(&python).args(["-c", "import torch"]).output().unwrap().status.success() {
+        eprintln!("skipped: this Python has no torch");
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pytorch/make.py");
     let made = Command::new(python).arg(script).arg(folder.path()).output().unwrap();

@@ -9,14 +9,15 @@ use netra_testkit::node_tests::{self, Outcome};
 use netra_testkit::{OracleBackend, suite};
 
 /// Operators without a node test that passes, each with the test that it has instead.
-const TESTED_ELSEWHERE: &[(&str, &str)] = &[];
+const TESTED_ELSEWHERE: &[(&str, &str)] = &[("GlobalLpPool", "netra-graph tests/neural.rs: global_norms_of_any_order")];
 
 #[test]
 fn every_operator_has_a_node_test_that_passes() {
     let Some(cases) = node_tests::cases() else { return };
     let oracle: Arc<dyn Backend> = Arc::new(OracleBackend::default());
     let report = node_tests::run(&oracle, &cases);
-    let passed = cases.iter().zip(&report.outcomes).filter(|(_, outcome)| matches!(outcome, Outcome::Passed(_)));
+    let right = |outcome: &Outcome| matches!(outcome, Outcome::Passed(_) | Outcome::Folded(_));
+    let passed = cases.iter().zip(&report.outcomes).filter(|(_, outcome)| right(outcome));
     let tested: BTreeSet<&str> = passed.map(|(case, _)| case.op.as_str()).collect();
     let elsewhere = |op: &str| TESTED_ELSEWHERE.iter().any(|(name, _)| *name == op);
     let untested: Vec<_> = Op::names().into_iter().filter(|op| !tested.contains(op) && !elsewhere(op)).collect();

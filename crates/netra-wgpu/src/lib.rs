@@ -4,8 +4,11 @@
 //! in checked mode (an index beyond a buffer is clamped), so that this crate needs no `unsafe`. All arithmetic is
 //! float32 and exact: no TF32, no half precision. Results are the same from run to run on one adapter.
 //!
-//! A tensor larger than what the adapter binds at once is cut along its channels, see [`WgpuBackend`]. 64-bit
-//! integers are kept in 32 bits: larger values are refused at upload, and arithmetic wraps at 32 bits.
+//! A tensor larger than what the adapter binds at once is cut along its channels, see [`WgpuBackend`].
+//!
+//! Every integer is kept in 32 signed bits. Arithmetic on 8, 16 and signed 32 bits wraps as it should. Unsigned 32-bit
+//! and all 64-bit integers are right as long as inputs and results fit in 31 bits: larger inputs are refused at upload,
+//! arithmetic wraps at 32 bits, and conversion of floats to 64-bit integers is clamped. Float64 is refused by name.
 //!
 //! This is the only crate that names burn, cubecl or wgpu.
 #![forbid(unsafe_code)]

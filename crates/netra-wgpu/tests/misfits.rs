@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use netra_graph::{
-    Backend, Binary, CompileOptions, Conv, DType, Data, ErrorKind, Kernel, ProgramBuilder, Tensor, TensorView, Unary,
+    Backend, Binary, Combine, CompileOptions, Conv, DType, Data, ErrorKind, Kernel, ProgramBuilder, Tensor, TensorView,
+    Unary,
 };
 use netra_wgpu::{AdapterSelector, WgpuBackend};
 
@@ -39,8 +40,43 @@ fn what_does_not_fit_is_refused() {
     refused(b, Kernel::Reshape, &[(f, &[2, 3])], (f, &[7]));
     refused(b, Kernel::Unary(Unary::Exp), &[(DType::F64, &[4])], (DType::F64, &[4]));
     refused(b, Kernel::Unary(Unary::Exp), &[(DType::I32, &[4])], (DType::I32, &[4]));
+    refused(b, Kernel::TopK { axis: 1, largest: true }, &[(f, &[1, 9])], (DType::I64, &[1, 10]));
+    // Too long an order, and too many updates for one thread.
+    refused(b, Kernel::TopK { axis: 1, largest: true }, &[(f, &[1, 20_000])], (DType::I64, &[1, 5]));
+    let many = [(f, [4, 1].as_slice()), (DType::I64, &[100_000, 1]), (f, &[100_000, 1])];
+    refused(b, Kernel::ScatterNd { combine: Combine::Add }, &many, (f, &[4, 1]));
+    let deep = [(f, [4, 4].as_slice()), (DType::I64, &[2, 3])];
+    refused(b, Kernel::GatherNd { batch_dims: 0 }, &deep, (f, &[2]));
+    refused(b, Kernel::GatherElements { axis: 0 }, &[(f, &[4, 2]), (DType::I64, &[4, 3])], (f, &[4, 3]));
+    refused(b, Kernel::BitCast { to: DType::F32 }, &[(DType::U32, &[4])], (f, &[4]));
     // A terabyte: no channel fits.
     refused(b, Kernel::Unary(Unary::Exp), &[(f, &[1, 1, 1 << 38])], (f, &[1, 1, 1 << 38]));
+}
+
+/// What no step touches needs no adapter: inputs of any type, empty ones, outputs that are inputs or constants.
+#[test]
+fn what_no_step_touches_stays_on_the_host() {
+    let Some(backend) = backend() else { return };
+    let mut builder = ProgramBuilder::new();
+    let x = builder.input("x", DType::F32, &[2]);
+    let empty = builder.input("empty", DType::F32, &[2, 0]);
+    let wide = builder.input("wide", DType::F64, &[1]);
+    let big = builder.constant("big", Tensor::new([1], Data::I64(vec![1 << 40])).expect("a constant"));
+    let none = builder.constant("none", Tensor::from_f32([0, 3], Vec::new()).expect("an empty constant"));
+    let y = builder.step("n", Kernel::Unary(Unary::Neg), &[Some(x)], DType::F32, &[2]);
+    let program = Arc::new(builder.finish(vec![wide, big, none, y, empty]));
+    let executable = backend.compile(program, &CompileOptions::default()).expect("compiles");
+    let inputs = [
+        Tensor::from_f32([2], vec![1.0, -2.0]).expect("an input"),
+        Tensor::from_f32([2, 0], Vec::new()).expect("an input"),
+        Tensor::new([1], Data::F64(vec![0.1])).expect("an input"),
+    ];
+    let outputs = executable.run(&inputs.each_ref().map(Tensor::view)).expect("runs");
+    assert_eq!(outputs[0], inputs[2]);
+    assert_eq!(outputs[1].data(), &Data::I64(vec![1 << 40]));
+    assert_eq!(outputs[2].shape(), [0, 3]);
+    assert_eq!(outputs[3].as_f32(), Some([-1.0, 2.0].as_slice()));
+    assert_eq!(outputs[4], inputs[1]);
 }
 
 #[test]

@@ -13,5 +13,6 @@ fn node_tests_of_onnx() {
     let opened = WgpuBackend::open(AdapterSelector::Any).inspect_err(|e| eprintln!("skipped: {e}"));
     let Ok(backend) = opened else { return };
     let backend: Arc<dyn Backend> = Arc::new(backend);
-    node_tests::check(&backend, 0, 0);
+    // Counts of a run on Mesa's llvmpipe, less a few.
+    node_tests::check(&backend, 990, 1500);
 }

@@ -11,12 +11,18 @@ fn backend() -> Option<WgpuBackend> {
     WgpuBackend::open(AdapterSelector::Any).inspect_err(|e| eprintln!("skipped: {e}")).ok()
 }
 
+/// Cases, by the beginning of their names, that this backend refuses: selections whose size depends on data, and rounding to
+/// formats that no adapter has.
+const REFUSED: [&str; 3] = ["non-max-suppression-", "non-zero", "narrow-"];
+
 #[test]
 fn every_case_agrees_with_the_oracle() {
     let Some(backend) = backend() else { return };
     let report = suite::run(&backend);
     eprintln!("{report} on {}", backend.device().name);
-    assert!(report.refusals().is_empty(), "{:#?}", report.refusals());
+    let listed = |case: &String| REFUSED.iter().any(|name| case.starts_with(name));
+    let unlisted: Vec<_> = report.refusals().into_iter().filter(|case| !listed(case)).collect();
+    assert!(unlisted.is_empty(), "{unlisted:#?}");
     assert!(report.failures().is_empty(), "{:#?}", report.failures());
 }
 

@@ -33,6 +33,7 @@ pub fn table(cases: &[Case]) -> String {
     page.push_str("| network | export | input | parameters | nodes | steps | load s | ORT max, p99.9 | cpu max, p99.9 | ratio | wgpu max, p99.9 | ratio |\n");
     page.push_str("| --- | --- | --- | ---: | ---: | ---: | ---: | --- | --- | ---: | --- | ---: |\n");
     let mut remarks = Vec::new();
+    let mut unmeasured = Vec::new();
     let mut machines: BTreeMap<String, String> = BTreeMap::new();
     for case in cases {
         let outcomes = BARS.map(|(backend, bar)| (backend, bar, case.kept(backend)));
@@ -44,6 +45,7 @@ pub fn table(cases: &[Case]) -> String {
         for (backend, bar, kept) in outcomes {
             let Some((outcome, device, profile)) = kept else {
                 row.push_str(" | |");
+                unmeasured.push(format!("{} on {backend}", case.name));
                 continue;
             };
             machines.insert(backend.into(), format!("{device}, {profile} build"));
@@ -65,6 +67,9 @@ pub fn table(cases: &[Case]) -> String {
         }
         page.push_str(&row);
         page.push('\n');
+    }
+    if !unmeasured.is_empty() {
+        let _ = writeln!(page, "\nNot measured yet: {}.", unmeasured.join(", "));
     }
     remarks.dedup();
     if !remarks.is_empty() {

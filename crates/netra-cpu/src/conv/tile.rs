@@ -15,7 +15,7 @@ pub type Run = unsafe fn(x: *const f32, offsets: &[usize], w: *const f32, init: 
 
 /// Terms that are added up in one chain. Longer sums are sums of such chains: the error grows with the length of a chain
 /// and the number of chains, not with their product.
-const CHAIN: usize = 128;
+const CHAIN: usize = 64;
 
 /// A register tile.
 #[derive(Clone, Copy)]

@@ -155,7 +155,7 @@ pub enum Binary {
     ShiftRight,
 }
 
-/// How [`Kernel::Reduce`] combines elements.
+/// How [`Kernel::Reduce`](crate::Kernel::Reduce) combines elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(missing_docs)] // Named and defined as the ONNX operators.

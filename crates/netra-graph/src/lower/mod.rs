@@ -331,6 +331,7 @@ fn lower_node(lo: &mut Lowerer, node: &Node, inputs: &Inputs<'_>, captures: &[Va
         Op::Size => shape::size_of(lo, x()?),
         Op::ConstantOfShape { value } => shape::constant_of_shape(lo, x()?, value),
         Op::Range => shape::range(lo, inputs),
+        Op::CosineWindow { taper, periodic, dtype } => position::cosine_window(lo, x()?, *taper, *periodic, *dtype),
         Op::Identity => x(),
         Op::Dropout { bool_mask } => return elementwise::dropout(lo, inputs, node.outputs.len(), *bool_mask),
         Op::If { then_branch, else_branch } => return control::if_(lo, x()?, then_branch, else_branch, captures),

@@ -1,8 +1,10 @@
 //! Operators that compare positions with values: triangles, one-hot vectors, identities.
 
+use std::f64::consts::TAU;
+
 use super::Inputs;
 use super::emit::{self, Lowerer, axis};
-use crate::{Binary, DType, Error, Kernel, Result, ValueId};
+use crate::{Binary, DType, Error, Kernel, Result, Taper, Unary, ValueId};
 
 /// The upper (or lower) triangle of each matrix, the rest 0. The diagonal may be computed by the network.
 pub fn trilu(lo: &mut Lowerer, inputs: &Inputs<'_>, upper: bool) -> Result<ValueId> {
@@ -105,4 +107,31 @@ pub fn hardmax(lo: &mut Lowerer, x: ValueId, along: i64, flatten: bool) -> Resul
     let hot = lo.binary(Binary::Equal, best, places)?;
     let hot = lo.cast(hot, lo.dtype(x))?;
     lo.reshape(hot, &shape)
+}
+
+/// `a0 - a1 cos(2 pi i / n) + a2 cos(4 pi i / n)` at the positions `i` of a window (Harris 1978).
+pub fn cosine_window(lo: &mut Lowerer, size: ValueId, taper: Taper, periodic: bool, to: DType) -> Result<ValueId> {
+    let size = match lo.ints(size, "the size of a window")?.as_slice() {
+        &[size] => usize::try_from(size).map_err(|_| Error::malformed(format!("a window of {size}")))?,
+        sizes => return Err(Error::malformed(format!("a window of {sizes:?}"))),
+    };
+    emit::check_size(&[size])?;
+    let (constant, terms) = match taper {
+        Taper::Blackman => (0.42, &[-0.5, 0.08][..]),
+        Taper::Hamming => (25.0 / 46.0, &[-21.0 / 46.0][..]),
+        Taper::Hann => (0.5, &[-0.5][..]),
+    };
+    let period = if periodic { size } else { size.saturating_sub(1) }.max(1);
+    let places = lo.positions(1, 0, size)?;
+    let places = lo.cast(places, DType::F64)?;
+    let mut sum = lo.number(constant, DType::F64)?;
+    for (k, &weight) in (1..).zip(terms) {
+        let step = lo.number(f64::from(k) * TAU / period as f64, DType::F64)?;
+        let angle = lo.binary(Binary::Mul, places, step)?;
+        let wave = lo.unary(Unary::Cos, angle)?;
+        let weight = lo.number(weight, DType::F64)?;
+        let wave = lo.binary(Binary::Mul, wave, weight)?;
+        sum = lo.binary(Binary::Add, sum, wave)?;
+    }
+    lo.cast(sum, to)
 }

@@ -162,6 +162,15 @@ pub struct Recurrent {
     pub batch_first: bool,
 }
 
+/// The windows that are sums of cosines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // Named as the ONNX operators.
+pub enum Taper {
+    Blackman,
+    Hamming,
+    Hann,
+}
+
 /// A graph inside a node, and what it takes from the graph around it.
 #[derive(Clone, Debug)]
 pub struct Subgraph {

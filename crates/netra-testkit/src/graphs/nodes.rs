@@ -96,7 +96,7 @@ fn window(m: &mut Maker, spatial: &[usize], dilate: bool) -> Window {
 
 fn convolution(m: &mut Maker, x: &Made) {
     let c = x.shape[1];
-    let divisors: Vec<usize> = (1..=c).filter(|g| c % g == 0).collect();
+    let divisors: Vec<usize> = (1..=c).filter(|g| c.is_multiple_of(*g)).collect();
     let group = *m.rng.pick(&divisors);
     let each = m.rng.between(1, 4);
     let mut window = window(m, &x.shape[2..], true);
@@ -138,7 +138,7 @@ fn normalisation(m: &mut Maker, x: &Made) {
             m.node(Op::BatchNormalization { epsilon: 1e-3 }, &inputs);
         }
         1 => {
-            let divisors: Vec<usize> = (1..=c).filter(|g| c % g == 0).collect();
+            let divisors: Vec<usize> = (1..=c).filter(|g| c.is_multiple_of(*g)).collect();
             let num_groups = *m.rng.pick(&divisors);
             let op = Op::GroupNormalization { num_groups, epsilon, per_group: false };
             m.node(op, &[x.id, scale, bias].map(Some));

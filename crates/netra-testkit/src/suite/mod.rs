@@ -2,6 +2,7 @@
 //! reference evaluator.
 
 mod convolution;
+mod corners;
 mod elementwise;
 mod movement;
 mod neural;
@@ -119,6 +120,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(numbers::cases());
     cases.extend(selection::cases());
     cases.extend(neural::cases());
+    cases.extend(corners::cases());
     cases.extend((0..60).map(random::case));
     cases
 }

@@ -1,6 +1,6 @@
 //! Kernels that find, place and order elements: gathering and scattering by index tensors, best elements, running sums.
 
-use netra_graph::{Combine, DType, Data, Kernel, Tensor};
+use netra_graph::{Combine, DType, Data, FloatFormat, Kernel, NarrowFloat, NonMaxSuppression, Tensor, Unary};
 
 use super::{Case, EXACT, Operand, SUMS, tensor, x};
 use crate::Rng;
@@ -9,6 +9,8 @@ pub fn cases() -> Vec<Case> {
     let mut cases = gathers();
     cases.extend(scatters());
     cases.extend(orders());
+    cases.extend(sized_by_data());
+    cases.extend(bits());
     cases
 }
 
@@ -122,6 +124,68 @@ fn orders() -> Vec<Case> {
     let kernel = Kernel::Cumulative { axis: 0, product: false, exclusive: false, reverse: true };
     let name = "cumulative-int32".to_owned();
     cases.push(Case::with_inputs(name, kernel, &[integers], &mut Rng::new(1), DType::I32, &[5], EXACT));
+    cases
+}
+
+/// Results that end at their padding.
+fn sized_by_data() -> Vec<Case> {
+    let mut rng = Rng::new(8);
+    let corners = (0..2 * 12).flat_map(|_| {
+        let (y, x) = (rng.unit(), rng.unit());
+        [y, x, y + 0.6, x + 0.5]
+    });
+    let boxes = tensor(&[2, 12, 4], Data::F32(corners.collect()));
+    let kernel = |center_point_box, score_threshold| {
+        Kernel::NonMaxSuppression(NonMaxSuppression {
+            center_point_box,
+            max_boxes: 5,
+            iou_threshold: 0.3,
+            score_threshold,
+        })
+    };
+    let mut cases = Vec::new();
+    for (center, threshold) in [(false, None), (false, Some(0.1)), (true, Some(2.0))] {
+        let operands = [Operand::Input(boxes.clone()), x(&[2, 3, 12])];
+        let name = format!("non-max-suppression-{center}-{threshold:?}");
+        let mut rng = Rng::new(6);
+        cases.push(Case::with_inputs(
+            name,
+            kernel(center, threshold),
+            &operands,
+            &mut rng,
+            DType::I64,
+            &[30, 3],
+            EXACT,
+        ));
+    }
+    let some = tensor(&[2, 3], Data::F32(vec![0.0, 1.0, -0.0, f32::NAN, 0.0, 2.0]));
+    cases.push(indexing("non-zero".into(), Kernel::NonZero, Operand::Input(some), &[2, 6]));
+    let none = tensor(&[4], Data::Bool(vec![false; 4]));
+    cases.push(indexing("non-zero-none".into(), Kernel::NonZero, Operand::Input(none), &[1, 4]));
+    cases
+}
+
+/// Bits as they are, and rounding to fewer of them.
+fn bits() -> Vec<Case> {
+    let floats = || Operand::Input(tensor(&[5], Data::F32(vec![0.0, -0.0, 1.0, -3.5, 1e30])));
+    let to = DType::I32;
+    let name = "bit-cast-float32-int32".to_owned();
+    let mut cases =
+        vec![Case::with_inputs(name, Kernel::BitCast { to }, &[floats()], &mut Rng::new(1), to, &[5], EXACT)];
+    let formats = [
+        FloatFormat::E4M3Fn,
+        FloatFormat::E4M3FnUz,
+        FloatFormat::E5M2,
+        FloatFormat::E5M2FnUz,
+        FloatFormat::E2M1,
+        FloatFormat::E8M0,
+    ];
+    for format in formats {
+        let values = (-40..=40).map(|i| (i as f32 / 4.0).exp2() * if i % 2 == 0 { 1.1 } else { 1.37 });
+        let operand = Operand::Input(tensor(&[81], Data::F32(values.collect())));
+        let kernel = Kernel::Unary(Unary::Narrow(NarrowFloat::nearest(format)));
+        cases.push(Case::single(format!("narrow-{format:?}"), kernel, &[operand], &[81], EXACT));
+    }
     cases
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct ConvSpec {
     pub dilation_w: usize,
     /// Adds to what the output holds instead of starting at the bias.
     pub accumulate: bool,
+    /// The sum is made of short chains: twice the registers, less rounding.
+    pub chained: bool,
     pub act: Act,
 }
 
@@ -57,6 +59,8 @@ pub(crate) struct ConvGeometry {
     /// Tiles of output channels.
     pub tiles_c: usize,
     pub in_c: usize,
+    /// Input channels of a chain.
+    pub chain: usize,
     pub in_d: usize,
     pub in_h: usize,
     pub in_w: usize,
@@ -119,7 +123,9 @@ pub(crate) fn conv_tiled<N: Size>(
     let plane = g.out_d * g.out_h * g.out_w;
     let out_base = ((n * g.out_c + oc) * g.out_d + oz) * g.out_h * g.out_w + oy * g.out_w + ox;
 
+    // With chains, `acc` is the chain and `sums` what the chains before it came to.
     let mut acc = Array::<f32>::new(comptime!(channels * pixels));
+    let mut sums = Array::<f32>::new(comptime!(if spec.chained { channels * pixels } else { 1 }));
     #[unroll]
     for c in 0..channels {
         if comptime!(spec.accumulate) {
@@ -140,6 +146,12 @@ pub(crate) fn conv_tiled<N: Size>(
         }
     }
 
+    if comptime!(spec.chained) {
+        #[unroll]
+        for i in 0..comptime!(channels * pixels) {
+            sums[i] = acc[i];
+        }
+    }
     let ix = (ox * g.stride_w) as i32 - g.pad_w as i32;
     let taps = comptime!(spec.kernel_w * spec.channels / 4);
     let w_tile = tile_c * g.in_c * g.kernel_d * g.kernel_h * taps;
@@ -150,33 +162,48 @@ pub(crate) fn conv_tiled<N: Size>(
         for ky in 0..g.kernel_h {
             let iy = (oy * g.stride_h + ky * g.dilation_h) as i32 - g.pad_h as i32;
             if iz >= 0 && iz < g.in_d as i32 && iy >= 0 && iy < g.in_h as i32 {
-                for ic in 0..g.in_c {
-                    let row = (((n * g.in_c + ic) * g.in_d + iz as usize) * g.in_h + iy as usize) * g.in_w;
-                    let w_row = w_tile + ((ic * g.kernel_d + kz) * g.kernel_h + ky) * taps;
-                    #[unroll]
-                    for o in 0..span {
-                        if comptime!(spec.touches(o)) {
-                            let column = ix + comptime!((o * spec.spread) as i32);
-                            let inside = column >= 0 && column < g.in_w as i32;
-                            let at = select(inside, row + column as usize, row);
-                            xs[o] = select(inside, x[at], 0.0f32);
+                for link in 0..g.in_c.div_ceil(g.chain) {
+                    let first = link * g.chain;
+                    if comptime!(spec.chained) {
+                        #[unroll]
+                        for i in 0..comptime!(channels * pixels) {
+                            acc[i] = 0.0f32;
                         }
                     }
-                    #[unroll]
-                    for kx in 0..spec.kernel_w {
+                    for ic in first..min(first + g.chain, g.in_c) {
+                        let row = (((n * g.in_c + ic) * g.in_d + iz as usize) * g.in_h + iy as usize) * g.in_w;
+                        let w_row = w_tile + ((ic * g.kernel_d + kz) * g.kernel_h + ky) * taps;
                         #[unroll]
-                        for c4 in 0..comptime!(channels / 4) {
-                            let wv = w[w_row + comptime!(kx * channels / 4 + c4)];
+                        for o in 0..span {
+                            if comptime!(spec.touches(o)) {
+                                let column = ix + comptime!((o * spec.spread) as i32);
+                                let inside = column >= 0 && column < g.in_w as i32;
+                                let at = select(inside, row + column as usize, row);
+                                xs[o] = select(inside, x[at], 0.0f32);
+                            }
+                        }
+                        #[unroll]
+                        for kx in 0..spec.kernel_w {
                             #[unroll]
-                            for j in 0..4 {
-                                let wj = wv.extract(j);
+                            for c4 in 0..comptime!(channels / 4) {
+                                let wv = w[w_row + comptime!(kx * channels / 4 + c4)];
                                 #[unroll]
-                                for p in 0..pixels {
-                                    let a = comptime!((c4 * 4 + j) * pixels + p);
-                                    let i = comptime!(p * spec.stride_w + kx * spec.dilation_w);
-                                    acc[a] = fma(wj, xs[i], acc[a]);
+                                for j in 0..4 {
+                                    let wj = wv.extract(j);
+                                    #[unroll]
+                                    for p in 0..pixels {
+                                        let a = comptime!((c4 * 4 + j) * pixels + p);
+                                        let i = comptime!(p * spec.stride_w + kx * spec.dilation_w);
+                                        acc[a] = fma(wj, xs[i], acc[a]);
+                                    }
                                 }
                             }
+                        }
+                    }
+                    if comptime!(spec.chained) {
+                        #[unroll]
+                        for i in 0..comptime!(channels * pixels) {
+                            sums[i] += acc[i];
                         }
                     }
                 }
@@ -184,6 +211,12 @@ pub(crate) fn conv_tiled<N: Size>(
         }
     }
 
+    if comptime!(spec.chained) {
+        #[unroll]
+        for i in 0..comptime!(channels * pixels) {
+            acc[i] = sums[i];
+        }
+    }
     #[unroll]
     for c in 0..channels {
         if oc + c < g.out_c {

@@ -90,7 +90,7 @@ pub(crate) fn cosine(x: f32) -> f32 {
 #[cube]
 fn arc_sine_near(a: f32) -> f32 {
     let z = a * a;
-    let p = (((4.21632e-2f32 * z + 2.4181311e-2f32) * z + 4.5470026e-2f32) * z + 7.495_3e-2f32) * z + 1.6666752e-1f32;
+    let p = (((4.21632e-2f32 * z + 2.418_131e-2f32) * z + 4.5470026e-2f32) * z + 7.495_3e-2f32) * z + 1.6666752e-1f32;
     p * z * a + a
 }
 
@@ -123,7 +123,7 @@ pub(crate) fn arc_tangent(x: f32) -> f32 {
     let start = select(far, FRAC_PI_2, select(middle, FRAC_PI_4, 0.0f32));
     let b = select(far, -1.0f32 / a, select(middle, (a - 1.0f32) / (a + 1.0f32), a));
     let z = b * b;
-    let p = ((8.053745e-2f32 * z - 1.387_768_6e-1f32) * z + 1.9977711e-1f32) * z - 3.3332949e-1f32;
+    let p = ((8.053745e-2f32 * z - 1.387_768_6e-1f32) * z + 1.9977711e-1f32) * z - 3.333_295e-1f32;
     let value = start + (p * z * b + b);
     select(x < 0.0f32, -value, value)
 }
@@ -199,6 +199,12 @@ fn upper(x: f32) -> f32 {
     f32::reinterpret(u32::reinterpret(x) & 0xffff_f000u32)
 }
 
+/// `-x` by its bits, so that shader compilers do not gather the products of a sum into one that rounds.
+#[cube]
+fn minus(x: f32) -> f32 {
+    f32::reinterpret(u32::reinterpret(x) ^ 0x8000_0000u32)
+}
+
 /// What is left of `a` after whole `b`s: with the sign of `b` when `floored`, else of `a`. Quotients beyond 24 bits are
 /// rounded, and what is left with them.
 #[cube]
@@ -206,7 +212,8 @@ pub(crate) fn remainder(a: f32, b: f32, #[comptime] floored: bool) -> f32 {
     let size = b.abs();
     let quotient = (a / b).trunc();
     let (q, d) = (upper(quotient), upper(b));
-    let rest = a - q * d - q * (b - d) - (quotient - q) * d - (quotient - q) * (b - d);
+    let (q_rest, d_rest) = (quotient - q, b - d);
+    let rest = a + minus(q * d) + minus(q * d_rest) + minus(q_rest * d) + minus(q_rest * d_rest);
     // The quotient may have been rounded up to, or down from, the next whole number.
     let past = rest != 0.0f32 && (rest < 0.0f32) != (a < 0.0f32);
     let rest = select(past, select(a < 0.0f32, rest - size, rest + size), rest);

@@ -6,6 +6,8 @@ use super::index::{Walk, offset};
 
 /// Rows and columns of the product that one thread computes.
 pub(crate) const TILE: usize = 4;
+/// Terms that are added up in one chain; longer sums are sums of such chains, which keeps rounding small.
+const CHAIN: usize = 128;
 
 /// Sizes and strides of `out [batch, m, n] = alpha a [batch, m, k] b [batch, k, n] + bias`.
 #[derive(CubeLaunch, CubeType)]
@@ -48,10 +50,11 @@ pub(crate) fn matmul_kernel(
     let a_base = offset(entry, &batch, &walk_a);
     let b_base = offset(entry, &batch, &walk_b);
 
+    let mut sum = Array::<f32>::new(comptime!(TILE * TILE));
     let mut acc = Array::<f32>::new(comptime!(TILE * TILE));
     #[unroll]
     for i in 0..comptime!(TILE * TILE) {
-        acc[i] = 0.0f32;
+        sum[i] = 0.0f32;
     }
     // Rows and columns beyond the edge repeat the last one; they are not stored.
     let mut rows = Array::<usize>::new(TILE);
@@ -62,19 +65,30 @@ pub(crate) fn matmul_kernel(
         cols[i] = b_base + min(col + i, p.n - 1) * p.b_col;
     }
     let mut vb = Array::<f32>::new(TILE);
-    for k in 0..p.k {
+    for chain in 0..p.k.div_ceil(CHAIN) {
+        let from = chain * CHAIN;
         #[unroll]
-        for j in 0..TILE {
-            vb[j] = b[cols[j] + k * p.b_row];
+        for i in 0..comptime!(TILE * TILE) {
+            acc[i] = 0.0f32;
         }
-        #[unroll]
-        for i in 0..TILE {
-            let va = a[rows[i] + k * p.a_col];
+        for k in from..min(from + CHAIN, p.k) {
             #[unroll]
             for j in 0..TILE {
-                let at = comptime!(i * TILE + j);
-                acc[at] = fma(va, vb[j], acc[at]);
+                vb[j] = b[cols[j] + k * p.b_row];
             }
+            #[unroll]
+            for i in 0..TILE {
+                let va = a[rows[i] + k * p.a_col];
+                #[unroll]
+                for j in 0..TILE {
+                    let at = comptime!(i * TILE + j);
+                    acc[at] = fma(va, vb[j], acc[at]);
+                }
+            }
+        }
+        #[unroll]
+        for i in 0..comptime!(TILE * TILE) {
+            sum[i] += acc[i];
         }
     }
     #[unroll]
@@ -82,7 +96,7 @@ pub(crate) fn matmul_kernel(
         #[unroll]
         for j in 0..TILE {
             if row + i < p.m && col + j < p.n {
-                let product = p.alpha * acc[comptime!(i * TILE + j)];
+                let product = p.alpha * sum[comptime!(i * TILE + j)];
                 #[comptime]
                 let value = match &bias {
                     ComptimeOption::Some(c) => {

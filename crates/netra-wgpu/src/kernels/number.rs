@@ -152,12 +152,9 @@ impl Number for i32 {
             BinaryOp::BitAnd => a & b,
             BinaryOp::BitOr => a | b,
             BinaryOp::BitXor => a ^ b,
-            BinaryOp::ShiftLeft => select(b >= 32i32, 0i32, a << (b & 31i32)),
-            // Logical: only unsigned integers are shifted.
-            BinaryOp::ShiftRight => {
-                let shifted = u32::reinterpret(a) >> u32::reinterpret(b & 31i32);
-                select(b >= 32i32, 0i32, i32::reinterpret(shifted))
-            }
+            // By the width or more, or by less than nothing, nothing is left but copies of the sign.
+            BinaryOp::ShiftLeft => select((b & 31i32) == b, a << (b & 31i32), 0i32),
+            BinaryOp::ShiftRight => a >> select((b & 31i32) == b, b, 31i32),
         }
     }
 

@@ -186,7 +186,11 @@ pub(crate) fn float_to_int_kernel(
     if ABSOLUTE_POS >= total {
         terminate!();
     }
-    let v = select(x[ABSOLUTE_POS].is_nan(), comptime!(if width == Width::Bool { 1.0f32 } else { 0.0f32 }), x[ABSOLUTE_POS]);
+    let v = select(
+        x[ABSOLUTE_POS].is_nan(),
+        comptime!(if width == Width::Bool { 1.0f32 } else { 0.0f32 }),
+        x[ABSOLUTE_POS],
+    );
     let value = if comptime!(width == Width::Bool) {
         select(v != 0.0f32, 1i32, 0i32)
     } else if comptime!(clamped) {

@@ -1,8 +1,8 @@
 //! What can run: every rule that a kernel of this backend relies on is checked here, before anything runs.
 
-use netra_graph::{Conv, Kernel, Program, Step, StepValue};
+use netra_graph::{Conv, DType, Kernel, Program, Step, StepValue};
 
-use super::{elementwise, indexing, reduce, resize, scatters_apart, selection, shapes, unary};
+use super::{elementwise, indexing, matmul, reduce, resize, scatters_apart, selection, shapes, unary};
 use crate::kernels::activation::Act;
 use crate::value::{Repr, count, split};
 
@@ -62,6 +62,7 @@ pub(crate) fn check(program: &Program, step: &Step, limit: usize) -> Result<(), 
             c.whole(c.input(1)?)
         }
         Kernel::MaxPool(_) | Kernel::AveragePool { .. } => Ok(()),
+        Kernel::MatMul { .. } if c.output.shape.len() >= matmul::CUT_RANK => broadcast(&c),
         Kernel::MatMul { .. } => c.all_whole(),
         Kernel::InstanceNormalization { activation, .. } => known(*activation),
         Kernel::GroupNormalization { groups, .. } => {
@@ -131,7 +132,11 @@ pub(crate) fn check(program: &Program, step: &Step, limit: usize) -> Result<(), 
             c.all_whole()
         }
         Kernel::ScatterNd { combine } => {
-            let serial = if scatters_apart(program, step) { 1 } else { c.input(1)?.shape.split_last().map_or(1, |(_, outer)| count(outer)) };
+            let serial = if scatters_apart(program, step) {
+                1
+            } else {
+                c.input(1)?.shape.split_last().map_or(1, |(_, outer)| count(outer))
+            };
             indexing::check_scatter(*combine, c.output.dtype, serial)?;
             c.all_whole()
         }
@@ -142,6 +147,13 @@ pub(crate) fn check(program: &Program, step: &Step, limit: usize) -> Result<(), 
         Kernel::MaxPoolIndices { .. } | Kernel::GridSample(_) | Kernel::RoiAlign(_) => c.all_whole(),
         // Both element types have been found representable.
         Kernel::Cast { .. } => Ok(()),
+        Kernel::BitCast { .. } => match c.input(0)?.dtype {
+            from @ (DType::U32 | DType::U64 | DType::I64) => Err(format!("the bits of {from}, of which 31 are kept")),
+            _ => Ok(()),
+        },
+        Kernel::NonMaxSuppression(_) => {
+            Err("each box waits for those before it, which graphics adapters are slow at".into())
+        }
         other => Err(format!("the wgpu backend has no {}", other.name())),
     }
 }

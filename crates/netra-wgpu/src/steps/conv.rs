@@ -21,6 +21,10 @@ const HARDWARE_TILE: usize = 64;
 const UNROLLED: usize = 640;
 /// Input pixels that a thread of the tiled kernel keeps at most.
 const SPAN: usize = 72;
+/// Terms that the tiled kernel adds up in one chain, and those of a sum from which it makes chains at all: they take
+/// registers.
+const CHAIN: usize = 128;
+const LONG_SUM: usize = 1024;
 /// Threads below which hardware adapters are given smaller tiles, to fill the processor.
 const FEW_THREADS: usize = 16_384;
 
@@ -52,7 +56,7 @@ fn geometry(p: &Conv, input: &[usize], kernel: &[usize], output: &[usize]) -> Ge
 }
 
 /// Tile of the tiled kernel, or `None` when the convolution does not suit it.
-fn tile(p: &Conv, g: &Geometry, channels: usize, batch: usize, software: bool) -> Option<ConvSpec> {
+fn tile(p: &Conv, g: &Geometry, (inputs, channels): (usize, usize), batch: usize, software: bool) -> Option<ConvSpec> {
     let ([_, _, kernel_w], [_, _, stride_w], [_, _, dilation_w]) = (g.kernel, g.stride, g.dilation);
     if p.groups != 1 {
         return None;
@@ -66,6 +70,7 @@ fn tile(p: &Conv, g: &Geometry, channels: usize, batch: usize, software: bool) -
         stride_w,
         dilation_w,
         accumulate: false,
+        chained: inputs * g.kernel.iter().product::<usize>() > LONG_SUM,
         act: Act::None,
     };
     let rows = g.output[0] * g.output[1] * batch;
@@ -98,7 +103,7 @@ pub(crate) fn prepare(
     let data = weight.as_f32()?;
     let (ins, outs) = (split(input, gpu.limit())?, split(output, gpu.limit())?);
     let widest = outs.iter().map(Range::len).max()?;
-    let spec = tile(p, &geometry, widest, input[0], software)?;
+    let spec = tile(p, &geometry, (input[1], widest), input[0], software)?;
     let mut bytes = 0;
     let weights = outs
         .iter()
@@ -174,6 +179,7 @@ pub(crate) fn run_tiled(gpu: &Gpu, p: &Conv, tiled: &Tiled, o: &Operands<'_>, sh
                 tiles_w,
                 tiles_c,
                 source.channels,
+                if tiled.spec.chained { (CHAIN / tiled.spec.kernel_w).max(1) } else { source.channels.max(1) },
                 id,
                 ih,
                 iw,

@@ -58,7 +58,13 @@ fn across(buffer: &Buffer, shape: &[usize], axis: usize) -> View {
 }
 
 /// Each element of `x` at its own index, `axis` replaced.
-pub(crate) fn run_gather_elements(gpu: &Gpu, x: &Value, indices: &Value, axis: usize, shape: &[usize]) -> Result<Value> {
+pub(crate) fn run_gather_elements(
+    gpu: &Gpu,
+    x: &Value,
+    indices: &Value,
+    axis: usize,
+    shape: &[usize],
+) -> Result<Value> {
     let (source, at, total) = (whole(x)?, whole(indices)?, count(shape));
     let out = gpu.empty(total);
     let view = across(source, &x.shape, axis);

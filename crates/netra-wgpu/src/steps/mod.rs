@@ -163,9 +163,7 @@ pub(crate) fn run(
             let updates = indexing::Updates { indices, updates, combine: *combine, dtype: output.dtype };
             indexing::run_scatter_nd(gpu, need(0)?, &updates, matches!(prepared, Prepared::Distinct))
         }
-        Kernel::TopK { axis, largest } => {
-            selection::run_top_k(gpu, need(0)?, *axis, *largest, dtype_of(0), shape)
-        }
+        Kernel::TopK { axis, largest } => selection::run_top_k(gpu, need(0)?, *axis, *largest, dtype_of(0), shape),
         Kernel::Cumulative { axis, product, exclusive, reverse } => {
             let running = selection::Running { product: *product, exclusive: *exclusive, reverse: *reverse };
             selection::run_cumulative(gpu, need(0)?, *axis, running, output.dtype)
@@ -176,6 +174,7 @@ pub(crate) fn run(
         Kernel::GridSample(p) => sample::run_grid(gpu, p, need(0)?, need(1)?, shape),
         Kernel::RoiAlign(p) => sample::run_roi_align(gpu, p, need(0)?, need(1)?, need(2)?, shape),
         Kernel::Expand => Ok(elementwise::run_expand(gpu, need(0)?, shape)),
+        Kernel::BitCast { to } => Ok(unary::run_bit_cast(gpu, need(0)?, *to)),
         Kernel::Cast { to } => Ok(unary::run_cast(gpu, need(0)?, dtype_of(0), *to)),
         other => Err(Error::unsupported(format!("{} on the wgpu backend", other.name()))),
     }

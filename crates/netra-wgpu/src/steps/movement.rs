@@ -165,6 +165,20 @@ pub(crate) fn pad_tables(gpu: &Gpu, input: &[usize], pads: &[(usize, usize)], mo
     tables.collect()
 }
 
+/// A float as an integer of 32 bits that stands for `dtype`, converted as `Cast` does.
+fn wrapped(value: f32, dtype: DType) -> i32 {
+    let whole = value as i64;
+    match dtype {
+        DType::Bool => i32::from(value != 0.0),
+        DType::I8 => (whole as i8).into(),
+        DType::U8 => (whole as u8).into(),
+        DType::I16 => (whole as i16).into(),
+        DType::U16 => (whole as u16).into(),
+        DType::I64 | DType::U64 => value as i32,
+        _ => whole as i32,
+    }
+}
+
 /// Pads each axis.
 pub(crate) fn run_pad(
     gpu: &Gpu,
@@ -182,7 +196,7 @@ pub(crate) fn run_pad(
         if let PadMode::Constant(value) = mode {
             let bits = match Repr::of(dtype) {
                 Some(Repr::Float) => value.to_bits(),
-                _ => (value as i32) as u32,
+                _ => wrapped(value, dtype) as u32,
             };
             fill(gpu, &part.buffer, count(&to), bits);
             let mut inside = View::contiguous(&part.buffer, &to);

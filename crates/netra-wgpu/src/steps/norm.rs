@@ -2,8 +2,8 @@
 
 use netra_graph::{Activation, Error, Result};
 
-use super::unary::float_map;
 use super::fold::{Folding, Middle, fold_middle};
+use super::unary::float_map;
 use super::view::{View, broadcast, copy};
 use crate::gpu::{Buffer, Gpu};
 use crate::kernels::activation::Act;

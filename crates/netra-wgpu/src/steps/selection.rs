@@ -20,7 +20,9 @@ pub(crate) fn check_top_k(shape: &[usize], axis: usize) -> std::result::Result<(
     if size <= MAX_RANKED && comparisons.is_some_and(|c| c <= MAX_COMPARISONS) {
         return Ok(());
     }
-    Err(format!("the order of {size} elements along axis {axis} of {shape:?}: more than {MAX_RANKED} of them or 2^33 comparisons"))
+    Err(format!(
+        "the order of {size} elements along axis {axis} of {shape:?}: more than {MAX_RANKED} of them or 2^33 comparisons"
+    ))
 }
 
 /// Indices of the best elements along `axis`.

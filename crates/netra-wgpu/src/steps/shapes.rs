@@ -101,7 +101,7 @@ pub(crate) fn check(step: &Step, inputs: &[Option<&StepValue>], output: &StepVal
             rule(fits(1) && fits(2), || "scale or bias does not broadcast".into())
         }
         Kernel::Softmax { axis, .. } | Kernel::Cumulative { axis, .. } => same().and_then(|()| axis_in(*axis)),
-        Kernel::Unary(_) | Kernel::Cast { .. } => same(),
+        Kernel::Unary(_) | Kernel::Cast { .. } | Kernel::BitCast { .. } => same(),
         Kernel::Binary(_) | Kernel::Where | Kernel::Expand => {
             rule(inputs.iter().flatten().all(|v| broadcasts(&v.shape, y)), || "inputs do not broadcast".into())
         }
@@ -173,9 +173,8 @@ pub(crate) fn check(step: &Step, inputs: &[Option<&StepValue>], output: &StepVal
 fn indexing(kernel: &Kernel, x: &[usize], at: &[usize], updates: Option<&[usize]>, y: &[usize]) -> Result<(), String> {
     let shapes = || format!("shapes {x:?}, indices {at:?}, updates {updates:?} and {y:?} do not fit");
     let depth = at.last().copied().unwrap_or(0);
-    let within = |axis: usize| {
-        axis < x.len() && at.len() == x.len() && (0..x.len()).all(|a| a == axis || at[a] <= x[a])
-    };
+    let within =
+        |axis: usize| axis < x.len() && at.len() == x.len() && (0..x.len()).all(|a| a == axis || at[a] <= x[a]);
     let tuples = |batch: usize| {
         let fits = depth > 0 && batch < at.len() && batch + depth <= x.len() && x[..batch] == at[..batch];
         fits.then(|| [&at[..at.len() - 1], &x[batch + depth..]].concat())

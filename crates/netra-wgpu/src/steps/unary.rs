@@ -158,3 +158,12 @@ pub(crate) fn run_cast(gpu: &Gpu, x: &Value, from: DType, to: DType) -> Value {
         }
     })
 }
+
+/// The same bits as another element type of the same width.
+pub(crate) fn run_bit_cast(gpu: &Gpu, x: &Value, to: DType) -> Value {
+    match width(to) {
+        Width::Full => assemble(gpu, &x.shape, x.parts.clone()),
+        // Booleans are 0 and 1 in either type.
+        _ => map_integers(gpu, x, IntUnaryOp::Narrow, 0, to),
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::NodeReader;
 use crate::onnx::tensor;
-use crate::{Binary, Error, Op, Result, Unary};
+use crate::{Binary, Error, Op, Result, Taper, Unary};
 
 pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
     if let Some(unary) = unary(node)? {
@@ -29,6 +29,16 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
                 None => None,
             };
             Op::EyeLike { dtype, k: node.attributes.int_or("k", 0)? }
+        }
+        "BlackmanWindow" | "HammingWindow" | "HannWindow" => {
+            node.arity(1, 1)?;
+            let taper = match node.op_type {
+                "BlackmanWindow" => Taper::Blackman,
+                "HammingWindow" => Taper::Hamming,
+                _ => Taper::Hann,
+            };
+            let to = super::data_type("output_datatype", node.attributes.int_or("output_datatype", 1)?)?;
+            Op::CosineWindow { taper, periodic: node.attributes.flag("periodic", true)?, dtype: tensor::dtype(to)? }
         }
         "Hardmax" => {
             node.arity(1, 1)?;

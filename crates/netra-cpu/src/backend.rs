@@ -77,6 +77,6 @@ impl Backend for CpuBackend {
         if !missing.is_empty() {
             return Err(Unsupported::error(self.name(), &missing));
         }
-        Ok(Box::new(CpuExecutable::new(program, self.isa, self.threads.clone(), options.progress)?))
+        Ok(Box::new(CpuExecutable::new(program, self.isa, self.threads.clone(), options)?))
     }
 }

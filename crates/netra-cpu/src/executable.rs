@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use netra_graph::{
-    DType, Data, DataView, Error, Executable, MemoryPlan, Program, Progress, Result, RunFuture, StepValue, Tensor,
-    TensorView, ValueId,
+    CompileOptions, DType, Data, DataView, Error, Executable, MemoryPlan, Program, Result, RunFuture, StepValue,
+    Tensor, TensorView, ValueId,
 };
 
 use crate::Context;
@@ -37,11 +37,11 @@ struct Buffers {
 
 impl CpuExecutable {
     /// Prepares every step.
-    pub fn new(program: Arc<Program>, isa: Isa, threads: Arc<Threads>, progress: Option<Progress<'_>>) -> Result<Self> {
+    pub fn new(program: Arc<Program>, isa: Isa, threads: Arc<Threads>, options: &CompileOptions<'_>) -> Result<Self> {
         let mut steps = Vec::with_capacity(program.steps.len());
         for (i, step) in program.steps.iter().enumerate() {
-            steps.push(Prepared::new(&program, step, isa, threads.count()));
-            if let Some(progress) = progress {
+            steps.push(Prepared::new(&program, step, isa, threads.count(), options.precision));
+            if let Some(progress) = options.progress {
                 progress(i + 1, program.steps.len());
             }
         }

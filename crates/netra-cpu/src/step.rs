@@ -1,6 +1,6 @@
 //! One step: what is prepared when a program is compiled, and how it runs.
 
-use netra_graph::{Data, Error, Kernel, Program, Result, Step, Tensor, TensorView, eval};
+use netra_graph::{Data, Error, Kernel, Precision, Program, Result, Step, Tensor, TensorView, eval};
 
 use crate::binary::Operands;
 use crate::conv::{Convolution, Packed};
@@ -30,7 +30,7 @@ pub enum Prepared {
 
 impl Prepared {
     /// Prepares a step.
-    pub fn new(program: &Program, step: &Step, isa: Isa, threads: usize) -> Self {
+    pub fn new(program: &Program, step: &Step, isa: Isa, threads: usize, precision: Precision) -> Self {
         if !native(program, step) {
             return Self::Reference;
         }
@@ -54,7 +54,7 @@ impl Prepared {
             Self::Convolution(Box::new(c), packed)
         };
         match &step.kernel {
-            Kernel::Conv(p) => packed(Convolution::new(p, shape(0), shape(1), out, isa, threads)),
+            Kernel::Conv(p) => packed(Convolution::new(p, shape(0), shape(1), out, isa, threads, precision)),
             Kernel::ConvTranspose(p) => packed(Convolution::transposed(p, shape(0), shape(1), out, isa, threads)),
             Kernel::Resize(p) => Self::Resize(resize::Plan::new(p, shape(0), out)),
             Kernel::Reshape => Self::Alias,

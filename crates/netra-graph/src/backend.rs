@@ -56,12 +56,54 @@ pub struct Unsupported {
 /// Called with (done, total) while a backend compiles or a run proceeds.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
+/// How much accuracy a compiled program may give up for speed. A backend may be more accurate than it has to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Precision {
+    /// Float32 sums in the order of the definition, in short chains: against float64 at most twice as wrong as ONNX Runtime.
+    Exact,
+    /// Float32 with algorithms that multiply less (Winograd): an error of at most 1e-4 of an output's range.
+    #[default]
+    Fast,
+}
+
+impl std::fmt::Display for Precision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Exact => "exact",
+            Self::Fast => "fast",
+        })
+    }
+}
+
+impl std::str::FromStr for Precision {
+    type Err = crate::Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        [Self::Exact, Self::Fast]
+            .into_iter()
+            .find(|p| p.to_string() == name)
+            .ok_or_else(|| crate::Error::invalid(format!("precision '{name}': exact or fast expected")))
+    }
+}
+
 /// Settings of [`Backend::compile`].
 #[derive(Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct CompileOptions<'a> {
     /// Told how far compiling is.
     pub progress: Option<Progress<'a>>,
+    /// Accuracy that may be given up.
+    pub precision: Precision,
+}
+
+impl CompileOptions<'_> {
+    /// Sets the precision.
+    #[must_use]
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
 }
 
 /// Results of a run, once they are back on the host.

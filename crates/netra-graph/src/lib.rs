@@ -35,7 +35,9 @@ pub mod safetensors;
 mod tensor;
 pub mod weights;
 
-pub use backend::{Backend, CompileOptions, DeviceInfo, Executable, Progress, RunFuture, Unsupported, block_on};
+pub use backend::{
+    Backend, CompileOptions, DeviceInfo, Executable, Precision, Progress, RunFuture, Unsupported, block_on,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use graph::{Dim, Graph, Node, TensorType, Value, ValueId};
 pub use kernel::{

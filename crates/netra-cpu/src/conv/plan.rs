@@ -106,6 +106,8 @@ pub struct Plan {
     pub blocks: usize,
     /// Parts into which the blocks are divided among units.
     pub parts: usize,
+    /// Rough half cycles of the whole.
+    pub cost: usize,
 }
 
 impl Plan {
@@ -114,10 +116,11 @@ impl Plan {
         let candidates = tiles(isa).into_iter().flat_map(|tile| [(tile, false), (tile, true)]);
         let best = candidates
             .map(|(tile, flat)| Sizes::new(&geometry, tile, flat, threads))
-            .min_by_key(|sizes| sizes.cost(&geometry, isa));
+            .map(|sizes| (sizes.cost(&geometry, isa), sizes))
+            .min_by_key(|(cost, _)| *cost);
         // Every instruction set has tiles; the fallback only satisfies the compiler.
-        let sizes = best.unwrap_or_else(|| Sizes::new(&geometry, tiles(Isa::detect())[0], false, threads));
-        sizes.plan(geometry, threads)
+        let (cost, sizes) = best.unwrap_or_else(|| (0, Sizes::new(&geometry, tiles(Isa::detect())[0], false, threads)));
+        sizes.plan(geometry, threads, cost)
     }
 
     /// Units of work.
@@ -234,7 +237,7 @@ impl Sizes {
         self.units(geometry).saturating_mul(tiles * blocks * each + slab.len / 2)
     }
 
-    fn plan(self, geometry: Geometry, threads: usize) -> Plan {
+    fn plan(self, geometry: Geometry, threads: usize, cost: usize) -> Plan {
         let slab = self.slab(&geometry);
         let [d, h, w] = &geometry.axes;
         let (rows_d, rows_h) = (self.depth.tap_positions(slab.depth), self.height.tap_positions(slab.height));
@@ -259,7 +262,7 @@ impl Sizes {
         let units = self.units(&geometry).max(1);
         let parts = wanted_units(&geometry, threads).div_ceil(units).clamp(1, blocks.max(1));
         let Self { tile, flat, depth, height, width, .. } = self;
-        Plan { geometry, tile, flat, depth, height, width, tiles, slab, offsets, blocks, parts }
+        Plan { geometry, tile, flat, depth, height, width, tiles, slab, offsets, blocks, parts, cost }
     }
 }
 

@@ -41,6 +41,79 @@ impl Simd for Avx2 {
         unsafe { _mm256_storeu_ps(p, v) }
     }
     #[inline(always)]
+    unsafe fn load_part(self, p: *const f32, n: usize) -> __m256 {
+        // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA; the masked load touches the first `n`
+        // elements only, which the caller promises.
+        unsafe {
+            let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), lane))
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_quads(self, p: *const f32, at: &[usize]) -> __m256 {
+        // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA; the caller promises two offsets with
+        // four readable elements each.
+        unsafe { _mm256_loadu2_m128(p.add(*at.get_unchecked(1)), p.add(*at.get_unchecked(0))) }
+    }
+    #[inline(always)]
+    unsafe fn store_quads(self, p: *mut f32, at: &[usize], v: __m256) {
+        // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA; the caller promises two offsets with
+        // four writable elements each.
+        unsafe { _mm256_storeu2_m128(p.add(*at.get_unchecked(1)), p.add(*at.get_unchecked(0)), v) }
+    }
+    #[inline(always)]
+    fn transpose4(self, rows: [__m256; 4]) -> [__m256; 4] {
+        let [a, b, c, d] = rows;
+        // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA.
+        unsafe {
+            let (low0, low1) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+            let (high0, high1) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+            let (low0, low1) = (_mm256_castps_pd(low0), _mm256_castps_pd(low1));
+            let (high0, high1) = (_mm256_castps_pd(high0), _mm256_castps_pd(high1));
+            [
+                _mm256_castpd_ps(_mm256_unpacklo_pd(low0, low1)),
+                _mm256_castpd_ps(_mm256_unpackhi_pd(low0, low1)),
+                _mm256_castpd_ps(_mm256_unpacklo_pd(high0, high1)),
+                _mm256_castpd_ps(_mm256_unpackhi_pd(high0, high1)),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn deinterleave4(self, rows: [__m256; 4]) -> [__m256; 4] {
+        let [a, b, c, d] = rows;
+        // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA.
+        let rows = unsafe {
+            [
+                _mm256_permute2f128_ps::<0x20>(a, c),
+                _mm256_permute2f128_ps::<0x31>(a, c),
+                _mm256_permute2f128_ps::<0x20>(b, d),
+                _mm256_permute2f128_ps::<0x31>(b, d),
+            ]
+        };
+        self.transpose4(rows)
+    }
+    #[inline(always)]
+    fn interleave4(self, rows: [__m256; 4]) -> [__m256; 4] {
+        let [a, b, c, d] = self.transpose4(rows);
+        // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA.
+        unsafe {
+            [
+                _mm256_permute2f128_ps::<0x20>(a, b),
+                _mm256_permute2f128_ps::<0x20>(c, d),
+                _mm256_permute2f128_ps::<0x31>(a, b),
+                _mm256_permute2f128_ps::<0x31>(c, d),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn follow(self, a: __m256, next: f32) -> __m256 {
+        // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA.
+        unsafe {
+            let turned = _mm256_permutevar8x32_ps(a, _mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 0));
+            _mm256_blend_ps::<0x80>(turned, _mm256_set1_ps(next))
+        }
+    }
+    #[inline(always)]
     fn add(self, a: __m256, b: __m256) -> __m256 {
         // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA.
         unsafe { _mm256_add_ps(a, b) }

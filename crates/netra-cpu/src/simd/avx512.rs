@@ -41,6 +41,68 @@ impl Simd for Avx512 {
         unsafe { _mm512_storeu_ps(p, v) }
     }
     #[inline(always)]
+    unsafe fn load_part(self, p: *const f32, n: usize) -> __m512 {
+        let mask = ((1u32 << n.min(16)) - 1) as u16;
+        // SAFETY: a `Avx512` exists only where the processor has AVX-512 F; the masked load touches the first `n`
+        // elements only, which the caller promises.
+        unsafe { _mm512_maskz_loadu_ps(mask, p) }
+    }
+    #[inline(always)]
+    unsafe fn load_quads(self, p: *const f32, at: &[usize]) -> __m512 {
+        // SAFETY: a `Avx512` exists only where the processor has AVX-512 F; the caller promises four offsets with
+        // four readable elements each.
+        unsafe {
+            let v = _mm512_castps128_ps512(_mm_loadu_ps(p.add(*at.get_unchecked(0))));
+            let v = _mm512_insertf32x4::<1>(v, _mm_loadu_ps(p.add(*at.get_unchecked(1))));
+            let v = _mm512_insertf32x4::<2>(v, _mm_loadu_ps(p.add(*at.get_unchecked(2))));
+            _mm512_insertf32x4::<3>(v, _mm_loadu_ps(p.add(*at.get_unchecked(3))))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_quads(self, p: *mut f32, at: &[usize], v: __m512) {
+        // SAFETY: a `Avx512` exists only where the processor has AVX-512 F; the caller promises four offsets with
+        // four writable elements each.
+        unsafe {
+            _mm_storeu_ps(p.add(*at.get_unchecked(0)), _mm512_castps512_ps128(v));
+            _mm_storeu_ps(p.add(*at.get_unchecked(1)), _mm512_extractf32x4_ps::<1>(v));
+            _mm_storeu_ps(p.add(*at.get_unchecked(2)), _mm512_extractf32x4_ps::<2>(v));
+            _mm_storeu_ps(p.add(*at.get_unchecked(3)), _mm512_extractf32x4_ps::<3>(v));
+        }
+    }
+    #[inline(always)]
+    fn transpose4(self, rows: [__m512; 4]) -> [__m512; 4] {
+        let [a, b, c, d] = rows;
+        // SAFETY: a `Avx512` exists only where the processor has AVX-512 F.
+        unsafe {
+            let (low0, low1) = (_mm512_unpacklo_ps(a, b), _mm512_unpacklo_ps(c, d));
+            let (high0, high1) = (_mm512_unpackhi_ps(a, b), _mm512_unpackhi_ps(c, d));
+            let (low0, low1) = (_mm512_castps_pd(low0), _mm512_castps_pd(low1));
+            let (high0, high1) = (_mm512_castps_pd(high0), _mm512_castps_pd(high1));
+            [
+                _mm512_castpd_ps(_mm512_unpacklo_pd(low0, low1)),
+                _mm512_castpd_ps(_mm512_unpackhi_pd(low0, low1)),
+                _mm512_castpd_ps(_mm512_unpacklo_pd(high0, high1)),
+                _mm512_castpd_ps(_mm512_unpackhi_pd(high0, high1)),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn deinterleave4(self, rows: [__m512; 4]) -> [__m512; 4] {
+        self.transpose4(quads(rows))
+    }
+    #[inline(always)]
+    fn interleave4(self, rows: [__m512; 4]) -> [__m512; 4] {
+        quads(self.transpose4(rows))
+    }
+    #[inline(always)]
+    fn follow(self, a: __m512, next: f32) -> __m512 {
+        // SAFETY: a `Avx512` exists only where the processor has AVX-512 F.
+        unsafe {
+            let (a, next) = (_mm512_castps_si512(a), _mm512_castps_si512(_mm512_set1_ps(next)));
+            _mm512_castsi512_ps(_mm512_alignr_epi32::<1>(next, a))
+        }
+    }
+    #[inline(always)]
     fn add(self, a: __m512, b: __m512) -> __m512 {
         // SAFETY: a `Avx512` exists only where the processor has AVX-512 F.
         unsafe { _mm512_add_ps(a, b) }
@@ -112,5 +174,22 @@ impl Simd for Avx512 {
     fn sum(self, a: __m512) -> f32 {
         // SAFETY: a `Avx512` exists only where the processor has AVX-512 F.
         unsafe { _mm512_reduce_add_ps(a) }
+    }
+}
+
+/// Transposes the 4x4 groups of four lanes.
+#[inline(always)]
+fn quads(rows: [__m512; 4]) -> [__m512; 4] {
+    let [a, b, c, d] = rows;
+    // SAFETY: called by `Avx512` only, which exists only where the processor has AVX-512 F.
+    unsafe {
+        let (low0, low1) = (_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0x44>(c, d));
+        let (high0, high1) = (_mm512_shuffle_f32x4::<0xEE>(a, b), _mm512_shuffle_f32x4::<0xEE>(c, d));
+        [
+            _mm512_shuffle_f32x4::<0x88>(low0, low1),
+            _mm512_shuffle_f32x4::<0xDD>(low0, low1),
+            _mm512_shuffle_f32x4::<0x88>(high0, high1),
+            _mm512_shuffle_f32x4::<0xDD>(high0, high1),
+        ]
     }
 }

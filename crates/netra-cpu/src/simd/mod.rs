@@ -39,6 +39,29 @@ pub trait Simd: Copy + 'static {
     /// # Safety
     /// `p` is writable for `LANES` elements; any alignment.
     unsafe fn store(self, p: *mut f32, v: Self::V);
+    /// Reads the first `n` elements, `n <= LANES`; zeros after them.
+    ///
+    /// # Safety
+    /// `p` is readable for `n` elements; any alignment.
+    unsafe fn load_part(self, p: *const f32, n: usize) -> Self::V;
+    /// Reads four elements at each of the `LANES / 4` offsets from `p`, one after the other.
+    ///
+    /// # Safety
+    /// `at` has `LANES / 4` entries, and `p` is readable for four elements at each; any alignment.
+    unsafe fn load_quads(self, p: *const f32, at: &[usize]) -> Self::V;
+    /// Writes four lanes at each of the `LANES / 4` offsets from `p`.
+    ///
+    /// # Safety
+    /// `at` has `LANES / 4` entries, and `p` is writable for four elements at each; any alignment.
+    unsafe fn store_quads(self, p: *mut f32, at: &[usize], v: Self::V);
+    /// Transposes: lane `4 q + j` of vector `i` becomes lane `4 q + i` of vector `j`.
+    fn transpose4(self, rows: [Self::V; 4]) -> [Self::V; 4];
+    /// Of `4 LANES` elements in a row, vector `j` gets elements `j, j + 4, j + 8 ...`.
+    fn deinterleave4(self, rows: [Self::V; 4]) -> [Self::V; 4];
+    /// Undoes [`deinterleave4`](Self::deinterleave4).
+    fn interleave4(self, rows: [Self::V; 4]) -> [Self::V; 4];
+    /// The lanes of `a` from the second on, then `next`.
+    fn follow(self, a: Self::V, next: f32) -> Self::V;
     /// `a + b`.
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a - b`.

@@ -30,6 +30,37 @@ impl Simd for Portable {
         unsafe { p.cast::<[f32; 4]>().write_unaligned(v) }
     }
     #[inline(always)]
+    unsafe fn load_part(self, p: *const f32, n: usize) -> [f32; 4] {
+        // SAFETY: the caller promises `n` readable elements.
+        std::array::from_fn(|i| if i < n { unsafe { *p.add(i) } } else { 0.0 })
+    }
+    #[inline(always)]
+    unsafe fn load_quads(self, p: *const f32, at: &[usize]) -> [f32; 4] {
+        // SAFETY: the caller promises one offset with four readable elements.
+        unsafe { self.load(p.add(*at.get_unchecked(0))) }
+    }
+    #[inline(always)]
+    unsafe fn store_quads(self, p: *mut f32, at: &[usize], v: [f32; 4]) {
+        // SAFETY: the caller promises one offset with four writable elements.
+        unsafe { self.store(p.add(*at.get_unchecked(0)), v) }
+    }
+    #[inline(always)]
+    fn transpose4(self, rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+        std::array::from_fn(|j| std::array::from_fn(|i| rows[i][j]))
+    }
+    #[inline(always)]
+    fn deinterleave4(self, rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+        self.transpose4(rows)
+    }
+    #[inline(always)]
+    fn interleave4(self, rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+        self.transpose4(rows)
+    }
+    #[inline(always)]
+    fn follow(self, a: [f32; 4], next: f32) -> [f32; 4] {
+        [a[1], a[2], a[3], next]
+    }
+    #[inline(always)]
     fn add(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
         zip(a, b, |a, b| a + b)
     }

@@ -1,0 +1,189 @@
+//! From input rows to the points of their tiles.
+
+use super::plan::Columns;
+use super::transform::{self, IN};
+use super::{Job, Place};
+use crate::simd::{Simd, SimdOp};
+
+impl Job<'_> {
+    /// Transforms `n` slices, the first being number `first` of the segment's inputs, into the lanes from slice `at` on.
+    pub fn fill(&self, place: Place, first: usize, at: usize, n: usize, points: &mut [f32], scratch: &mut [f32]) {
+        let w = self.w;
+        let (s, plan, b) = (&w.shape, &w.plan, &w.buffers);
+        let (lines, taken_apart) = scratch.split_at_mut(IN * b.line);
+        let plane = s.input[1] * s.input[2];
+        let slice_lanes = plan.rows * s.row_tiles();
+        for c in 0..s.channels {
+            let channel = (place.batch * s.groups + place.group) * s.channels + c;
+            let x = &self.x[channel * s.input[0] * plane..][..s.input[0] * plane];
+            for slice in 0..n {
+                let depth = place.segment.0 + (first + slice) * s.dilations[0];
+                let depth = depth.checked_sub(s.pads[0]).filter(|&d| d < s.input[0]);
+                for r in 0..plan.rows {
+                    let tile_row = w.tile_rows.get(place.row + r);
+                    let rows: [&[f32]; IN] = std::array::from_fn(|i| {
+                        let row = tile_row.and_then(|(phase, row)| {
+                            (phase + (row + i) * s.dilations[1]).checked_sub(s.pads[1]).filter(|&y| y < s.input[1])
+                        });
+                        match (depth, row) {
+                            (Some(d), Some(y)) => &x[d * plane + y * s.input[2]..][..s.input[2]],
+                            _ => &w.zeros,
+                        }
+                    });
+                    let at = (slice * plan.rows + r) * b.row;
+                    if s.columns() == Columns::Split {
+                        let pitch = s.pitch();
+                        w.isa.dispatch(Down { rows, before: s.pads[2], out: taken_apart, line: pitch, pitch });
+                        for i in 0..IN {
+                            self.split(&taken_apart[i * pitch..][..pitch], &mut lines[i * b.line + at..][..b.row]);
+                        }
+                    } else {
+                        w.isa.dispatch(Down {
+                            rows,
+                            before: s.pads[2],
+                            out: &mut lines[at..],
+                            line: b.line,
+                            pitch: b.row,
+                        });
+                    }
+                }
+            }
+            let at = c * b.channel + at * slice_lanes;
+            w.isa.dispatch(Across { job: self, lines, lanes: n * slice_lanes, points: &mut points[at..] });
+        }
+    }
+
+    /// Takes a row apart into its phases.
+    fn split(&self, row: &[f32], phases: &mut [f32]) {
+        let s = &self.w.shape;
+        let used = 4 * s.tiles() + 2;
+        for (phase, to) in phases.chunks_exact_mut(s.phase_pitch()).enumerate() {
+            for (to, &x) in to[..used].iter_mut().zip(row[phase..].iter().step_by(s.dilations[2])) {
+                *to = x;
+            }
+        }
+    }
+}
+
+/// The transform along the rows: six input rows of equal length to six lines, `line` apart, of `pitch` columns, zeros before
+/// and after.
+struct Down<'a> {
+    rows: [&'a [f32]; IN],
+    before: usize,
+    out: &'a mut [f32],
+    line: usize,
+    pitch: usize,
+}
+
+impl SimdOp for Down<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Down { rows, before, out, line, pitch } = self;
+        let width = rows[0].len();
+        assert!(out.len() >= (IN - 1) * line + pitch && pitch >= before + width.next_multiple_of(16) + 16);
+        assert!(rows.iter().all(|r| r.len() == width));
+        for i in 0..IN {
+            out[i * line..][..before].fill(0.0);
+        }
+        let mut at = 0;
+        while at + S::LANES <= width {
+            let mut d = [s.splat(0.0); IN];
+            for (d, row) in d.iter_mut().zip(&rows) {
+                // SAFETY: `at + LANES <= width`, the length of every row.
+                *d = unsafe { s.load(row.as_ptr().add(at)) };
+            }
+            store(s, transform::input(s, d), &mut out[before + at..], line);
+            at += S::LANES;
+        }
+        if at < width {
+            let mut d = [s.splat(0.0); IN];
+            for (d, row) in d.iter_mut().zip(&rows) {
+                // SAFETY: `width - at` elements remain.
+                *d = unsafe { s.load_part(row.as_ptr().add(at), width - at) };
+            }
+            store(s, transform::input(s, d), &mut out[before + at..], line);
+            at += S::LANES;
+        }
+        for i in 0..IN {
+            out[i * line + before + at..i * line + pitch].fill(0.0);
+        }
+    }
+}
+
+/// Writes one vector to each line.
+#[inline(always)]
+fn store<S: Simd>(s: S, t: [S::V; IN], out: &mut [f32], line: usize) {
+    assert!(out.len() >= (IN - 1) * line + S::LANES);
+    for (i, v) in t.into_iter().enumerate() {
+        // SAFETY: asserted above.
+        unsafe { s.store(out.as_mut_ptr().add(i * line), v) };
+    }
+}
+
+/// The transform along the columns: six lines to the 36 points of `lanes` tiles.
+struct Across<'a, 'b> {
+    job: &'a Job<'b>,
+    lines: &'a [f32],
+    lanes: usize,
+    points: &'a mut [f32],
+}
+
+impl SimdOp for Across<'_, '_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Across { job, lines, lanes, points } = self;
+        let w = job.w;
+        let b = &w.buffers;
+        let quads = S::LANES / 4;
+        let step = w.shape.dilations[2];
+        let as_quads = w.shape.columns() == Columns::Quads;
+        // Loops and not closures below, which the compiler may decline to inline (see `simd::function`).
+        for vector in 0..lanes.div_ceil(S::LANES) {
+            let out = vector * S::LANES;
+            assert!(points.len() >= (IN * IN - 1) * b.point + out + S::LANES);
+            let each = if as_quads { quads } else { S::LANES };
+            let at = &w.lanes[vector * each..][..each];
+            let joined = !as_quads && at[S::LANES - 1] == at[0] + 4 * (S::LANES - 1);
+            for i in 0..IN {
+                let line = lines[i * b.line..][..b.line].as_ptr();
+                // SAFETY: the plan's lanes begin inside a line, whose rows are long enough for six columns of each tile
+                // and the rest of a vector; a line has 32 more floats after its last row.
+                let d = unsafe {
+                    if as_quads {
+                        let mut d = [s.splat(0.0); IN];
+                        for (j, d) in d.iter_mut().enumerate() {
+                            *d = s.load_quads(line.add(j * step), at);
+                        }
+                        d
+                    } else if joined {
+                        let line = line.add(at[0]);
+                        let mut d = [s.splat(0.0); 4];
+                        for (q, d) in d.iter_mut().enumerate() {
+                            *d = s.load(line.add(q * S::LANES));
+                        }
+                        let [a, b, c, d] = s.deinterleave4(d);
+                        let e = s.follow(a, *line.add(4 * S::LANES));
+                        let f = s.follow(b, *line.add(4 * S::LANES + 1));
+                        [a, b, c, d, e, f]
+                    } else {
+                        let (mut near, mut far) = ([s.splat(0.0); 4], [s.splat(0.0); 4]);
+                        for q in 0..4 {
+                            near[q] = s.load_quads(line, &at[q * quads..]);
+                            far[q] = s.load_quads(line.add(4), &at[q * quads..]);
+                        }
+                        let [a, b, c, d] = s.transpose4(near);
+                        let [e, f, ..] = s.transpose4(far);
+                        [a, b, c, d, e, f]
+                    }
+                };
+                let t = transform::input(s, d);
+                for (j, v) in t.into_iter().enumerate() {
+                    // SAFETY: asserted above.
+                    unsafe { s.store(points.as_mut_ptr().add((i * IN + j) * b.point + out), v) };
+                }
+            }
+        }
+    }
+}

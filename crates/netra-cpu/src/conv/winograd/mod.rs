@@ -1,0 +1,232 @@
+//! Winograd convolution: F(4x4, 3x3) in the plane, and direct sums over the taps in depth between the transforms.
+//!
+//! A quarter of the multiplications of a direct convolution, at an error of some 1e-5 of the range, so only where the
+//! precision mode allows it. A unit of work is a band of rows of tiles with all input channels. It walks through the depth a
+//! few slices at a time: new slices are transformed once, and the last `taps - 1` stay for the next step. Lanes are tiles
+//! (a tile is 4x4 outputs), so that channels need no padding: the sums between the transforms are the same register tiles
+//! as those of the direct convolution, over tiles instead of pixels.
+//!
+//! A dilated convolution is an ordinary one on each phase of its rows and columns.
+
+mod input;
+mod output;
+mod plan;
+mod transform;
+
+use crate::Context;
+use crate::isa::Isa;
+use crate::parallel::Shared;
+use crate::simd::map::Finish;
+pub use plan::Shape;
+use plan::{Buffers, Columns, Plan};
+use transform::POINTS;
+
+/// A planned Winograd convolution.
+pub struct Winograd {
+    shape: Shape,
+    plan: Plan,
+    buffers: Buffers,
+    tile_rows: Vec<(usize, usize)>,
+    /// Where each lane's tile begins in a line of packed rows: of each vector every fourth tile, from the first on, then from
+    /// the second on, ... Of [`Columns::Quads`]: where each four lanes' columns begin.
+    lanes: Vec<usize>,
+    /// Of [`Columns::Quads`]: where each four lanes' columns begin in a line of finished rows.
+    out_lanes: Vec<usize>,
+    /// Where the terms of a sum begin in the transformed input.
+    offsets: Vec<usize>,
+    /// A row outside the input.
+    zeros: Vec<f32>,
+    isa: Isa,
+}
+
+/// Transformed weights: `[group][block][point][term][channel of the block]`, and the bias by block.
+pub struct Packed {
+    weights: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Packed {
+    /// Bytes of the copies.
+    pub fn bytes(&self) -> usize {
+        (self.weights.len() + self.bias.len()) * size_of::<f32>()
+    }
+}
+
+impl Winograd {
+    /// A plan for `shape`, when it is expected to cost less than `limit` (half cycles).
+    pub fn new(shape: Shape, isa: Isa, threads: usize, limit: usize) -> Option<Self> {
+        let plan = Plan::new(&shape, isa, threads).filter(|plan| plan.cost < limit)?;
+        let buffers = Buffers::new(&shape, &plan, isa);
+        let offsets = (0..shape.depth_taps)
+            .flat_map(|k| (0..shape.channels).map(move |c| (k, c)))
+            .map(|(k, c)| c * buffers.channel + k * plan.rows * shape.row_tiles())
+            .collect();
+        let (lanes, out_lanes) = lanes(&shape, &plan, &buffers, isa);
+        Some(Self {
+            tile_rows: shape.tile_rows(),
+            zeros: vec![0.0; shape.input[2]],
+            shape,
+            plan,
+            buffers,
+            lanes,
+            out_lanes,
+            offsets,
+            isa,
+        })
+    }
+
+    /// Floats of scratch that each worker needs.
+    pub fn scratch(&self) -> usize {
+        self.buffers.len(&self.shape)
+    }
+
+    /// Transforms weights `[M, C / groups, taps, 3, 3]`.
+    pub fn pack(&self, weight: &[f32], bias: Option<&[f32]>) -> Packed {
+        let (s, width) = (&self.shape, self.plan.tile.channels);
+        let (terms, rows) = (s.terms(), s.groups * self.plan.blocks);
+        let mut weights = vec![0.0; rows * POINTS * terms * width];
+        let mut packed_bias = vec![0.0; rows * width];
+        for m in 0..s.groups * s.filters {
+            let (block, lane) = (m / s.filters * self.plan.blocks + m % s.filters / width, m % s.filters % width);
+            packed_bias[block * width + lane] = bias.map_or(0.0, |b| b[m]);
+            for c in 0..s.channels {
+                for k in 0..s.depth_taps {
+                    let taps = &weight[((m * s.channels + c) * s.depth_taps + k) * 9..][..9];
+                    let points = transform::filter(std::array::from_fn(|i| f64::from(taps[i])));
+                    for (point, value) in points.into_iter().enumerate() {
+                        let term = k * s.channels + c;
+                        weights[((block * POINTS + point) * terms + term) * width + lane] = value;
+                    }
+                }
+            }
+        }
+        Packed { weights, bias: packed_bias }
+    }
+
+    /// Computes `out`.
+    pub fn run(&self, context: &Context<'_>, x: &[f32], packed: &Packed, finish: Finish<'_>, out: &mut [f32]) {
+        let out = Shared::new(out);
+        context.threads.for_each(self.plan.units(&self.shape), |worker, unit| {
+            let mut scratch = context.scratch.lock(worker);
+            let job = Job { w: self, packed, finish, x, out: &out };
+            job.unit(unit, scratch.floats());
+        });
+    }
+}
+
+/// See [`Winograd::lanes`] and [`Winograd::out_lanes`].
+fn lanes(shape: &Shape, plan: &Plan, buffers: &Buffers, isa: Isa) -> (Vec<usize>, Vec<usize>) {
+    let filled = (plan.slices + shape.depth_taps - 1) * plan.rows;
+    let (d, tiles) = (shape.dilations[2], shape.tiles());
+    let mut starts = Vec::new();
+    let mut outs = Vec::new();
+    for row in 0..filled {
+        match shape.columns() {
+            Columns::Adjacent => starts.extend((0..tiles).map(|t| row * buffers.row + 4 * t)),
+            Columns::Split => {
+                for phase in 0..d {
+                    starts.extend((0..tiles).map(|t| row * buffers.row + phase * shape.phase_pitch() + 4 * t));
+                }
+            }
+            Columns::Quads => {
+                for t in 0..tiles {
+                    for phase in (0..d).step_by(4) {
+                        starts.push(row * buffers.row + phase + 4 * t * d);
+                        outs.push(row * 4 * tiles * d + phase + 4 * t * d);
+                    }
+                }
+            }
+        }
+    }
+    // Lanes beyond the last compute something that nobody reads.
+    starts.resize(starts.len().next_multiple_of(isa.lanes()), 0);
+    if shape.columns() != Columns::Quads {
+        // For each vector: every fourth tile from the first on, from the second on, ...
+        let quads = isa.lanes() / 4;
+        let order = |i: usize| 4 * (i % quads) + i / quads;
+        starts = starts.chunks(isa.lanes()).flat_map(|tiles| (0..tiles.len()).map(|i| tiles[order(i)])).collect();
+    }
+    // Finished rows that nobody reads either go behind the others.
+    outs.resize(outs.len().next_multiple_of(isa.lanes()), filled * 4 * tiles * d);
+    (starts, outs)
+}
+
+/// What the units share.
+struct Job<'a> {
+    w: &'a Winograd,
+    packed: &'a Packed,
+    finish: Finish<'a>,
+    x: &'a [f32],
+    out: &'a Shared<f32>,
+}
+
+/// A unit's place in the whole.
+#[derive(Clone, Copy)]
+struct Place {
+    batch: usize,
+    group: usize,
+    /// First row of tiles.
+    row: usize,
+    /// First output slice and number of output slices.
+    segment: (usize, usize),
+}
+
+impl Job<'_> {
+    fn unit(&self, unit: usize, scratch: &mut [f32]) {
+        let Winograd { shape: s, plan, buffers: b, .. } = self.w;
+        let mut rest = unit;
+        let mut digit = |base: usize| {
+            let value = rest % base;
+            rest /= base;
+            value
+        };
+        let part = digit(plan.parts);
+        let segment = plan.segments[digit(plan.segments.len())];
+        let row = digit(plan.row_groups(s)) * plan.rows;
+        let group = digit(s.groups);
+        let place = Place { batch: digit(s.batch), group, row, segment };
+        let (from, to) = (plan.blocks * part / plan.parts, plan.blocks * (part + 1) / plan.parts);
+
+        let (points, scratch) = scratch.split_at_mut(POINTS * b.point);
+        let (products, scratch) = scratch.split_at_mut(b.products);
+        let slice = plan.rows * s.row_tiles();
+        let kept = s.depth_taps - 1;
+        for first in (0..segment.1).step_by(plan.slices) {
+            let n = plan.slices.min(segment.1 - first);
+            if first == 0 {
+                self.fill(place, 0, 0, n + kept, points, scratch);
+            } else {
+                for channel in points.chunks_exact_mut(b.point).flat_map(|p| p.chunks_exact_mut(b.channel)) {
+                    channel.copy_within(plan.slices * slice..(plan.slices + kept) * slice, 0);
+                }
+                self.fill(place, first + kept, kept, n, points, scratch);
+            }
+            for block in from..to {
+                self.sums(place.group * plan.blocks + block, n * slice, points, products);
+                self.emit(place, block, first, n, products, scratch);
+            }
+        }
+    }
+
+    /// The sums over channels and taps in depth, of each point, for one block of output channels and `lanes` tiles.
+    fn sums(&self, block: usize, lanes: usize, points: &[f32], products: &mut [f32]) {
+        let Winograd { shape: s, plan, buffers: b, offsets, .. } = self.w;
+        let t = plan.tile;
+        let runs = lanes.div_ceil(t.pixels);
+        let size = s.terms() * t.channels;
+        let init = [0.0; 16];
+        for point in 0..POINTS {
+            let weights = &self.packed.weights[(block * POINTS + point) * size..][..size];
+            let x = &points[point * b.point..][..b.point];
+            for run in 0..runs {
+                let to = &mut products[(point * runs + run) * t.channels * t.pixels..][..t.channels * t.pixels];
+                // SAFETY: the plan's tiles come from `tiles(isa)`, none of more than 16 channels. Each channel's part of a
+                // point has room for the lanes of a step, the taps in depth, and one more register tile; the weights hold
+                // a block, and the products a register tile.
+                unsafe {
+                    (t.run)(x.as_ptr().add(run * t.pixels), offsets, weights.as_ptr(), init.as_ptr(), to.as_mut_ptr());
+                }
+            }
+        }
+    }
+}

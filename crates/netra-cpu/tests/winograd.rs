@@ -1,0 +1,107 @@
+//! Convolutions in the fast precision mode, where Winograd's algorithm may run, against the exact mode.
+
+use std::sync::Arc;
+
+use netra_cpu::{CpuBackend, InstructionSet};
+use netra_graph::{
+    Activation, Backend, CompileOptions, Conv, DType, Kernel, Precision, Program, ProgramBuilder, Tensor,
+};
+
+struct Layer {
+    x: Vec<usize>,
+    filters: usize,
+    kernel: Vec<usize>,
+    dilation: usize,
+    pad: usize,
+    groups: usize,
+    residual: bool,
+}
+
+fn tensor(shape: &[usize], seed: usize) -> Tensor {
+    let n: usize = shape.iter().product();
+    let value = |i: usize| ((i * 7919 + seed * 104_729) % 2003) as f32 / 2003.0 - 0.5;
+    Tensor::from_f32(shape, (0..n).map(value).collect()).unwrap()
+}
+
+fn program(l: &Layer) -> Program {
+    let rank = l.kernel.len();
+    let pads: Vec<(usize, usize)> = l.kernel.iter().map(|&k| if k == 1 { (0, 0) } else { (l.pad, l.pad) }).collect();
+    let mut out = vec![l.x[0], l.filters];
+    for axis in 0..rank {
+        out.push(l.x[2 + axis] + 2 * pads[axis].0 - l.dilation * (l.kernel[axis] - 1));
+    }
+    let mut b = ProgramBuilder::new();
+    let weight = [vec![l.filters, l.x[1] / l.groups], l.kernel.clone()].concat();
+    let mut ids = vec![Some(b.input("x", DType::F32, &l.x))];
+    ids.push(Some(b.constant("w", tensor(&weight, 1))));
+    ids.push(Some(b.constant("b", tensor(&[l.filters], 2))));
+    if l.residual {
+        ids.push(Some(b.constant("r", tensor(&out, 3))));
+    }
+    let kernel = Kernel::Conv(Conv {
+        strides: vec![1; rank],
+        pads,
+        dilations: vec![l.dilation; rank],
+        groups: l.groups,
+        activation: Some(Activation::LeakyRelu(0.01)),
+    });
+    let id = b.step("conv", kernel, &ids, DType::F32, &out);
+    b.finish(vec![id])
+}
+
+#[test]
+fn fast_stays_near_exact() {
+    let layer = |x: &[usize], filters, kernel: &[usize], dilation, pad| Layer {
+        x: x.into(),
+        filters,
+        kernel: kernel.into(),
+        dilation,
+        pad,
+        groups: 1,
+        residual: false,
+    };
+    let layers = [
+        layer(&[1, 16, 20, 20, 20], 16, &[3, 3, 3], 1, 1),
+        layer(&[2, 21, 9, 17, 30], 21, &[3, 3, 3], 1, 1),
+        layer(&[1, 20, 20, 20, 20], 21, &[3, 3, 3], 2, 2),
+        layer(&[1, 12, 16, 24, 25], 30, &[3, 3, 3], 4, 4),
+        layer(&[1, 12, 34, 33, 35], 30, &[3, 3, 3], 8, 8),
+        layer(&[1, 8, 20, 32, 47], 16, &[3, 3, 3], 16, 16),
+        layer(&[1, 8, 20, 22, 23], 16, &[3, 3, 3], 3, 3),
+        layer(&[1, 32, 6, 22, 23], 16, &[1, 3, 3], 1, 0),
+        layer(&[1, 64, 56, 57], 64, &[3, 3], 1, 1),
+        layer(&[1, 130, 14, 14], 100, &[3, 3], 1, 1),
+        layer(&[1, 64, 31, 23], 33, &[3, 3], 2, 2),
+        Layer { groups: 2, residual: true, ..layer(&[2, 48, 30, 40], 64, &[3, 3], 1, 2) },
+        Layer { residual: true, ..layer(&[1, 32, 24, 24, 24], 32, &[3, 3, 3], 1, 1) },
+    ];
+    for layer in layers {
+        let program = Arc::new(program(&layer));
+        let x = tensor(&layer.x, 9);
+        for set in InstructionSet::available().into_iter().rev() {
+            let mut earlier: Option<Vec<f32>> = None;
+            for threads in [1, 2] {
+                let backend = CpuBackend::with_isa(set, Some(threads)).unwrap();
+                let run = |precision| {
+                    let options = CompileOptions::default().precision(precision);
+                    let executable = backend.compile(program.clone(), &options).unwrap();
+                    // Twice: the second run finds what the first left in the buffers.
+                    executable.run(&[x.view()]).unwrap();
+                    executable.run(&[x.view()]).unwrap().remove(0).as_f32().unwrap().to_vec()
+                };
+                let (exact, fast) = (run(Precision::Exact), run(Precision::Fast));
+                let range = exact.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+                let worst = exact.iter().zip(&fast).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+                let what = format!("{:?} x {:?} dilation {} on {set}", layer.x, layer.kernel, layer.dilation);
+                assert!(worst <= 2e-5 * range, "{what}: {worst:e} of {range}");
+                assert!(fast.iter().all(|v| v.is_finite()), "{what}");
+                assert!(fast != exact || layer.x[1] < 16, "{what}: the fast mode multiplied as often as the exact one");
+                if let Some(earlier) = &earlier {
+                    let same = earlier.iter().zip(&fast).all(|(a, b)| (a - b).abs() <= 2e-5 * range);
+                    assert!(same, "{what}: threads");
+                }
+                earlier = Some(fast);
+            }
+        }
+    }
+}

@@ -37,7 +37,7 @@ pub enum Command {
     Plan(PlanArgs),
     /// Show or run a bare ONNX network.
     Graph(GraphArgs),
-    /// Time a model's network, cold and warm.
+    /// Time a model's network: stages, cold and warm runs, every operator.
     Bench(BenchArgs),
     /// List the graphics adapters of this machine.
     Devices,
@@ -190,4 +190,11 @@ pub struct BenchArgs {
     /// Timed runs after one warm-up.
     #[arg(long, default_value_t = 10)]
     pub runs: usize,
+    /// Threads of the CPU backend; by default one for each core that the process may use.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Load the model on the first backend, then answer each line `run N` on standard input with the times of N runs, one
+    /// JSON document a line.
+    #[arg(long)]
+    pub serve: bool,
 }

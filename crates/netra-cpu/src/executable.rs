@@ -1,10 +1,11 @@
 //! A compiled program and its runs.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use netra_graph::{
-    CompileOptions, DType, Data, DataView, Error, Executable, MemoryPlan, Program, Result, RunFuture, StepValue,
-    Tensor, TensorView, ValueId,
+    CompileOptions, DType, Data, DataView, Error, Executable, MemoryPlan, Profile, Program, Result, RunFuture, StepTime,
+    StepValue, Tensor, TensorView, ValueId,
 };
 
 use crate::Context;
@@ -51,7 +52,8 @@ impl CpuExecutable {
         Ok(Self { program, steps, memory, scratch, isa, threads, spare: Mutex::new(Vec::new()) })
     }
 
-    fn execute(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> {
+    /// Runs every step; when asked, appends what each took. Only then is the clock read: browsers have none.
+    fn execute(&self, inputs: &[TensorView<'_>], mut times: Option<&mut Vec<StepTime>>) -> Result<Vec<Tensor>> {
         self.program.check_inputs(inputs)?;
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut buffers = spare.unwrap_or_else(|| Buffers {
@@ -59,7 +61,11 @@ impl CpuExecutable {
             scratch: Scratch::new(self.threads.count(), self.scratch),
         });
         for i in 0..self.steps.len() {
+            let started = times.is_some().then(Instant::now);
             self.step(i, inputs, &mut buffers).map_err(|e| e.at(format!("node '{}'", self.program.steps[i].node)))?;
+            if let (Some(started), Some(times)) = (started, times.as_deref_mut()) {
+                times.push(StepTime::new(&self.program, &self.program.steps[i], nanoseconds(started)));
+            }
         }
         let outputs = self.program.trim(self.outputs(inputs, &mut buffers)?)?;
         if self.memory.bytes() <= KEEP {
@@ -151,9 +157,20 @@ impl Executable for CpuExecutable {
     }
 
     fn submit<'a>(&'a self, inputs: &[TensorView<'_>]) -> RunFuture<'a> {
-        let result = self.execute(inputs);
+        let result = self.execute(inputs, None);
         Box::pin(std::future::ready(result))
     }
+
+    fn profile(&self, inputs: &[TensorView<'_>]) -> Result<Profile> {
+        let mut times = Vec::with_capacity(self.steps.len());
+        let started = Instant::now();
+        self.execute(inputs, Some(&mut times))?;
+        Ok(Profile::new(times, nanoseconds(started)))
+    }
+}
+
+fn nanoseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 macro_rules! each_variant {

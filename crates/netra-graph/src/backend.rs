@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use crate::{MemoryPlan, Program, Result, Tensor, TensorView};
+use crate::{Error, MemoryPlan, Profile, Program, Result, Tensor, TensorView};
 
 /// What a backend runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +139,12 @@ pub trait Executable: Send + Sync {
     /// Runs and waits. Not for browsers, where nothing may wait.
     fn run(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> {
         block_on(self.submit(inputs))
+    }
+
+    /// Runs once, waits, and tells how long each step took; the outputs are dropped. Fails with
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where a backend cannot time its steps. Not for browsers.
+    fn profile(&self, _inputs: &[TensorView<'_>]) -> Result<Profile> {
+        Err(Error::unsupported("this backend does not time its steps"))
     }
 }
 

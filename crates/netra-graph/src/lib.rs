@@ -28,6 +28,7 @@ pub mod onnx;
 mod op;
 mod passes;
 pub mod plan;
+mod profile;
 mod program;
 pub mod pytorch;
 mod resample;
@@ -50,6 +51,7 @@ pub use op::{
     ScoreOutput, Subgraph, Taper, Variadic, Window,
 };
 pub use plan::MemoryPlan;
+pub use profile::{Profile, StepTime};
 pub use program::{Program, ProgramBuilder, Step, StepValue};
 pub use resample::Taps;
 pub use tensor::{DType, Data, DataView, Tensor, TensorView};

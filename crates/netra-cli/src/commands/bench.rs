@@ -1,18 +1,40 @@
-//! `netra bench`: a network's compile time, first run and warm runs on each backend.
+//! `netra bench`: a network's stages from file to first result, its warm runs, and where their time goes.
+
+mod serve;
+mod steps;
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+use netra::Device;
 use netra::graph::onnx::ReadOptions;
-use netra::graph::{CompileOptions, DType, Data, Dim, Graph, Tensor, onnx};
+use netra::graph::{Backend, CompileOptions, DType, Data, Dim, Graph, Tensor, onnx};
 use netra::package::from_graph;
+use netra_cpu::CpuBackend;
 use serde::Serialize;
 
 use crate::args::BenchArgs;
 use crate::resolve;
 use crate::terminal::{Terminal, bytes};
+
+/// What comes before the first run, in milliseconds.
+#[derive(Clone, Copy, Serialize)]
+struct Stages {
+    /// Reading and parsing the file or package.
+    read_ms: f64,
+    /// Settling shapes, folding constants, fusing.
+    specialise_ms: f64,
+    /// The backend's preparation: packing weights, planning memory.
+    compile_ms: f64,
+}
+
+impl Stages {
+    fn total(&self) -> f64 {
+        self.read_ms + self.specialise_ms + self.compile_ms
+    }
+}
 
 #[derive(Serialize)]
 struct Row {
@@ -21,26 +43,36 @@ struct Row {
     device: String,
     shapes: Vec<Vec<usize>>,
     planned_bytes: u64,
-    compile_ms: f64,
+    #[serde(flatten)]
+    stages: Stages,
     first_ms: f64,
     runs: usize,
     min_ms: f64,
     median_ms: f64,
     max_ms: f64,
+    /// Absent where the backend does not time its steps.
+    profile: Option<steps::Steps>,
 }
 
 /// Runs the command.
 pub fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
     let (graph, shapes) = load(args)?;
-    let program = Arc::new(graph.specialise(&shapes).map_err(from_graph)?);
+    let read_ms = started.elapsed().as_secs_f64() * 1e3;
+    let (program, specialise_ms) = timed(|| Ok(Arc::new(graph.specialise(&shapes).map_err(from_graph)?)))?;
     let inputs: Vec<Tensor> =
         program.inputs.iter().map(|&id| input(program.value(id))).collect::<netra::Result<_>>()?;
     let views: Vec<_> = inputs.iter().map(Tensor::view).collect();
     let mut rows = Vec::new();
     for &device in &args.backends {
-        let backend = device.open()?.backend;
+        let backend = open(device, args.threads)?;
         let (executable, compile_ms) =
             timed(|| backend.compile(program.clone(), &CompileOptions::default()).map_err(from_graph))?;
+        let stages = Stages { read_ms, specialise_ms, compile_ms };
+        if args.serve {
+            serve::serve(&*executable, &views, &stages)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let (_, first_ms) = timed(|| executable.run(&views).map_err(from_graph))?;
         let mut warm = Vec::new();
         for _ in 0..args.runs.max(1) {
@@ -53,28 +85,46 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
             device: backend.device().name.clone(),
             shapes: shapes.clone(),
             planned_bytes: executable.plan().peak(),
-            compile_ms,
+            stages,
             first_ms,
             runs: warm.len(),
             min_ms: warm[0],
             median_ms: warm[warm.len() / 2],
             max_ms: warm[warm.len() - 1],
+            profile: steps::profile(&*executable, &views)?,
         };
-        terminal.line(&format!(
-            "{:<5} compile {:.1} ms, first {:.1} ms, warm median {:.2} ms (min {:.2}, max {:.2}, {} runs), plan {}",
-            row.backend,
-            row.compile_ms,
-            row.first_ms,
-            row.median_ms,
-            row.min_ms,
-            row.max_ms,
-            row.runs,
-            bytes(row.planned_bytes)
-        ));
+        print(&row, terminal);
         rows.push(row);
     }
     terminal.document(&rows)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The backend; the CPU's takes a number of threads.
+fn open(device: Device, threads: Option<usize>) -> netra::Result<Arc<dyn Backend>> {
+    match (device, threads) {
+        (Device::Cpu, Some(threads)) => Ok(Arc::new(CpuBackend::new(Some(threads)).map_err(from_graph)?)),
+        _ => Ok(device.open()?.backend),
+    }
+}
+
+fn print(row: &Row, terminal: &Terminal) {
+    terminal.line(&format!("{}: {}", row.backend, row.device));
+    terminal.line(&format!(
+        "read {:.1} ms, specialise {:.1} ms, compile {:.1} ms, first run {:.1} ms",
+        row.stages.read_ms, row.stages.specialise_ms, row.stages.compile_ms, row.first_ms,
+    ));
+    terminal.line(&format!(
+        "warm median {:.2} ms (min {:.2}, max {:.2}, {} runs), plan {}",
+        row.median_ms,
+        row.min_ms,
+        row.max_ms,
+        row.runs,
+        bytes(row.planned_bytes)
+    ));
+    if let Some(profile) = &row.profile {
+        profile.print(terminal);
+    }
 }
 
 fn timed<T>(f: impl FnOnce() -> netra::Result<T>) -> netra::Result<(T, f64)> {

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use netra_graph::{
-    CompileOptions, DType, Data, DataView, Error, Executable, MemoryPlan, Profile, Program, Result, RunFuture, StepTime,
-    StepValue, Tensor, TensorView, ValueId,
+    CompileOptions, DType, Data, DataView, Error, Executable, MemoryPlan, Profile, Program, Result, RunFuture,
+    StepTime, StepValue, Tensor, TensorView, ValueId,
 };
 
 use crate::Context;

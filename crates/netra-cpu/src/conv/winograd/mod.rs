@@ -13,6 +13,8 @@ mod output;
 mod plan;
 mod transform;
 
+use std::ops::Range;
+
 use crate::Context;
 use crate::isa::Isa;
 use crate::parallel::Shared;
@@ -201,30 +203,38 @@ impl Job<'_> {
                 }
                 self.fill(place, first + kept, kept, n, points, scratch);
             }
-            for block in from..to {
-                self.sums(place.group * plan.blocks + block, n * slice, points, products);
-                self.emit(place, block, first, n, products, scratch);
+            let size = POINTS * (n * slice).div_ceil(plan.tile.pixels) * plan.tile.channels * plan.tile.pixels;
+            for start in (from..to).step_by(plan.together) {
+                let blocks = start..to.min(start + plan.together);
+                self.sums(place.group * plan.blocks, blocks.clone(), n * slice, points, products);
+                for (block, products) in blocks.zip(products.chunks_exact(size)) {
+                    self.emit(place, block, first, n, products, scratch);
+                }
             }
         }
     }
 
-    /// The sums over channels and taps in depth, of each point, for one block of output channels and `lanes` tiles.
-    fn sums(&self, block: usize, lanes: usize, points: &[f32], products: &mut [f32]) {
+    /// The sums over channels and taps in depth, of each point, for some blocks of output channels and `lanes` tiles.
+    fn sums(&self, base: usize, blocks: Range<usize>, lanes: usize, points: &[f32], products: &mut [f32]) {
         let Winograd { shape: s, plan, buffers: b, offsets, .. } = self.w;
         let t = plan.tile;
         let runs = lanes.div_ceil(t.pixels);
         let size = s.terms() * t.channels;
         let init = [0.0; 16];
         for point in 0..POINTS {
-            let weights = &self.packed.weights[(block * POINTS + point) * size..][..size];
             let x = &points[point * b.point..][..b.point];
-            for run in 0..runs {
-                let to = &mut products[(point * runs + run) * t.channels * t.pixels..][..t.channels * t.pixels];
-                // SAFETY: the plan's tiles come from `tiles(isa)`, none of more than 16 channels. Each channel's part of a
-                // point has room for the lanes of a step, the taps in depth, and one more register tile; the weights hold
-                // a block, and the products a register tile.
-                unsafe {
-                    (t.run)(x.as_ptr().add(run * t.pixels), offsets, weights.as_ptr(), init.as_ptr(), to.as_mut_ptr());
+            for (i, block) in blocks.clone().enumerate() {
+                let weights = &self.packed.weights[((base + block) * POINTS + point) * size..][..size];
+                for run in 0..runs {
+                    let at = ((i * POINTS + point) * runs + run) * t.channels * t.pixels;
+                    let to = &mut products[at..][..t.channels * t.pixels];
+                    // SAFETY: the plan's tiles come from `tiles(isa)`, none of more than 16 channels. Each channel's part
+                    // of a point has room for the lanes of a step, the taps in depth, and one more register tile; the
+                    // weights hold a block, and the products a register tile.
+                    unsafe {
+                        let x = x.as_ptr().add(run * t.pixels);
+                        (t.run)(x, offsets, weights.as_ptr(), init.as_ptr(), to.as_mut_ptr());
+                    }
                 }
             }
         }

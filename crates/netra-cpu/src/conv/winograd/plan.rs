@@ -4,8 +4,11 @@ use super::transform::{IN, OUT, POINTS};
 use crate::conv::tile::{Tile, tiles};
 use crate::isa::Isa;
 
-/// Most floats of transformed input that a unit keeps at once: about half of a small L2 cache of today (1 MiB).
+/// Floats of transformed input, and of sums, that stay in a small L2 cache of today (1 MiB).
 const RING: usize = 176 * 1024;
+const SUMS: usize = 64 * 1024;
+/// Most floats of transformed input and sums that a unit keeps at once.
+const SCRATCH: usize = 3 << 20;
 /// Bytes of weights that stay in a core's L2 cache, and in the cache that all cores share.
 const NEAR: usize = 384 * 1024;
 const SHARED: usize = 12 << 20;
@@ -103,6 +106,9 @@ pub struct Plan {
     pub blocks: usize,
     /// Parts into which the blocks are divided among units.
     pub parts: usize,
+    /// Blocks whose sums are made before they are finished. Many when the transformed input does not fit the nearest
+    /// cache: then each point's part of it is read once for all of them.
+    pub together: usize,
     /// Rough half cycles of the whole convolution.
     pub cost: usize,
 }
@@ -121,14 +127,19 @@ impl Plan {
             for slices in [1, 2, 3, 4, 6, 8].into_iter().filter(|&s| s <= chain) {
                 let lanes = slices * rows * shape.row_tiles();
                 let ring = shape.channels * POINTS * (slices + shape.depth_taps - 1) * rows * shape.row_tiles();
-                if ring > RING && (rows > 1 || slices > 1) {
-                    continue;
-                }
                 let Some(&tile) = all_tiles.iter().min_by_key(|t| sums(shape, **t, lanes, isa)) else { continue };
                 let blocks = shape.filters.div_ceil(tile.channels);
+                let products = POINTS * tile.channels * lanes.next_multiple_of(tile.pixels);
                 for cuts in [1, 2, 3, 4].into_iter().filter(|&c| c == 1 || chain >= 4 * c) {
                     for parts in [1, 2, 4].into_iter().filter(|&p| p <= blocks) {
-                        let mut plan = Self { tile, rows, slices, segments: Vec::new(), blocks, parts, cost: 0 };
+                        let share = blocks.div_ceil(parts);
+                        let near = ring <= RING;
+                        let together = if near { (SUMS / products).clamp(1, share) } else { share };
+                        if !near && ring + together * products > SCRATCH {
+                            continue;
+                        }
+                        let mut plan =
+                            Self { tile, rows, slices, segments: Vec::new(), blocks, parts, together, cost: 0 };
                         plan.cost = plan.estimate(shape, isa, threads, chain.div_ceil(cuts), cuts);
                         if best.as_ref().is_none_or(|b| plan.cost < b.cost) {
                             plan.segments = segments(shape, cuts);
@@ -177,7 +188,10 @@ impl Plan {
         let halo = 1 + shape.depth_taps / 2;
         let inputs = shape.channels * (vectors * input + halo * POINTS * self.rows * shape.row_tiles() / (2 * wide));
         let outputs = share * self.tile.channels * vectors * 480;
-        let step = sums.max(stream) + inputs + outputs;
+        // What does not fit the nearest cache is written and read once.
+        let ring = shape.channels * POINTS * (self.slices + shape.depth_taps - 1) * self.rows * shape.row_tiles();
+        let far = if ring > RING { ring + POINTS * share * self.tile.channels * lanes } else { 0 };
+        let step = sums.max(stream) + inputs + outputs + far;
         let fill = shape.channels * input * (shape.depth_taps - 1) * (self.rows * shape.row_tiles()) / isa.lanes();
         let units = self.row_groups(shape) * shape.dilations[0] * cuts * self.parts * shape.batch * shape.groups;
         // The last round of units leaves threads idle.
@@ -244,7 +258,7 @@ impl Buffers {
             line: odd(filled * row + 32),
             row,
             out_line: odd(OUT * (runs * plan.tile.pixels + shape.row_tiles()) + 16),
-            products: odd((POINTS * runs + 1) * plan.tile.channels * plan.tile.pixels),
+            products: odd((POINTS * plan.together * runs + 1) * plan.tile.channels * plan.tile.pixels),
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use netra_graph::npz::Npz;
-use netra_graph::{Backend, CompileOptions, Data, Tensor, onnx};
+use netra_graph::{Backend, CompileOptions, Data, Precision, Tensor, onnx};
 
 use crate::{Case, Errors, Outcome, Result, Run};
 
@@ -42,7 +42,7 @@ pub fn measure(case: &Case, backend: &dyn Backend) -> Result<Outcome> {
     drop(graph);
 
     let start = Instant::now();
-    let executable = match backend.compile(program, &CompileOptions::default()) {
+    let executable = match backend.compile(program, &CompileOptions::default().precision(Precision::Exact)) {
         Ok(executable) => executable,
         Err(e) => return Ok(Outcome::NotRun(chain(&e))),
     };

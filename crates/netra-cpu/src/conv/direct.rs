@@ -14,7 +14,7 @@ use super::three;
 use crate::Context;
 use crate::isa::Isa;
 use crate::parallel::Shared;
-use crate::simd::map::Finish;
+use crate::simd::map::{Finish, Rows};
 
 /// A planned convolution or transposed convolution.
 pub struct Direct {
@@ -229,11 +229,19 @@ impl Job<'_> {
         let place = Place { batch: digit(g.batch), group, at: [at[2], at[1], at[0]] };
 
         let (slab, tile) = scratch.split_at_mut(plan.slab.len);
-        self.pack_input(&place, slab);
         let (from, to) = (plan.blocks * part / plan.parts, plan.blocks * (part + 1) / plan.parts);
-        for block in from..to {
-            self.block(&place, block, slab, tile);
+        if plan.pointwise {
+            // Rows of pixels as they are, unless the last register tile would read beyond the end of the input.
+            let plane = g.input_plane();
+            let x = &self.x[(place.batch * g.groups + place.group) * g.channels * plane + place.at[2].0..];
+            let reach = place.at[2].1.next_multiple_of(plan.tile.pixels);
+            if (g.channels - 1) * plane + reach <= x.len() {
+                (from..to).for_each(|block| self.block(&place, block, x, &plan.plain, tile));
+                return;
+            }
         }
+        self.pack_input(&place, slab);
+        (from..to).for_each(|block| self.block(&place, block, slab, &plan.offsets, tile));
     }
 
     /// Fills the slab with the input rows that the unit needs.
@@ -265,8 +273,8 @@ impl Job<'_> {
     }
 
     /// Computes one block of output channels for all pixels of the unit.
-    fn block(&self, place: &Place, block: usize, slab: &[f32], tile: &mut [f32]) {
-        let Plan { geometry: g, tile: t, slab: layout, offsets, .. } = self.plan;
+    fn block(&self, place: &Place, block: usize, slab: &[f32], offsets: &[usize], tile: &mut [f32]) {
+        let Plan { geometry: g, tile: t, slab: layout, .. } = self.plan;
         let [(_, dn), (_, hn), (_, wn)] = place.at;
         let index = place.group * self.plan.blocks + block;
         let weights = &self.packed.weights[index * g.terms() * t.channels..][..g.terms() * t.channels];
@@ -315,19 +323,19 @@ impl Job<'_> {
         let ow = w.out_start + (place.at[2].0 + at[2]) * w.out_step;
         let pixel = (od * h.out_size + oh) * w.out_size + ow;
         let first = (place.batch * g.groups + place.group) * g.filters + block * t.channels;
+        if w.out_step == 1 {
+            let rows = Rows { count: channels, n, from_step: t.pixels, to_step: g.output_plane() };
+            // SAFETY: every output element belongs to one unit of one piece, and a unit visits it once.
+            unsafe { self.finish.rows(self.isa, rows, tile, first * g.output_plane() + pixel, self.out) };
+            return;
+        }
         for c in 0..channels {
             let to = (first + c) * g.output_plane() + pixel;
             let from = &mut tile[c * t.pixels..c * t.pixels + n];
-            if w.out_step == 1 {
-                // SAFETY: every output element belongs to one unit of one piece, and a unit visits it once.
-                let out = unsafe { self.out.slice(to, n) };
-                self.finish.run(self.isa, from, to, out);
-            } else {
-                self.finish.in_place(self.isa, from);
-                for (i, &value) in from.iter().enumerate() {
-                    // SAFETY: as above.
-                    unsafe { self.out.write(to + i * w.out_step, value) };
-                }
+            self.finish.in_place(self.isa, from);
+            for (i, &value) in from.iter().enumerate() {
+                // SAFETY: as above.
+                unsafe { self.out.write(to + i * w.out_step, value) };
             }
         }
     }

@@ -7,6 +7,8 @@ use crate::isa::Isa;
 /// Most floats of input that a unit packs, unless a single run of pixels needs more: under half of a small L2 cache of
 /// today (1 MiB), to leave room for the weights.
 const SLAB: usize = 96 * 1024;
+/// Floats that stay in the nearest cache.
+const NEAR: usize = 8 * 1024;
 /// Least multiply-adds that are worth a unit of their own.
 const UNIT_WORK: usize = 1 << 20;
 
@@ -52,12 +54,16 @@ impl Geometry {
         pixels.saturating_mul(self.terms()).saturating_mul(filters)
     }
 
+    /// Whether each output is a sum over one pixel, its own.
+    fn pointwise(&self) -> bool {
+        self.axes
+            .iter()
+            .all(|a| a.taps == [0] && a.stride == 1 && a.outputs == a.input && a.out_size == a.input && a.out_step == 1)
+    }
+
     /// Makes one long row of a kernel that touches single pixels.
     pub fn flattened(mut self) -> Self {
-        let pointwise = self.axes.iter().all(|a| {
-            a.taps == [0] && a.stride == 1 && a.outputs == a.input && a.out_size == a.input && a.out_step == 1
-        });
-        if pointwise {
+        if self.pointwise() {
             let pixels = self.input_plane();
             self.axes = [Axis::unit(), Axis::unit(), Axis::forward(pixels, pixels, 1, 1, 1, 0)];
         }
@@ -102,6 +108,10 @@ pub struct Plan {
     pub slab: Slab,
     /// Start of each term of the sum in the slab.
     pub offsets: Vec<usize>,
+    /// Whether outputs are sums over single pixels, all of them neighbours: then the input needs no packing.
+    pub pointwise: bool,
+    /// Of a pointwise kernel: start of each term of the sum in the input.
+    pub plain: Vec<usize>,
     /// Blocks of output channels of a group.
     pub blocks: usize,
     /// Parts into which the blocks are divided among units.
@@ -233,7 +243,9 @@ impl Sizes {
             if self.flat { ((th - 1) * slab.pitch + tw).div_ceil(pixels) } else { th * tw.div_ceil(pixels) } * td;
         let blocks = geometry.filters.div_ceil(self.tile.channels);
         let vectors = self.tile.channels * pixels / isa.lanes();
-        let each = geometry.terms() * self.tile.step_cost(isa) + 8 * vectors + 40;
+        // A kernel of one tap finds nothing of what it reads in the nearest cache when the unit's input is larger.
+        let far = geometry.taps() == 1 && slab.len > NEAR;
+        let each = geometry.terms() * self.tile.step_cost(isa, far) + 8 * vectors + 40;
         self.units(geometry).saturating_mul(tiles * blocks * each + slab.len / 2)
     }
 
@@ -260,10 +272,20 @@ impl Sizes {
         ];
         let blocks = geometry.filters.div_ceil(self.tile.channels);
         let units = self.units(&geometry).max(1);
-        let parts = wanted_units(&geometry, threads).div_ceil(units).clamp(1, blocks.max(1));
+        let parts = parts(units, blocks, wanted_units(&geometry, threads), threads);
+        let pointwise = geometry.pointwise() && geometry.axes[1].outputs == 1 && geometry.axes[0].outputs == 1;
+        let plain =
+            if pointwise { (0..geometry.channels).map(|c| c * geometry.input_plane()).collect() } else { Vec::new() };
         let Self { tile, flat, depth, height, width, .. } = self;
-        Plan { geometry, tile, flat, depth, height, width, tiles, slab, offsets, blocks, parts, cost }
+        Plan { geometry, tile, flat, depth, height, width, tiles, slab, offsets, pointwise, plain, blocks, parts, cost }
     }
+}
+
+/// The least number of parts that keeps all threads busy most of the time: each part packs the input again.
+fn parts(units: usize, blocks: usize, wanted: usize, threads: usize) -> usize {
+    let most = wanted.div_ceil(units).clamp(1, blocks.max(1));
+    let idle = |parts: usize| (units * parts).next_multiple_of(threads) * 7 > units * parts * 8;
+    (1..=most).find(|&p| !idle(p)).unwrap_or(most)
 }
 
 /// Enough units that threads finish together, unless the work is too small to share.

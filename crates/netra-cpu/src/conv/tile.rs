@@ -30,11 +30,13 @@ pub struct Tile {
 
 impl Tile {
     /// Cycles (in a rough unit) that one step of the reduction takes: bound by multiply-adds, by loads (a vector that
-    /// starts anywhere costs two) or by the latency of the chain.
-    pub fn step_cost(&self, isa: Isa) -> usize {
+    /// starts anywhere costs two), by the latency of the chain, or, when `far`, by a second-level cache that every input
+    /// comes from.
+    pub fn step_cost(&self, isa: Isa, far: bool) -> usize {
         let vectors = self.pixels / isa.lanes();
-        // Half cycles: two multiply-adds and two loads a cycle, four cycles of latency.
-        (self.channels * vectors).max(2 * vectors + self.channels).max(8)
+        // Half cycles: two multiply-adds and two loads a cycle, four cycles of latency, sixteen bytes a cycle from afar.
+        let fetch = if far { self.pixels * size_of::<f32>() / 8 } else { 0 };
+        (self.channels * vectors).max(2 * vectors + self.channels).max(8).max(fetch)
     }
 }
 

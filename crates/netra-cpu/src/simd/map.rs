@@ -5,6 +5,7 @@ use netra_graph::Activation;
 use super::function::{Function, Function2, OfSum};
 use super::{Simd, SimdOp};
 use crate::isa::Isa;
+use crate::parallel::Shared;
 
 /// Applies `f` to `n` elements of `src`, into `dst`.
 ///
@@ -128,17 +129,48 @@ pub struct Finish<'a> {
     pub activation: Option<Activation>,
 }
 
+/// Rows of equal length: `n` elements each, `count` of them, `step` apart.
+#[derive(Clone, Copy)]
+pub struct Rows {
+    /// Rows.
+    pub count: usize,
+    /// Elements of each.
+    pub n: usize,
+    /// Distance of neighbours in the source.
+    pub from_step: usize,
+    /// Distance of neighbours in the output.
+    pub to_step: usize,
+}
+
 impl Finish<'_> {
     /// Finishes `from` into `out`, which starts at element `at` of the whole output.
     pub fn run(&self, isa: Isa, from: &[f32], at: usize, out: &mut [f32]) {
         let n = from.len().min(out.len());
-        let dst = out.as_mut_ptr();
+        let rows = Rows { count: 1, n, from_step: 0, to_step: 0 };
+        // SAFETY: `n` elements of both are at hand.
+        unsafe { self.pass(isa, rows, from.as_ptr(), at, out.as_mut_ptr()) }
+    }
+
+    /// Finishes some rows of `from` into rows of the output, the first of which starts at element `at`.
+    ///
+    /// # Safety
+    /// The rows lie inside `out`, and nobody else uses them at the time.
+    pub unsafe fn rows(&self, isa: Isa, rows: Rows, from: &[f32], at: usize, out: &Shared<f32>) {
+        let Some(last) = rows.count.checked_sub(1) else { return };
+        assert!(last * rows.from_step + rows.n <= from.len());
+        // SAFETY: asserted, and the caller's promise.
+        unsafe { self.pass(isa, rows, from.as_ptr(), at, out.pointer(at)) }
+    }
+
+    /// # Safety
+    /// All rows can be read at `from` and written at `dst`, and no two of them overlap.
+    unsafe fn pass(&self, isa: Isa, rows: Rows, from: *const f32, at: usize, dst: *mut f32) {
         let residual = match self.residual {
             Residual::None => None,
-            Residual::Tensor(t) => Some(t[at..at + n].as_ptr()),
+            Residual::Tensor(t) => Some(t[at..at + (rows.count - 1) * rows.to_step + rows.n].as_ptr()),
             Residual::Output => Some(dst.cast_const()),
         };
-        isa.dispatch(Pass { src: from.as_ptr(), residual, dst, n, activation: self.activation });
+        isa.dispatch(Pass { src: from, residual, dst, rows, activation: self.activation });
     }
 
     /// Applies the activation to `values`.
@@ -151,17 +183,18 @@ impl Finish<'_> {
 pub fn activate(isa: Isa, activation: Option<Activation>, values: &mut [f32]) {
     if activation.is_some() {
         let dst = values.as_mut_ptr();
-        isa.dispatch(Pass { src: dst, residual: None, dst, n: values.len(), activation });
+        let rows = Rows { count: 1, n: values.len(), from_step: 0, to_step: 0 };
+        isa.dispatch(Pass { src: dst, residual: None, dst, rows, activation });
     }
 }
 
-/// Made above only, from slices: `src`, `residual` and `dst` have `n` elements each, and the first two equal `dst` or do
-/// not overlap it.
+/// Made above only: all rows can be read at `src` and, like `dst`, at `residual`, and written at `dst`; they equal those at
+/// `dst` or do not overlap them.
 struct Pass {
     src: *const f32,
     residual: Option<*const f32>,
     dst: *mut f32,
-    n: usize,
+    rows: Rows,
     activation: Option<Activation>,
 }
 
@@ -169,12 +202,16 @@ impl SimdOp for Pass {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Pass { src, residual, dst, n, activation } = self;
-        with_activation!(activation, f => match residual {
+        let Pass { src, residual, dst, rows, activation } = self;
+        with_activation!(activation, f => for row in 0..rows.count {
             // SAFETY: by construction of `Pass`.
-            None => unsafe { map(s, src, dst, n, f) },
-            // SAFETY: by construction of `Pass`.
-            Some(r) => unsafe { zip(s, src, r, dst, n, OfSum(f)) },
+            unsafe {
+                let (src, dst) = (src.add(row * rows.from_step), dst.add(row * rows.to_step));
+                match residual {
+                    None => map(s, src, dst, rows.n, f),
+                    Some(r) => zip(s, src, r.add(row * rows.to_step), dst, rows.n, OfSum(f)),
+                }
+            }
         })
     }
 }

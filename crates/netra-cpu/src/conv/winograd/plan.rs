@@ -4,9 +4,8 @@ use super::transform::{IN, OUT, POINTS};
 use crate::conv::tile::{Tile, tiles};
 use crate::isa::Isa;
 
-/// Floats of transformed input, and of sums, that stay in a small L2 cache of today (1 MiB).
+/// Floats of transformed input that stay in a small L2 cache of today (1 MiB).
 const RING: usize = 176 * 1024;
-const SUMS: usize = 64 * 1024;
 /// Most floats of transformed input and sums that a unit keeps at once.
 const SCRATCH: usize = 3 << 20;
 /// Bytes of weights that stay in a core's L2 cache, and in the cache that all cores share.
@@ -134,7 +133,7 @@ impl Plan {
                     for parts in [1, 2, 4].into_iter().filter(|&p| p <= blocks) {
                         let share = blocks.div_ceil(parts);
                         let near = ring <= RING;
-                        let together = if near { (SUMS / products).clamp(1, share) } else { share };
+                        let together = if near { 1 } else { share };
                         if !near && ring + together * products > SCRATCH {
                             continue;
                         }
@@ -203,7 +202,7 @@ impl Plan {
 fn sums(shape: &Shape, tile: Tile, lanes: usize, isa: Isa) -> usize {
     let runs = lanes.div_ceil(tile.pixels);
     let vectors = tile.channels * tile.pixels / isa.lanes();
-    let each = shape.terms() * tile.step_cost(isa) + 8 * vectors + 40;
+    let each = shape.terms() * tile.step_cost(isa, true) + 8 * vectors + 40;
     POINTS * shape.filters.div_ceil(tile.channels) * runs * each
 }
 

@@ -62,11 +62,12 @@ def python(engine, module):
 
 
 def torch(task):
+    line = python("torch", "torch")(task)
     from networks import NETWORKS
 
     if task.name not in NETWORKS:
         raise Missing("only the ONNX file is known")
-    return python("torch", "torch")(task)
+    return line
 
 
 def openvino_bf16(task):

@@ -66,17 +66,32 @@ def available_bytes():
 
 
 def start(engine, task, options):
-    """A worker and its cold starts (ms), the first of which is its own."""
+    """A warm worker, and what its starts took."""
     command = ENGINES[engine](task)
     if available_bytes() < SPARE_BYTES:
         raise Missing("too little memory is left")
-    worker = Worker(command, task.threads, options.timeout)
-    cold = [worker.cold_ms]
-    while len(cold) < options.cold and sum(cold) < options.timeout * 100:
+    cold = []
+    for _ in range(options.cold - 1):
         again = Worker(command, task.threads, options.timeout)
         cold.append(again.cold_ms)
         again.close()
-    return worker, cold
+    worker = Worker(command, task.threads, options.timeout)
+    cold.append(worker.cold_ms)
+    try:
+        warm = statistics.median(worker.run(1)[0])
+    except Failed:
+        worker.close()
+        raise
+    result = {
+        "load_ms": worker.ready["load_ms"],
+        "first_ms": worker.ready["first_ms"],
+        "cold_ms": statistics.median(cold),
+        "cold_rounds": cold,
+        "runs_in_sample": max(1, min(200, round(options.seconds * 1e3 / warm))),
+        "sample": worker.ready.get("sample"),
+        "samples": [],
+    }
+    return worker, result
 
 
 def measure(task, options):
@@ -85,38 +100,27 @@ def measure(task, options):
     try:
         for engine in options.engines:
             try:
-                worker, cold = start(engine, task, options)
-                warm = statistics.median(worker.run(1)[0])
-                count = max(1, min(200, round(options.seconds * 1e3 / warm)))
-                workers[engine] = (worker, count)
-                results[engine] = {
-                    "load_ms": worker.ready["load_ms"],
-                    "first_ms": worker.ready["first_ms"],
-                    "cold_ms": statistics.median(cold),
-                    "cold_rounds": cold,
-                    "sample": worker.ready.get("sample"),
-                    "samples": [],
-                }
+                workers[engine], results[engine] = start(engine, task, options)
             except (Missing, Failed) as reason:
                 results[engine] = {"missing": str(reason)}
         for round_ in range(options.rounds):
             order = list(workers)
-            for engine in order[round_ % max(1, len(order)) :] + order[: round_ % max(1, len(order))]:
-                worker, count = workers[engine]
+            turn = round_ % max(1, len(order))
+            for engine in order[turn:] + order[:turn]:
                 try:
-                    times, foreign = worker.run(count)
+                    times, foreign = workers[engine].run(results[engine]["runs_in_sample"])
                 except Failed as reason:
-                    workers.pop(engine)[0].close()
+                    workers.pop(engine).close()
                     results[engine] = {"missing": str(reason)}
                     continue
-                sample = {"ms": statistics.median(times), "runs": count, "foreign": foreign, "all_ms": times}
+                sample = {"ms": statistics.median(times), "foreign": foreign, "all_ms": times}
                 results[engine]["samples"].append(sample)
-        for engine, (worker, _) in workers.items():
+        for engine, worker in workers.items():
             results[engine]["peak_rss_mb"] = worker.peak_rss_mb()
             results[engine] |= settle(results[engine]["samples"])
             results[engine]["foreign_percent"] = results[engine]["foreign"] * 100
     finally:
-        for worker, _ in workers.values():
+        for worker in workers.values():
             worker.close()
     return results
 
@@ -162,8 +166,8 @@ def main():
     parser.add_argument("--timeout", type=float, default=600, help="seconds that a worker may take to answer")
     parser.add_argument("--out", type=Path, help="folder for the results")
     options = parser.parse_args()
-    if options.rounds < 1 or options.threads < 1:
-        parser.error("rounds and threads are at least 1")
+    if min(options.rounds, options.threads, options.cold) < 1:
+        parser.error("rounds, threads and cold starts are at least 1")
     unknown = set(options.engines) - set(ENGINES)
     if unknown:
         parser.error(f"no such engine: {', '.join(sorted(unknown))}")

@@ -146,7 +146,7 @@ def settings(options):
         "rounds": options.rounds,
         "seconds": options.seconds,
         "engines": options.engines,
-        "versions": {"netra": commit()} | {n: version(n) for n in names if version(n)},
+        "versions": {"netra (repository)": commit()} | {n: version(n) for n in names if version(n)},
     }
 
 

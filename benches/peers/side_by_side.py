@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""Netra's CPU backend beside ONNX Runtime, on the shared models, in one run.
-
-Rounds alternate between the engines, so that whatever else loads the machine loads both. Each engine runs in its own
-process per model and round, is warmed up once, and is then timed for at least `--seconds`. The figure of a round is
-its median; the figure of an engine is the median over rounds. Raw figures go to --out as JSON.
+"""Netra's CPU backend beside other engines, over the networks that export.py makes, in interleaved rounds.
 
     cargo build --release -p netra-cli
-    .venv/bin/python benches/peers/side_by_side.py --assets ../shared/assets --out benches/runs/DATE-MACHINE
+    cargo build --release --manifest-path benches/peers/rust/Cargo.toml
+    .venv/bin/python benches/peers/export.py --out target/bench-nets
+    .venv/bin/python benches/peers/side_by_side.py --nets target/bench-nets --threads 2 --out benches/runs/DATE-MACHINE
+
+A worker process for each engine has the network loaded; in each round every worker in turn does a few runs (about
+--seconds), in an order that rotates. A sample is the median of those runs, with the share of the machine that other
+processes used meanwhile; a figure is the median of samples. Engines that are missing are skipped by name. With --assets
+the shared models are timed as well. Writes side_by_side-tN.json (every sample) and side_by_side-tN.md.
 """
 
 import argparse
@@ -17,11 +20,15 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
+from importlib import metadata
 from pathlib import Path
 
-# Network, input shape.
-MODELS = [
+from engines import ENGINES, ROOT, Missing, Task
+from report import add_ratios, markdown, settle
+from workers import Failed, Worker
+
+# Shared models: file and input shape.
+ASSETS = [
     ("brain_meshnet_brainchop/model5_gw_ae.onnx", (1, 1, 64, 64, 64)),
     ("brain_meshnet_brainchop/model18cls.onnx", (1, 1, 64, 64, 64)),
     ("brain_meshnet_brainchop/model21_104class.onnx", (1, 1, 64, 64, 64)),
@@ -33,90 +40,152 @@ MODELS = [
     ("retina_vessels_lwnet/big_wnet_drive_av.onnx", (1, 3, 512, 512)),
     ("mednist_gan_monai/model.onnx", (1, 64)),
 ]
+# A worker is not started when less memory than this is left: the run would measure swapping, or end.
+SPARE_BYTES = 3e9
 
 
-def time_onnxruntime(path, shape, seconds, threads):
-    import numpy
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    x = (numpy.arange(numpy.prod(shape)) % 251 / 250).astype(numpy.float32).reshape(shape)
-    session.run(None, {name: x})
-    samples = []
-    started = time.perf_counter()
-    while time.perf_counter() - started < seconds or len(samples) < 3:
-        before = time.perf_counter()
-        session.run(None, {name: x})
-        samples.append((time.perf_counter() - before) * 1e3)
-    return statistics.median(samples)
+def tasks(options):
+    """The networks asked for, with their GFLOP where known."""
+    common = (options.threads, options.netra, options.rust_peers)
+    listed = options.nets / "nets.json"
+    known = json.loads(listed.read_text()) if listed.exists() else {}
+    found = [(Task(n, options.nets / f"{n}.onnx", tuple(e["shape"]), *common), e["gflop"]) for n, e in known.items()]
+    if options.assets:
+        models = options.assets / "models"
+        found += [(Task(Path(n).with_suffix("").as_posix(), models / n, s, *common), None) for n, s in ASSETS]
+    names = [task.name for task, _ in found]
+    for name in options.networks:
+        if name not in names:
+            sys.exit(f"no network {name}; there are: {', '.join(names)}")
+    return [(task, gflop) for task, gflop in found if not options.networks or task.name in options.networks]
 
 
-def onnxruntime_round(path, shape, seconds, threads):
-    """One round in a process of its own."""
-    code = (
-        "import sys, json; sys.path.insert(0, sys.argv[1]); from side_by_side import time_onnxruntime as t;"
-        "print(t(sys.argv[2], tuple(json.loads(sys.argv[3])), float(sys.argv[4]), int(sys.argv[5])))"
-    )
-    arguments = [str(Path(__file__).parent), str(path), json.dumps(shape), str(seconds), str(threads)]
-    done = subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True)
-    return float(done.stdout)
+def available_bytes():
+    fields = dict(line.split(":", 1) for line in open("/proc/meminfo"))
+    return int(fields["MemAvailable"].split()[0]) * 1024
 
 
-def netra_round(binary, path, shape, runs):
-    command = [binary, "bench", str(path), "--shape", ",".join(map(str, shape)), "--runs", str(runs), "--json"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)[0]
+def start(engine, task, options):
+    """A warm worker, and what its starts took."""
+    command = ENGINES[engine](task)
+    if available_bytes() < SPARE_BYTES:
+        raise Missing("too little memory is left")
+    cold = []
+    for _ in range(options.cold - 1):
+        again = Worker(command, task.threads, options.timeout)
+        cold.append(again.cold_ms)
+        again.close()
+    worker = Worker(command, task.threads, options.timeout)
+    cold.append(worker.cold_ms)
+    try:
+        warm = statistics.median(worker.run(1)[0])
+    except Failed:
+        worker.close()
+        raise
+    result = {
+        "load_ms": worker.ready["load_ms"],
+        "first_ms": worker.ready["first_ms"],
+        "cold_ms": statistics.median(cold),
+        "cold_rounds": cold,
+        "runs_in_sample": max(1, min(200, round(options.seconds * 1e3 / warm))),
+        "sample": worker.ready.get("sample"),
+        "samples": [],
+    }
+    return worker, result
+
+
+def measure(task, options):
+    """All engines on one network."""
+    results, workers = {}, {}
+    try:
+        for engine in options.engines:
+            try:
+                workers[engine], results[engine] = start(engine, task, options)
+            except (Missing, Failed) as reason:
+                results[engine] = {"missing": str(reason)}
+        for round_ in range(options.rounds):
+            order = list(workers)
+            turn = round_ % max(1, len(order))
+            for engine in order[turn:] + order[:turn]:
+                try:
+                    times, foreign = workers[engine].run(results[engine]["runs_in_sample"])
+                except Failed as reason:
+                    workers.pop(engine).close()
+                    results[engine] = {"missing": str(reason)}
+                    continue
+                sample = {"ms": statistics.median(times), "foreign": foreign, "all_ms": times}
+                results[engine]["samples"].append(sample)
+        for engine, worker in workers.items():
+            results[engine]["peak_rss_mb"] = worker.peak_rss_mb()
+            results[engine] |= settle(results[engine]["samples"])
+            results[engine]["foreign_percent"] = results[engine]["foreign"] * 100
+    finally:
+        for worker in workers.values():
+            worker.close()
+    return results
+
+
+def settings(options):
+    def commit():
+        done = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def version(name):
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            return None
+
+    names = ("onnxruntime", "openvino", "ncnn", "torch")
+    return {
+        "date": datetime.date.today().isoformat(),
+        "machine": platform.platform(),
+        "processor": next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if "model name" in line), ""),
+        "cores": os.cpu_count(),
+        "threads": options.threads,
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "engines": options.engines,
+        "versions": {"netra (repository)": commit()} | {n: version(n) for n in names if version(n)},
+    }
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--assets", type=Path, default=Path("../shared/assets"))
-    parser.add_argument("--netra", default="target/release/netra")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    listed = {"type": lambda text: text.split(","), "metavar": "NAME,..."}
+    parser.add_argument("--nets", type=Path, default=ROOT / "target/bench-nets", help="folder that export.py filled")
+    parser.add_argument("--assets", type=Path, help="folder of the shared assets, to time their models as well")
+    parser.add_argument("--netra", type=Path, default=ROOT / "target/release/netra")
+    parser.add_argument("--rust-peers", type=Path, default=ROOT / "benches/peers/rust/target/release/rust-peers")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--networks", default=[], help="all by default", **listed)
+    parser.add_argument("--engines", default=list(ENGINES), help=", ".join(ENGINES), **listed)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--cold", type=int, default=3, help="cold starts of each engine")
+    parser.add_argument("--seconds", type=float, default=0.3, help="of runs in a sample; at least one run")
+    parser.add_argument("--timeout", type=float, default=600, help="seconds that a worker may take to answer")
+    parser.add_argument("--out", type=Path, help="folder for the results")
     options = parser.parse_args()
-    rows = []
-    print(f"{'model':<46} {'ORT ms':>9} {'Netra ms':>9} {'ratio':>6}")
-    for name, shape in MODELS:
-        path = options.assets / "models" / name
-        peer, ours = [], []
-        for _ in range(options.rounds):
-            peer.append(onnxruntime_round(path, shape, options.seconds, options.threads))
-            runs = max(3, int(options.seconds * 1e3 / peer[-1]))
-            ours.append(netra_round(options.netra, path, shape, min(runs, 500)))
-        medians = [round_["median_ms"] for round_ in ours]
-        row = {
-            "model": name,
-            "shape": shape,
-            "onnxruntime_ms": statistics.median(peer),
-            "netra_ms": statistics.median(medians),
-            "onnxruntime_rounds": peer,
-            "netra_rounds": ours,
-        }
-        row["ratio"] = row["netra_ms"] / row["onnxruntime_ms"]
-        rows.append(row)
-        print(f"{name:<46} {row['onnxruntime_ms']:9.2f} {row['netra_ms']:9.2f} {row['ratio']:6.2f}", flush=True)
-    if options.out:
-        import onnxruntime
-
-        options.out.mkdir(parents=True, exist_ok=True)
-        settings = {
-            "date": datetime.date.today().isoformat(),
-            "machine": platform.platform(),
-            "processor": next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if "model name" in l), ""),
-            "cores": os.cpu_count(),
-            "threads": options.threads,
-            "rounds": options.rounds,
-            "onnxruntime": onnxruntime.__version__,
-        }
-        target = options.out / "side_by_side.json"
-        target.write_text(json.dumps({"settings": settings, "rows": rows}, indent=1) + "\n")
-        print(f"wrote {target}")
+    if min(options.rounds, options.threads, options.cold) < 1:
+        parser.error("rounds, threads and cold starts are at least 1")
+    unknown = set(options.engines) - set(ENGINES)
+    if unknown:
+        parser.error(f"no such engine: {', '.join(sorted(unknown))}")
+    document = {"settings": settings(options), "networks": {}}
+    for task, gflop in tasks(options):
+        network = {"shape": task.shape, "gflop": gflop, "engines": measure(task, options)}
+        add_ratios(network)
+        document["networks"][task.name] = network
+        told = (f"{e} {r['median_ms']:.2f}" for e, r in network["engines"].items() if "median_ms" in r)
+        print(f"{task.name}: " + ", ".join(told), flush=True)
+        if options.out:
+            # After each network, so that a run that is cut off leaves what it has.
+            options.out.mkdir(parents=True, exist_ok=True)
+            stem = options.out / f"side_by_side-t{options.threads}"
+            stem.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
+            stem.with_suffix(".md").write_text(markdown(document))
+    if not options.out:
+        print(markdown(document))
 
 
 if __name__ == "__main__":

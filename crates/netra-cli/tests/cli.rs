@@ -1,7 +1,8 @@
 //! The real binary: what it writes, what it says, how it exits.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -148,4 +149,50 @@ fn exit_codes_tell_the_kinds_of_failure_apart() {
     assert_eq!(exits(&["models", "show", "meshnet-18"]), 0);
     let help = netra(folder.path(), &["--help"]);
     assert!(text(&help.stdout).contains("Exit codes"), "{}", text(&help.stdout));
+}
+
+#[test]
+fn bench_tells_stages_and_every_operator() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = netra(folder.path(), &["bench", "lung-fields", "--runs", "1", "--threads", "1", "--json"]);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let row = &rows[0];
+    for stage in ["read_ms", "specialise_ms", "compile_ms", "first_ms", "median_ms"] {
+        assert!(row[stage].as_f64().unwrap() >= 0.0, "{stage}");
+    }
+    let sum = |list: &Value, key: &str| list.as_array().unwrap().iter().filter_map(|s| s[key].as_f64()).sum::<f64>();
+    let profile = &row["profile"];
+    let whole = profile["whole_ms"].as_f64().unwrap();
+    assert!(sum(&profile["steps"], "ms") <= whole, "{profile}");
+    assert!((sum(&profile["steps"], "ms") - sum(&profile["kernels"], "ms")).abs() < 1e-6 * whole.max(1.0));
+    assert!(profile["kernels"].as_array().unwrap().iter().any(|k| k["gflop"].as_f64().is_some_and(|g| g > 0.0)));
+}
+
+#[test]
+fn bench_serves_runs_until_the_input_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = |orders: &str| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_netra"))
+            .current_dir(folder.path())
+            .args(["bench", "lung-fields", "--serve", "--threads", "1"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(orders.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let output = serve("run 2\nrun 1\n");
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let lines: Vec<Value> = text(&output.stdout).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[0]["ready"], true);
+    assert_eq!(lines[0]["sample"].as_array().unwrap().len(), 64);
+    assert_eq!([&lines[1], &lines[2]].map(|l| l["ms"].as_array().unwrap().len()), [2, 1]);
+
+    let output = serve("walk\n");
+    assert_ne!(code(&output), 0);
+    assert!(text(&output.stderr).contains("run N"));
 }

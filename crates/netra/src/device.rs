@@ -63,11 +63,16 @@ pub struct Chosen {
 impl Device {
     /// Brings the backend up. `Auto` falls back to the CPU and says so; the others fail instead.
     pub fn open(self) -> Result<Chosen> {
+        self.open_with(None)
+    }
+
+    /// As [`open`](Self::open); the CPU backend, if it comes to that, gets so many threads instead of one for each core.
+    pub fn open_with(self, threads: Option<usize>) -> Result<Chosen> {
         match self {
-            Device::Cpu => cpu("as asked"),
+            Device::Cpu => cpu("as asked", threads),
             Device::Auto => match gpu::hardware() {
                 Ok(backend) => Ok(Chosen { backend, why: "a hardware graphics adapter is present".into() }),
-                Err(why_not) => cpu(&why_not),
+                Err(why_not) => cpu(&why_not, threads),
             },
             Device::Gpu => asked(gpu::open(None)?),
             Device::Adapter(index) => asked(gpu::open(Some(index))?),
@@ -80,8 +85,8 @@ fn asked(backend: Arc<dyn Backend>) -> Result<Chosen> {
     Ok(Chosen { backend, why: format!("as asked{software}") })
 }
 
-fn cpu(why: &str) -> Result<Chosen> {
-    let backend = CpuBackend::new(None).map_err(netra_package::from_graph)?;
+fn cpu(why: &str, threads: Option<usize>) -> Result<Chosen> {
+    let backend = CpuBackend::new(threads).map_err(netra_package::from_graph)?;
     Ok(Chosen { backend: Arc::new(backend), why: why.into() })
 }
 

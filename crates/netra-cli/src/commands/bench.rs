@@ -8,11 +8,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use netra::Device;
 use netra::graph::onnx::ReadOptions;
-use netra::graph::{Backend, CompileOptions, DType, Data, Dim, Graph, Tensor, onnx};
+use netra::graph::{CompileOptions, DType, Data, Dim, Graph, Tensor, onnx};
 use netra::package::from_graph;
-use netra_cpu::CpuBackend;
 use serde::Serialize;
 
 use crate::args::BenchArgs;
@@ -65,7 +63,7 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let views: Vec<_> = inputs.iter().map(Tensor::view).collect();
     let mut rows = Vec::new();
     for &device in &args.backends {
-        let backend = open(device, args.threads)?;
+        let backend = device.open_with(args.threads)?.backend;
         let (executable, compile_ms) =
             timed(|| backend.compile(program.clone(), &CompileOptions::default()).map_err(from_graph))?;
         let stages = Stages { read_ms, specialise_ms, compile_ms };
@@ -98,14 +96,6 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     }
     terminal.document(&rows)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The backend; the CPU's takes a number of threads.
-fn open(device: Device, threads: Option<usize>) -> netra::Result<Arc<dyn Backend>> {
-    match (device, threads) {
-        (Device::Cpu, Some(threads)) => Ok(Arc::new(CpuBackend::new(Some(threads)).map_err(from_graph)?)),
-        _ => Ok(device.open()?.backend),
-    }
 }
 
 fn print(row: &Row, terminal: &Terminal) {

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use netra::Device;
+use netra::graph::Precision;
+use netra::{Device, Engine, Model};
 
 /// Run published medical-imaging models on scans: DICOM, NIfTI or pictures in, DICOM SEG, NIfTI, JSON and pictures out.
 #[derive(Debug, Parser)]
@@ -49,6 +50,16 @@ pub struct BackendArg {
     /// auto (the best hardware GPU, else the CPU), cpu, wgpu (also a software adapter) or wgpu:N.
     #[arg(long, short, default_value = "auto", value_name = "BACKEND")]
     pub backend: Device,
+    /// exact, or fast: float32 with algorithms that multiply less, an error of at most 1e-4 of the output's range.
+    #[arg(long, default_value = "fast", value_name = "MODE")]
+    pub precision: Precision,
+}
+
+impl BackendArg {
+    /// Puts a model on the backend, in the precision mode.
+    pub fn engine(&self, model: &Model) -> netra::Result<Engine> {
+        Ok(model.on(self.backend)?.precision(self.precision))
+    }
 }
 
 /// `netra run`.
@@ -190,6 +201,9 @@ pub struct BenchArgs {
     /// Timed runs after one warm-up.
     #[arg(long, default_value_t = 10)]
     pub runs: usize,
+    /// exact or fast, as of `netra run`.
+    #[arg(long, default_value = "fast", value_name = "MODE")]
+    pub precision: Precision,
     /// Threads of the CPU backend; by default one for each core that the process may use.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,

@@ -24,6 +24,8 @@ pub struct BackendIdentity {
     pub name: String,
     /// Processor and instruction set, or adapter and driver.
     pub device: String,
+    /// Precision mode asked of the backend: `exact` or `fast`.
+    pub precision: String,
 }
 
 /// A probability in [0, 1].

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use netra_core::{BackendIdentity, Finding, Findings, Limits, ModelIdentity, Result, Warning};
-use netra_graph::{Backend, Graph, TensorView};
+use netra_graph::{Backend, Graph, Precision, TensorView};
 use netra_package::Package;
 use netra_package::manifest::{AsDiscrete, Manifest, OutputContract, Postprocess};
 use netra_package::scope::{self, Unstated};
@@ -82,6 +82,13 @@ impl Model {
     ) -> Result<Self> {
         let network = Network::new(graph, &manifest.network, backend)?;
         Ok(Self { manifest, identity, network, package: None })
+    }
+
+    /// Sets how much accuracy the backend may give up for speed; [`Precision::Fast`] unless set.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.network = self.network.with_precision(precision);
+        self
     }
 
     /// What the package declares.
@@ -237,7 +244,11 @@ impl Model {
 
     fn findings(&self, finding: Finding, clock: Clock, warnings: Vec<Warning>) -> Findings {
         let backend = self.network.backend();
-        let backend = BackendIdentity { name: backend.name().to_owned(), device: backend.device().name.clone() };
+        let backend = BackendIdentity {
+            name: backend.name().to_owned(),
+            device: backend.device().name.clone(),
+            precision: self.network.precision().to_string(),
+        };
         let mut findings = Findings::new(self.identity.clone(), backend, finding);
         findings.timings = clock.into_timings();
         findings.warnings = warnings;

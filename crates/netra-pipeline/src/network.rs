@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::Array4;
 use netra_core::{Error, ErrorKind, Result};
-use netra_graph::{Backend, CompileOptions, Data, Executable, Graph, Program, Tensor, TensorView};
+use netra_graph::{Backend, CompileOptions, Data, Executable, Graph, Precision, Program, Tensor, TensorView};
 use netra_package::from_graph;
 use netra_package::manifest::{self, Layout};
 
@@ -23,6 +23,7 @@ pub struct Network {
     channels: usize,
     size: Option<Vec<usize>>,
     output: usize,
+    precision: Precision,
     /// Most recently used last.
     compiled: Mutex<Vec<Compiled>>,
 }
@@ -45,8 +46,22 @@ impl Network {
             graph,
             backend,
             output,
+            precision: Precision::default(),
             compiled: Mutex::new(Vec::new()),
         })
+    }
+
+    /// Sets how much accuracy the backend may give up for speed. What was compiled before is dropped.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self.compiled = Mutex::new(Vec::new());
+        self
+    }
+
+    /// The precision mode.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The backend.
@@ -71,8 +86,11 @@ impl Network {
             return Ok(found);
         }
         let program = Arc::new(self.program(shape)?);
-        let executable: Arc<dyn Executable> =
-            self.backend.compile(program, &CompileOptions::default()).map_err(from_graph)?.into();
+        let executable: Arc<dyn Executable> = self
+            .backend
+            .compile(program, &CompileOptions::default().precision(self.precision))
+            .map_err(from_graph)?
+            .into();
         // A panic elsewhere leaves the list whole: every change to it is one push or remove.
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         if compiled.len() >= KEPT {

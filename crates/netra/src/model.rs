@@ -6,6 +6,7 @@ use std::sync::Arc;
 use netra_core::{Error, Findings, Image, Limits, Result, StageTiming, Volume};
 use netra_dicom::{ImageOptions, Scan};
 use netra_export::Source;
+use netra_graph::Precision;
 use netra_package::manifest::{InputKind, Voi};
 use netra_package::{Package, catalogue, scope};
 use netra_pipeline::{Input, RunOptions, RunPlan};
@@ -53,6 +54,13 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// Sets how much accuracy the backend may give up for speed; [`Precision::Fast`] unless set. The results name it.
+    #[must_use]
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.model = self.model.with_precision(precision);
+        self
+    }
+
     /// The package.
     pub fn package(&self) -> &Package {
         &self.package

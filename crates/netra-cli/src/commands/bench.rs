@@ -39,6 +39,7 @@ struct Row {
     model: String,
     backend: String,
     device: String,
+    precision: String,
     shapes: Vec<Vec<usize>>,
     planned_bytes: u64,
     #[serde(flatten)]
@@ -64,8 +65,9 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let mut rows = Vec::new();
     for &device in &args.backends {
         let backend = device.open_with(args.threads)?.backend;
-        let (executable, compile_ms) =
-            timed(|| backend.compile(program.clone(), &CompileOptions::default()).map_err(from_graph))?;
+        let (executable, compile_ms) = timed(|| {
+            backend.compile(program.clone(), &CompileOptions::default().precision(args.precision)).map_err(from_graph)
+        })?;
         let stages = Stages { read_ms, specialise_ms, compile_ms };
         if args.serve {
             serve::serve(&*executable, &views, &stages)?;
@@ -81,6 +83,7 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
             model: args.model.clone(),
             backend: backend.name().to_owned(),
             device: backend.device().name.clone(),
+            precision: args.precision.to_string(),
             shapes: shapes.clone(),
             planned_bytes: executable.plan().peak(),
             stages,

@@ -5,14 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use netra::Device;
 use netra::graph::npz::{self, Npz};
 use netra::graph::onnx::{self, ReadOptions};
 use netra::graph::{CompileOptions, Dim, Graph, Tensor, Value};
 use netra::package::from_graph;
 use serde_json::json;
 
-use crate::args::{GraphArgs, GraphCommand};
+use crate::args::{BackendArg, GraphArgs, GraphCommand};
 use crate::terminal::Terminal;
 
 /// Runs the command.
@@ -26,7 +25,7 @@ pub fn run(args: &GraphArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
                 &onnx::read(network, &ReadOptions::default()).map_err(from_graph)?,
                 inputs,
                 outputs,
-                backend.backend,
+                backend,
                 terminal,
             )?;
         }
@@ -70,7 +69,13 @@ fn describe(value: &Value) -> String {
     format!("{} {} [{}]", value.name, declared.dtype, sizes.join(", "))
 }
 
-fn execute(graph: &Graph, inputs: &Path, outputs: &Path, device: Device, terminal: &Terminal) -> anyhow::Result<()> {
+fn execute(
+    graph: &Graph,
+    inputs: &Path,
+    outputs: &Path,
+    backend: &BackendArg,
+    terminal: &Terminal,
+) -> anyhow::Result<()> {
     let archive = Npz::open(inputs).map_err(from_graph)?;
     let tensors: Vec<Tensor> = graph
         .inputs
@@ -79,9 +84,10 @@ fn execute(graph: &Graph, inputs: &Path, outputs: &Path, device: Device, termina
         .collect::<Result<_, _>>()?;
     let shapes: Vec<Vec<usize>> = tensors.iter().map(|t| t.shape().to_vec()).collect();
     let program = Arc::new(graph.specialise(&shapes).map_err(from_graph)?);
-    let chosen = device.open()?;
+    let chosen = backend.backend.open()?;
     terminal.note(&format!("backend  {}: {} ({})", chosen.backend.name(), chosen.backend.device().name, chosen.why));
-    let executable = chosen.backend.compile(program, &CompileOptions::default()).map_err(from_graph)?;
+    let executable =
+        chosen.backend.compile(program, &CompileOptions::default().precision(backend.precision)).map_err(from_graph)?;
     let views: Vec<_> = tensors.iter().map(Tensor::view).collect();
     let results = executable.run(&views).map_err(from_graph)?;
     let names: Vec<&str> = graph.outputs.iter().map(|&id| graph.value(id).name.as_str()).collect();

@@ -11,7 +11,7 @@ use crate::terminal::{Terminal, bytes};
 
 /// Runs the command.
 pub fn run(args: &PlanArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
-    let engine = resolve::model(&args.model)?.on(args.backend.backend)?;
+    let engine = args.backend.engine(&resolve::model(&args.model)?)?;
     super::run::announce(&engine, terminal);
     let collection = netra::open(&args.input)?;
     let mut plans = Vec::new();

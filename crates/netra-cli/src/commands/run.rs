@@ -23,7 +23,7 @@ enum Outcome {
 
 /// Runs the command.
 pub fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
-    let engine = resolve::model(&args.model)?.on(args.backend.backend)?;
+    let engine = args.backend.engine(&resolve::model(&args.model)?)?;
     announce(&engine, terminal);
     batch(&engine, &args.inputs, &args.emit, &args.out, terminal)
 }

@@ -8,7 +8,7 @@ use crate::{exit, resolve};
 
 /// Runs the command.
 pub fn run(args: &VerifyArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
-    let engine = resolve::model(&args.model)?.on(args.backend.backend)?;
+    let engine = args.backend.engine(&resolve::model(&args.model)?)?;
     super::run::announce(&engine, terminal);
     terminal.line("digests  every file matches the manifest");
     let reports = engine.pipeline().verify()?;

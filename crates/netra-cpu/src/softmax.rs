@@ -63,7 +63,7 @@ impl SimdOp for Row<'_> {
     fn run<S: Simd>(self, s: S) {
         let Row { row, log } = self;
         let (src, dst, n) = (row.as_ptr(), row.as_mut_ptr(), row.len());
-        let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let max = largest(s, row);
         if log {
             let sum: f64 = row.iter().map(|v| f64::from((v - max).exp())).sum();
             // SAFETY: both pointers are of `row`.
@@ -76,6 +76,24 @@ impl SimdOp for Row<'_> {
         // SAFETY: both pointers are of `row`.
         unsafe { map(s, dst, dst, n, function::Scale(scale)) };
     }
+}
+
+/// The largest element of a row that is not NaN; minus infinity when there is none.
+#[inline(always)]
+fn largest<S: Simd>(s: S, row: &[f32]) -> f32 {
+    let body = row.len() - row.len() % (4 * S::LANES);
+    let mut most = [s.splat(f32::NEG_INFINITY); 4];
+    for i in (0..body).step_by(4 * S::LANES) {
+        for (j, most) in most.iter_mut().enumerate() {
+            // SAFETY: `body` is a multiple of four vectors and at most the length.
+            *most = s.max(unsafe { s.load(row.as_ptr().add(i + j * S::LANES)) }, *most);
+        }
+    }
+    let [a, b, c, d] = most;
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    // SAFETY: a vector has 16 lanes at most.
+    unsafe { s.store(lanes.as_mut_ptr(), s.max(s.max(a, b), s.max(c, d))) };
+    lanes.iter().chain(&row[body..]).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
 /// The sum of a row: sixteen short chains in float32, added up in float64.

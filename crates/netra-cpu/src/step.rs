@@ -5,7 +5,7 @@ use netra_graph::{Data, Error, Kernel, Precision, Program, Result, Step, Tensor,
 use crate::binary::Operands;
 use crate::conv::{Convolution, Packed};
 use crate::isa::Isa;
-use crate::matmul::{MatMul, mat_mul};
+use crate::matmul::{self, MatMul, Product};
 use crate::native::native;
 use crate::norm::Groups;
 use crate::pool::Pooling;
@@ -20,6 +20,8 @@ pub enum Prepared {
     Convolution(Box<Convolution>, Option<Packed>),
     /// A resampling.
     Resize(resize::Plan),
+    /// A matrix product; `b` is packed unless the program computes it.
+    MatMul(Box<Product>, Option<matmul::Packed>),
     /// The output is the input under another shape: nothing to do.
     Alias,
     /// Everything else that this crate has kernels for.
@@ -58,6 +60,14 @@ impl Prepared {
             Kernel::ConvTranspose(p) => packed(Convolution::transposed(p, shape(0), shape(1), out, isa, threads)),
             Kernel::Resize(p) => Self::Resize(resize::Plan::new(p, shape(0), out)),
             Kernel::Reshape => Self::Alias,
+            Kernel::MatMul { trans_a, trans_b, alpha } => {
+                let p = MatMul { trans_a: *trans_a, trans_b: *trans_b, alpha: *alpha };
+                // The bias is one value a column.
+                let rows = shape(2).iter().rev().skip(1).all(|&size| size == 1);
+                let Some(product) = Product::new(p, shape(0), shape(1), out, rows, isa) else { return Self::Reference };
+                let packed = constant(1).flatten().map(|b| product.pack(b));
+                Self::MatMul(Box::new(product), packed)
+            }
             _ => Self::Plain,
         }
     }
@@ -67,6 +77,7 @@ impl Prepared {
         match self {
             Self::Convolution(c, _) => c.scratch(),
             Self::Resize(p) => p.scratch(),
+            Self::MatMul(p, _) => p.scratch(),
             _ => 0,
         }
     }
@@ -76,6 +87,7 @@ impl Prepared {
         match self {
             Self::Convolution(_, packed) => packed.as_ref().map_or(0, Packed::bytes),
             Self::Resize(p) => p.bytes(),
+            Self::MatMul(_, packed) => packed.as_ref().map_or(0, matmul::Packed::bytes),
             _ => 0,
         }
     }
@@ -95,6 +107,14 @@ impl Prepared {
             Self::Resize(plan) => match (need(inputs, 0)?.as_f32(), out) {
                 (Some(x), Data::F32(out)) => {
                     plan.run(context, x, out);
+                    true
+                }
+                _ => false,
+            },
+            Self::MatMul(product, packed) => match out {
+                Data::F32(out) => {
+                    let b = packed.as_ref().map_or_else(|| need_f32(inputs, 1).map(Err), |packed| Ok(Ok(packed)))?;
+                    product.run(context, need_f32(inputs, 0)?, b, maybe(inputs, 2), out);
                     true
                 }
                 _ => false,
@@ -175,11 +195,6 @@ fn plain(
         return Ok(true);
     }
     Ok(match (kernel, &mut *out) {
-        (Kernel::MatMul { trans_a, trans_b, alpha }, Data::F32(out)) => {
-            let p = MatMul { trans_a: *trans_a, trans_b: *trans_b, alpha: *alpha };
-            mat_mul(context, p, need(inputs, 0)?, need(inputs, 1)?, maybe(inputs, 2), shape, out);
-            true
-        }
         (Kernel::MaxPool(p), Data::F32(out)) => {
             let x = need(inputs, 0)?;
             pool::pool(context, p, Pooling::Max, need_f32(inputs, 0)?, x.shape(), shape, out);

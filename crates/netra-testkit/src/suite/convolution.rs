@@ -187,5 +187,21 @@ fn products() -> Vec<Case> {
     for (i, (a, b, out)) in batched.into_iter().enumerate() {
         cases.push(Case::single(format!("matmul-batched-{i}"), plain(false, false), &[x(a), x(b)], out, SUMS));
     }
+    // Several chains of terms, panels and row blocks, none of them whole; batches that become rows.
+    let long: [[&[usize]; 4]; 6] = [
+        [&[37, 301], &[301, 131], &[131], &[37, 131]],
+        [&[37, 301], &[301, 131], &[37, 1], &[37, 131]],
+        [&[2, 19, 150], &[150, 67], &[2, 19, 67], &[2, 19, 67]],
+        [&[23, 1, 130], &[130, 65], &[1, 1, 65], &[23, 1, 65]],
+        [&[1, 700], &[700, 97], &[1], &[1, 97]],
+        [&[40, 1024], &[1024, 20], &[20], &[40, 20]],
+    ];
+    for (i, [a, b, bias, out]) in long.into_iter().enumerate() {
+        let name = format!("matmul-long-{i}");
+        cases.push(Case::single(name.clone(), plain(false, false), &[x(a), w(b), w(bias)], out, SUMS));
+        cases.push(Case::single(format!("{name}-inputs"), plain(false, false), &[x(a), x(b), x(bias)], out, SUMS));
+    }
+    let tall = plain(true, true);
+    cases.push(Case::single("matmul-long-transposed", tall, &[x(&[261, 300]), x(&[50, 261])], &[300, 50], SUMS));
     cases
 }

@@ -15,6 +15,7 @@ use crate::Context;
 use crate::isa::Isa;
 use crate::parallel::Shared;
 use crate::simd::map::{Finish, Rows};
+use crate::simd::{Simd, SimdOp};
 
 /// A planned convolution or transposed convolution.
 pub struct Direct {
@@ -333,10 +334,37 @@ impl Job<'_> {
             let to = (first + c) * g.output_plane() + pixel;
             let from = &mut tile[c * t.pixels..c * t.pixels + n];
             self.finish.in_place(self.isa, from);
+            if w.out_step == 2 {
+                self.isa.dispatch(Spread { from, to: self.out.pointer(to) });
+                continue;
+            }
             for (i, &value) in from.iter().enumerate() {
                 // SAFETY: as above.
                 unsafe { self.out.write(to + i * w.out_step, value) };
             }
+        }
+    }
+}
+
+/// Writes `from` to every second element from `to` on. Made above only, where those elements are the unit's own.
+struct Spread<'a> {
+    from: &'a [f32],
+    to: *mut f32,
+}
+
+impl SimdOp for Spread<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Spread { from, to } = self;
+        let body = from.len() - from.len() % S::LANES;
+        for i in (0..body).step_by(S::LANES) {
+            // SAFETY: `i + LANES` results are at hand, and their places in the output are the unit's.
+            unsafe { s.store_every_second(to.add(2 * i), s.load(from.as_ptr().add(i))) };
+        }
+        for (i, &value) in from.iter().enumerate().skip(body) {
+            // SAFETY: as above.
+            unsafe { to.add(2 * i).write(value) };
         }
     }
 }

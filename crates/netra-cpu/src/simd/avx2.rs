@@ -62,6 +62,16 @@ impl Simd for Avx2 {
         unsafe { _mm256_storeu2_m128(p.add(*at.get_unchecked(1)), p.add(*at.get_unchecked(0)), v) }
     }
     #[inline(always)]
+    unsafe fn store_every_second(self, p: *mut f32, v: __m256) {
+        let mut lanes = [0.0; 8];
+        // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA. Masked stores are slow on many of those.
+        unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), v) };
+        for (i, x) in lanes.into_iter().enumerate() {
+            // SAFETY: the caller promises fifteen writable elements.
+            unsafe { p.add(2 * i).write(x) };
+        }
+    }
+    #[inline(always)]
     fn transpose4(self, rows: [__m256; 4]) -> [__m256; 4] {
         let [a, b, c, d] = rows;
         // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA.

@@ -70,6 +70,17 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn store_every_second(self, p: *mut f32, v: __m512) {
+        // SAFETY: a `Avx512` exists only where the processor has AVX-512 F; the masked stores touch every second of the
+        // first 31 elements only, which the caller promises.
+        unsafe {
+            let near = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+            let far = _mm512_add_epi32(near, _mm512_set1_epi32(8));
+            _mm512_mask_storeu_ps(p, 0x5555, _mm512_permutexvar_ps(near, v));
+            _mm512_mask_storeu_ps(p.add(16), 0x5555, _mm512_permutexvar_ps(far, v));
+        }
+    }
+    #[inline(always)]
     fn transpose4(self, rows: [__m512; 4]) -> [__m512; 4] {
         let [a, b, c, d] = rows;
         // SAFETY: a `Avx512` exists only where the processor has AVX-512 F.

@@ -54,6 +54,11 @@ pub trait Simd: Copy + 'static {
     /// # Safety
     /// `at` has `LANES / 4` entries, and `p` is writable for four elements at each; any alignment.
     unsafe fn store_quads(self, p: *mut f32, at: &[usize], v: Self::V);
+    /// Writes the lanes to every second element from `p` on; those between keep what they hold.
+    ///
+    /// # Safety
+    /// `p` is writable for `2 LANES - 1` elements; any alignment.
+    unsafe fn store_every_second(self, p: *mut f32, v: Self::V);
     /// Transposes: lane `4 q + j` of vector `i` becomes lane `4 q + i` of vector `j`.
     fn transpose4(self, rows: [Self::V; 4]) -> [Self::V; 4];
     /// Of `4 LANES` elements in a row, vector `j` gets elements `j, j + 4, j + 8 ...`.

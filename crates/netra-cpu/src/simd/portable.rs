@@ -45,6 +45,13 @@ impl Simd for Portable {
         unsafe { self.store(p.add(*at.get_unchecked(0)), v) }
     }
     #[inline(always)]
+    unsafe fn store_every_second(self, p: *mut f32, v: [f32; 4]) {
+        for (i, x) in v.into_iter().enumerate() {
+            // SAFETY: the caller promises seven writable elements.
+            unsafe { p.add(2 * i).write(x) };
+        }
+    }
+    #[inline(always)]
     fn transpose4(self, rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
         std::array::from_fn(|j| std::array::from_fn(|i| rows[i][j]))
     }

@@ -20,15 +20,15 @@ struct Layer {
 fn tensor(shape: &[usize], seed: usize) -> Tensor {
     let n: usize = shape.iter().product();
     let value = |i: usize| ((i * 7919 + seed * 104_729) % 2003) as f32 / 2003.0 - 0.5;
-    Tensor::from_f32(shape, (0..n).map(value).collect()).unwrap()
+    Tensor::from_f32(shape, (0..n).map(value).collect()).expect("the count is the shape's product")
 }
 
 fn program(l: &Layer) -> Program {
     let rank = l.kernel.len();
     let pads: Vec<(usize, usize)> = l.kernel.iter().map(|&k| if k == 1 { (0, 0) } else { (l.pad, l.pad) }).collect();
     let mut out = vec![l.x[0], l.filters];
-    for axis in 0..rank {
-        out.push(l.x[2 + axis] + 2 * pads[axis].0 - l.dilation * (l.kernel[axis] - 1));
+    for ((x, pad), kernel) in l.x[2..].iter().zip(&pads).zip(&l.kernel) {
+        out.push(x + 2 * pad.0 - l.dilation * (kernel - 1));
     }
     let mut b = ProgramBuilder::new();
     let weight = [vec![l.filters, l.x[1] / l.groups], l.kernel.clone()].concat();

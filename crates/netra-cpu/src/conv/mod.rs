@@ -62,7 +62,7 @@ impl Convolution {
         let direct = Direct::new(p, x, weight, out, isa, threads);
         let winograd = match precision {
             Precision::Exact => None,
-            _ => shape(p, x, weight, out).and_then(|s| Winograd::new(s, isa, threads, direct.cost() / 10 * 9)),
+            _ => shape(p, x, weight, out).and_then(|s| Winograd::new(s, isa, threads, direct.cost() / 5 * 4)),
         };
         let algorithm = winograd.map_or(Algorithm::Direct(direct), |w| Algorithm::Winograd(Box::new(w)));
         Self { algorithm, activation: p.activation }

@@ -183,10 +183,15 @@ impl Plan {
         } else {
             bytes * threads / 3
         };
-        let input = if shape.columns() == Columns::Split { 1200 } else { 560 };
+        let input = match shape.columns() {
+            Columns::Split => 1200,
+            // Vectors that cross the ends of rows are put together from pieces.
+            Columns::Adjacent if !shape.tiles().is_multiple_of(isa.lanes()) => 1000,
+            _ => 600,
+        };
         let halo = 1 + shape.depth_taps / 2;
         let inputs = shape.channels * (vectors * input + halo * POINTS * self.rows * shape.row_tiles() / (2 * wide));
-        let outputs = share * self.tile.channels * vectors * 480;
+        let outputs = share * self.tile.channels * vectors * 600;
         // What does not fit the nearest cache is written and read once.
         let ring = shape.channels * POINTS * (self.slices + shape.depth_taps - 1) * self.rows * shape.row_tiles();
         let far = if ring > RING { ring + POINTS * share * self.tile.channels * lanes } else { 0 };

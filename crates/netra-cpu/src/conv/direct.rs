@@ -59,13 +59,8 @@ impl Packed {
 impl Direct {
     /// Plans a convolution. Shapes are `N, C, spatial...` and the weight's `M, C / groups, kernel...`.
     pub fn new(p: &Conv, x: &[usize], weight: &[usize], out: &[usize], isa: Isa, threads: usize) -> Self {
-        let (input, output, kernel) = (three(&x[2..], 1), three(&out[2..], 1), three(&weight[2..], 1));
-        let (strides, dilations, pads) = (three(&p.strides, 1), three(&p.dilations, 1), three(&p.pads, (0, 0)));
-        let axes =
-            std::array::from_fn(|i| Axis::forward(input[i], output[i], kernel[i], strides[i], dilations[i], pads[i].0));
-        let groups = p.groups.max(1);
-        let geometry =
-            Geometry { batch: x[0], groups, channels: weight[1], filters: weight[0] / groups, axes }.flattened();
+        let geometry = Geometry::forward(p, x, weight, out).flattened();
+        let kernel = three(&weight[2..], 1);
         let taps = kernel.map(|k| (0..k).collect());
         let plan = Plan::new(geometry, isa, threads);
         Self { pieces: vec![Piece { plan, taps }], layout: Layout { kernel, transposed: false } }

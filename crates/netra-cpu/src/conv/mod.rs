@@ -1,6 +1,7 @@
 //! Convolution: which algorithm, and the one way to call any of them.
 
 mod axis;
+mod blocked;
 mod direct;
 mod plan;
 mod tile;
@@ -11,6 +12,7 @@ use netra_graph::{Activation, Conv, ConvTranspose, Precision};
 use crate::Context;
 use crate::isa::Isa;
 use crate::simd::map::{Finish, Residual};
+use blocked::Blocked;
 use direct::Direct;
 use winograd::{Shape, Winograd};
 
@@ -22,6 +24,7 @@ pub struct Convolution {
 
 enum Algorithm {
     Direct(Direct),
+    Blocked(Blocked),
     Winograd(Box<Winograd>),
 }
 
@@ -29,6 +32,8 @@ enum Algorithm {
 pub enum Packed {
     /// Of a direct convolution.
     Direct(direct::Packed),
+    /// Of a direct convolution with output channels in the lanes.
+    Blocked(blocked::Packed),
     /// Of a Winograd convolution.
     Winograd(winograd::Packed),
 }
@@ -38,6 +43,7 @@ impl Packed {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Direct(p) => p.bytes(),
+            Self::Blocked(p) => p.bytes(),
             Self::Winograd(p) => p.bytes(),
         }
     }
@@ -60,11 +66,17 @@ impl Convolution {
         precision: Precision,
     ) -> Self {
         let direct = Direct::new(p, x, weight, out, isa, threads);
+        let blocked = Blocked::new(p, x, weight, out, isa, threads, direct.cost());
+        let cost = blocked.as_ref().map_or(direct.cost(), Blocked::cost);
         let winograd = match precision {
             Precision::Exact => None,
-            _ => shape(p, x, weight, out).and_then(|s| Winograd::new(s, isa, threads, direct.cost() / 5 * 4)),
+            _ => shape(p, x, weight, out).and_then(|s| Winograd::new(s, isa, threads, cost / 5 * 4)),
         };
-        let algorithm = winograd.map_or(Algorithm::Direct(direct), |w| Algorithm::Winograd(Box::new(w)));
+        let algorithm = match (winograd, blocked) {
+            (Some(w), _) => Algorithm::Winograd(Box::new(w)),
+            (None, Some(b)) => Algorithm::Blocked(b),
+            (None, None) => Algorithm::Direct(direct),
+        };
         Self { algorithm, activation: p.activation }
     }
 
@@ -85,6 +97,7 @@ impl Convolution {
     pub fn scratch(&self) -> usize {
         match &self.algorithm {
             Algorithm::Direct(a) => a.scratch(),
+            Algorithm::Blocked(a) => a.scratch(),
             Algorithm::Winograd(a) => a.scratch(),
         }
     }
@@ -93,6 +106,7 @@ impl Convolution {
     pub fn pack(&self, weight: &[f32], bias: Option<&[f32]>) -> Packed {
         match &self.algorithm {
             Algorithm::Direct(a) => Packed::Direct(a.pack(weight, bias)),
+            Algorithm::Blocked(a) => Packed::Blocked(a.pack(weight, bias)),
             Algorithm::Winograd(a) => Packed::Winograd(a.pack(weight, bias)),
         }
     }
@@ -102,6 +116,7 @@ impl Convolution {
         let finish = Finish { residual, activation: self.activation };
         match (&self.algorithm, packed) {
             (Algorithm::Direct(a), Packed::Direct(packed)) => a.run(context, x, packed, finish, out),
+            (Algorithm::Blocked(a), Packed::Blocked(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Winograd(a), Packed::Winograd(packed)) => a.run(context, x, packed, finish, out),
             _ => debug_assert!(false, "weights packed for another algorithm"),
         }

@@ -1,6 +1,9 @@
 //! Chooses, from shapes alone, how a correlation is cut into units of work and register tiles.
 
+use netra_graph::Conv;
+
 use super::axis::{Axis, ColumnPacking, RowTiling};
+use super::three;
 use super::tile::{Tile, tiles};
 use crate::isa::Isa;
 
@@ -28,6 +31,16 @@ pub struct Geometry {
 }
 
 impl Geometry {
+    /// That of an ordinary convolution. Shapes are `N, C, spatial...` and the weight's `M, C / groups, kernel...`.
+    pub fn forward(p: &Conv, x: &[usize], weight: &[usize], out: &[usize]) -> Self {
+        let (input, output, kernel) = (three(&x[2..], 1), three(&out[2..], 1), three(&weight[2..], 1));
+        let (strides, dilations, pads) = (three(&p.strides, 1), three(&p.dilations, 1), three(&p.pads, (0, 0)));
+        let axes =
+            std::array::from_fn(|i| Axis::forward(input[i], output[i], kernel[i], strides[i], dilations[i], pads[i].0));
+        let groups = p.groups.max(1);
+        Self { batch: x[0], groups, channels: weight[1], filters: weight[0] / groups, axes }
+    }
+
     /// Taps of the kernel.
     pub fn taps(&self) -> usize {
         self.axes.iter().map(|a| a.taps.len()).product()
@@ -282,13 +295,13 @@ impl Sizes {
 }
 
 /// The least number of parts that keeps all threads busy most of the time: each part packs the input again.
-fn parts(units: usize, blocks: usize, wanted: usize, threads: usize) -> usize {
+pub fn parts(units: usize, blocks: usize, wanted: usize, threads: usize) -> usize {
     let most = wanted.div_ceil(units).clamp(1, blocks.max(1));
     let idle = |parts: usize| (units * parts).next_multiple_of(threads) * 7 > units * parts * 8;
     (1..=most).find(|&p| !idle(p)).unwrap_or(most)
 }
 
 /// Enough units that threads finish together, unless the work is too small to share.
-fn wanted_units(geometry: &Geometry, threads: usize) -> usize {
+pub fn wanted_units(geometry: &Geometry, threads: usize) -> usize {
     if threads == 1 { 1 } else { (geometry.multiply_adds() / UNIT_WORK).clamp(1, 4 * threads) }
 }

@@ -1,0 +1,165 @@
+//! The inner loop: a run of output pixels times some vectors of output channels, held in registers.
+
+use crate::isa::{InstructionSet, Isa};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512};
+use crate::simd::{Portable, Simd};
+
+/// `sums[p][f] += sum over k of x[offsets[k] + p step] w[k][f]` for the pixels `p` of a run and the output channels `f` of
+/// a block.
+///
+/// # Safety
+/// The processor has the instructions of the [`Isa`] that the kernel was chosen for. For a kernel of `P` pixels, `V`
+/// vectors of channels and a step: `x` is readable at every offset plus each of `P` multiples of the step, `w` for
+/// `offsets.len()` times `V` vectors; `sums` is writable for `P` times `V` vectors.
+pub type Run = unsafe fn(x: *const f32, offsets: &[usize], w: *const f32, sums: *mut f32);
+
+/// Most vectors of output channels in one block.
+pub const MAX_VECTORS: usize = 3;
+
+/// The kernels of one instruction set and one step between neighbouring pixels.
+#[derive(Clone, Copy)]
+pub struct Kernels([&'static [Run]; MAX_VECTORS]);
+
+impl Kernels {
+    /// The kernels for pixels `step` elements apart, if there are any.
+    pub fn new(isa: Isa, step: usize) -> Option<Self> {
+        match (isa.set(), step) {
+            (InstructionSet::Portable, 1) => Some(small::portable::<1>()),
+            (InstructionSet::Portable, 2) => Some(small::portable::<2>()),
+            #[cfg(target_arch = "x86_64")]
+            (InstructionSet::Avx2, 1) => Some(small::avx2::<1>()),
+            #[cfg(target_arch = "x86_64")]
+            (InstructionSet::Avx2, 2) => Some(small::avx2::<2>()),
+            #[cfg(target_arch = "x86_64")]
+            (InstructionSet::Avx512, 1) => Some(large::avx512::<1>()),
+            #[cfg(target_arch = "x86_64")]
+            (InstructionSet::Avx512, 2) => Some(large::avx512::<2>()),
+            _ => None,
+        }
+    }
+
+    /// Most pixels of a run with a block of `vectors`.
+    pub fn longest(&self, vectors: usize) -> usize {
+        self.0[vectors - 1].len()
+    }
+
+    /// The kernel for `pixels` and `vectors`, both at least one and at most what there is.
+    pub fn get(&self, pixels: usize, vectors: usize) -> Run {
+        self.0[vectors - 1][pixels - 1]
+    }
+}
+
+/// # Safety
+/// As for [`Run`].
+#[inline(always)]
+unsafe fn run<S: Simd, const P: usize, const V: usize, const STEP: usize>(
+    s: S,
+    x: *const f32,
+    offsets: &[usize],
+    w: *const f32,
+    sums: *mut f32,
+) {
+    let mut w = w;
+    let mut tile = [[s.splat(0.0); V]; P];
+    for &offset in offsets {
+        let mut weights = [s.splat(0.0); V];
+        for (v, weight) in weights.iter_mut().enumerate() {
+            // SAFETY: `w` has `V` vectors for each offset.
+            *weight = unsafe { s.load(w.add(v * S::LANES)) };
+        }
+        for (p, row) in tile.iter_mut().enumerate() {
+            // SAFETY: `x` is readable at every offset and `P` multiples of the step from there.
+            let pixel = s.splat(unsafe { *x.add(offset + p * STEP) });
+            for (sum, &weight) in row.iter_mut().zip(&weights) {
+                *sum = s.fma(pixel, weight, *sum);
+            }
+        }
+        // SAFETY: one past the last of `offsets.len() * V` vectors at most.
+        w = unsafe { w.add(V * S::LANES) };
+    }
+    for (p, row) in tile.iter().enumerate() {
+        for (v, &sum) in row.iter().enumerate() {
+            // SAFETY: `sums` has room for `P` rows of `V` vectors.
+            unsafe {
+                let sums = sums.add((p * V + v) * S::LANES);
+                s.store(sums, s.add(s.load(sums), sum));
+            }
+        }
+    }
+}
+
+/// The kernels of `$f`, by vectors and pixels.
+macro_rules! kernels {
+    ($f:ident, $step:ident: $([$v:literal: $($p:literal)*])*) => {
+        Kernels([$(&[$($f::<$p, $v, $step>),*]),*])
+    };
+}
+
+/// Sixteen registers.
+mod small {
+    use super::*;
+
+    macro_rules! small {
+        ($f:ident, $step:ident) => {
+            kernels!($f, $step: [1: 1 2 3 4 5 6 7 8 9 10] [2: 1 2 3 4 5 6] [3: 1 2 3 4])
+        };
+    }
+
+    pub fn portable<const STEP: usize>() -> Kernels {
+        /// # Safety
+        /// As for [`Run`].
+        unsafe fn f<const P: usize, const V: usize, const STEP: usize>(
+            x: *const f32,
+            offsets: &[usize],
+            w: *const f32,
+            sums: *mut f32,
+        ) {
+            // SAFETY: the caller keeps the contract.
+            unsafe { run::<_, P, V, STEP>(Portable, x, offsets, w, sums) }
+        }
+        small!(f, STEP)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    pub fn avx2<const STEP: usize>() -> Kernels {
+        /// # Safety
+        /// As for [`Run`].
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn f<const P: usize, const V: usize, const STEP: usize>(
+            x: *const f32,
+            offsets: &[usize],
+            w: *const f32,
+            sums: *mut f32,
+        ) {
+            // SAFETY: the caller keeps the contract, and the processor has the features that this function enables.
+            unsafe { run::<_, P, V, STEP>(Avx2::assume(), x, offsets, w, sums) }
+        }
+        small!(f, STEP)
+    }
+}
+
+/// Thirty-two registers.
+#[cfg(target_arch = "x86_64")]
+mod large {
+    use super::*;
+
+    pub fn avx512<const STEP: usize>() -> Kernels {
+        /// # Safety
+        /// As for [`Run`].
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        unsafe fn f<const P: usize, const V: usize, const STEP: usize>(
+            x: *const f32,
+            offsets: &[usize],
+            w: *const f32,
+            sums: *mut f32,
+        ) {
+            // SAFETY: the caller keeps the contract, and the processor has the features that this function enables.
+            unsafe { run::<_, P, V, STEP>(Avx512::assume(), x, offsets, w, sums) }
+        }
+        kernels!(f, STEP:
+            [1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14]
+            [2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14]
+            [3: 1 2 3 4 5 6 7 8 9])
+    }
+}

@@ -24,7 +24,7 @@ pub struct Convolution {
 
 enum Algorithm {
     Direct(Direct),
-    Blocked(Blocked),
+    Blocked(Box<Blocked>),
     Winograd(Box<Winograd>),
 }
 
@@ -74,7 +74,7 @@ impl Convolution {
         };
         let algorithm = match (winograd, blocked) {
             (Some(w), _) => Algorithm::Winograd(Box::new(w)),
-            (None, Some(b)) => Algorithm::Blocked(b),
+            (None, Some(b)) => Algorithm::Blocked(Box::new(b)),
             (None, None) => Algorithm::Direct(direct),
         };
         Self { algorithm, activation: p.activation }

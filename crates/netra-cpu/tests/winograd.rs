@@ -1,64 +1,18 @@
 //! Convolutions in the fast precision mode, where Winograd's algorithm may run, against the exact mode.
 
+mod layer;
+
 use std::sync::Arc;
 
+use layer::{Layer, tensor};
 use netra_cpu::{CpuBackend, InstructionSet};
-use netra_graph::{
-    Activation, Backend, CompileOptions, Conv, DType, Kernel, Precision, Program, ProgramBuilder, Tensor,
-};
-
-struct Layer {
-    x: Vec<usize>,
-    filters: usize,
-    kernel: Vec<usize>,
-    dilation: usize,
-    pad: usize,
-    groups: usize,
-    residual: bool,
-}
-
-fn tensor(shape: &[usize], seed: usize) -> Tensor {
-    let n: usize = shape.iter().product();
-    let value = |i: usize| ((i * 7919 + seed * 104_729) % 2003) as f32 / 2003.0 - 0.5;
-    Tensor::from_f32(shape, (0..n).map(value).collect()).expect("the count is the shape's product")
-}
-
-fn program(l: &Layer) -> Program {
-    let rank = l.kernel.len();
-    let pads: Vec<(usize, usize)> = l.kernel.iter().map(|&k| if k == 1 { (0, 0) } else { (l.pad, l.pad) }).collect();
-    let mut out = vec![l.x[0], l.filters];
-    for ((x, pad), kernel) in l.x[2..].iter().zip(&pads).zip(&l.kernel) {
-        out.push(x + 2 * pad.0 - l.dilation * (kernel - 1));
-    }
-    let mut b = ProgramBuilder::new();
-    let weight = [vec![l.filters, l.x[1] / l.groups], l.kernel.clone()].concat();
-    let mut ids = vec![Some(b.input("x", DType::F32, &l.x))];
-    ids.push(Some(b.constant("w", tensor(&weight, 1))));
-    ids.push(Some(b.constant("b", tensor(&[l.filters], 2))));
-    if l.residual {
-        ids.push(Some(b.constant("r", tensor(&out, 3))));
-    }
-    let kernel = Kernel::Conv(Conv {
-        strides: vec![1; rank],
-        pads,
-        dilations: vec![l.dilation; rank],
-        groups: l.groups,
-        activation: Some(Activation::LeakyRelu(0.01)),
-    });
-    let id = b.step("conv", kernel, &ids, DType::F32, &out);
-    b.finish(vec![id])
-}
+use netra_graph::{Backend, CompileOptions, Precision};
 
 #[test]
 fn fast_stays_near_exact() {
     let layer = |x: &[usize], filters, kernel: &[usize], dilation, pad| Layer {
-        x: x.into(),
-        filters,
-        kernel: kernel.into(),
         dilation,
-        pad,
-        groups: 1,
-        residual: false,
+        ..Layer::new(x, filters, kernel, pad)
     };
     let layers = [
         layer(&[1, 16, 20, 20, 20], 16, &[3, 3, 3], 1, 1),
@@ -76,7 +30,7 @@ fn fast_stays_near_exact() {
         Layer { residual: true, ..layer(&[1, 32, 24, 24, 24], 32, &[3, 3, 3], 1, 1) },
     ];
     for layer in layers {
-        let program = Arc::new(program(&layer));
+        let program = Arc::new(layer.program());
         let x = tensor(&layer.x, 9);
         for set in InstructionSet::available().into_iter().rev() {
             let mut earlier: Option<Vec<f32>> = None;

@@ -2,6 +2,7 @@
 
 mod axis;
 mod blocked;
+mod depthwise;
 mod direct;
 mod plan;
 mod tile;
@@ -13,6 +14,7 @@ use crate::Context;
 use crate::isa::Isa;
 use crate::simd::map::{Finish, Residual};
 use blocked::Blocked;
+use depthwise::Depthwise;
 use direct::Direct;
 use winograd::{Shape, Winograd};
 
@@ -25,6 +27,7 @@ pub struct Convolution {
 enum Algorithm {
     Direct(Direct),
     Blocked(Box<Blocked>),
+    Depthwise(Box<Depthwise>),
     Winograd(Box<Winograd>),
 }
 
@@ -34,6 +37,8 @@ pub enum Packed {
     Direct(direct::Packed),
     /// Of a direct convolution with output channels in the lanes.
     Blocked(blocked::Packed),
+    /// Of a depthwise convolution.
+    Depthwise(depthwise::Packed),
     /// Of a Winograd convolution.
     Winograd(winograd::Packed),
 }
@@ -44,6 +49,7 @@ impl Packed {
         match self {
             Self::Direct(p) => p.bytes(),
             Self::Blocked(p) => p.bytes(),
+            Self::Depthwise(p) => p.bytes(),
             Self::Winograd(p) => p.bytes(),
         }
     }
@@ -65,6 +71,9 @@ impl Convolution {
         threads: usize,
         precision: Precision,
     ) -> Self {
+        if let Some(d) = Depthwise::new(p, x, weight, out, threads) {
+            return Self { algorithm: Algorithm::Depthwise(Box::new(d)), activation: p.activation };
+        }
         let direct = Direct::new(p, x, weight, out, isa, threads);
         let blocked = Blocked::new(p, x, weight, out, isa, threads, direct.cost());
         let cost = blocked.as_ref().map_or(direct.cost(), Blocked::cost);
@@ -98,6 +107,7 @@ impl Convolution {
         match &self.algorithm {
             Algorithm::Direct(a) => a.scratch(),
             Algorithm::Blocked(a) => a.scratch(),
+            Algorithm::Depthwise(a) => a.scratch(),
             Algorithm::Winograd(a) => a.scratch(),
         }
     }
@@ -107,6 +117,7 @@ impl Convolution {
         match &self.algorithm {
             Algorithm::Direct(a) => Packed::Direct(a.pack(weight, bias)),
             Algorithm::Blocked(a) => Packed::Blocked(a.pack(weight, bias)),
+            Algorithm::Depthwise(a) => Packed::Depthwise(a.pack(weight, bias)),
             Algorithm::Winograd(a) => Packed::Winograd(a.pack(weight, bias)),
         }
     }
@@ -117,6 +128,7 @@ impl Convolution {
         match (&self.algorithm, packed) {
             (Algorithm::Direct(a), Packed::Direct(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Blocked(a), Packed::Blocked(packed)) => a.run(context, x, packed, finish, out),
+            (Algorithm::Depthwise(a), Packed::Depthwise(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Winograd(a), Packed::Winograd(packed)) => a.run(context, x, packed, finish, out),
             _ => debug_assert!(false, "weights packed for another algorithm"),
         }

@@ -1,0 +1,88 @@
+//! Convolutions in the exact precision mode, whichever form runs them, against the reference evaluator.
+
+mod layer;
+
+use std::sync::Arc;
+
+use layer::{Layer, tensor};
+use netra_cpu::{CpuBackend, InstructionSet};
+use netra_graph::{Backend, CompileOptions, Precision, eval};
+
+/// Every instruction set, one thread and two, twice each: the second run finds what the first left in the buffers.
+fn compare(layers: &[Layer]) {
+    for layer in layers {
+        let program = Arc::new(layer.program());
+        let x = tensor(&layer.x, 9);
+        let expected = eval::run(&program, &[x.view()]).expect("the reference runs").remove(0);
+        let expected = expected.as_f32().expect("float32");
+        let range = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+        for set in InstructionSet::available() {
+            for threads in [1, 2] {
+                let what = format!("{layer:?} on {set}, {threads} threads");
+                let backend = CpuBackend::with_isa(set, Some(threads)).expect("a backend");
+                let options = CompileOptions::default().precision(Precision::Exact);
+                let executable = backend.compile(program.clone(), &options).expect(&what);
+                let first = executable.run(&[x.view()]).expect(&what).remove(0);
+                let second = executable.run(&[x.view()]).expect(&what).remove(0);
+                let (first, second) = (first.as_f32().expect(&what), second.as_f32().expect(&what));
+                assert!(first == second, "{what}: two runs differ");
+                let worst = expected.iter().zip(first).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+                assert!(worst <= 2e-6 * range && first.iter().all(|v| v.is_finite()), "{what}: {worst:e} of {range}");
+            }
+        }
+    }
+}
+
+#[test]
+fn depthwise() {
+    let layer =
+        |x: &[usize], kernel: &[usize], stride, pad| Layer { stride, groups: x[1], ..Layer::new(x, x[1], kernel, pad) };
+    compare(&[
+        layer(&[2, 5, 14, 17], &[3, 3], 1, 1),
+        layer(&[1, 7, 29, 30], &[3, 3], 2, 1),
+        layer(&[1, 7, 30, 29], &[5, 5], 2, 2),
+        layer(&[1, 4, 40, 23], &[5, 5], 1, 2),
+        layer(&[1, 3, 31, 44], &[3, 3], 3, 0),
+        layer(&[1, 9, 7, 7], &[7, 7], 1, 3),
+        layer(&[1, 2, 12, 300], &[7, 7], 1, 3),
+        layer(&[1, 3, 9, 11, 13], &[3, 3, 3], 1, 1),
+        layer(&[1, 3, 9, 11, 13], &[3, 3, 3], 2, 1),
+        layer(&[1, 6, 50], &[5], 1, 2),
+        Layer { dilation: 2, ..layer(&[1, 4, 25, 26], &[3, 3], 1, 2) },
+        Layer { dilation: 3, ..layer(&[1, 4, 25, 26], &[3, 3], 2, 3) },
+        Layer { residual: true, ..layer(&[2, 6, 19, 21], &[3, 3], 1, 1) },
+    ]);
+}
+
+#[test]
+fn few_pixels_and_many_channels() {
+    let plain = |x: &[usize], filters, kernel: &[usize], pad| Layer::new(x, filters, kernel, pad);
+    compare(&[
+        plain(&[1, 96, 7, 7], 130, &[1, 1], 0),
+        plain(&[1, 300, 4, 5], 33, &[3, 3], 1),
+        plain(&[2, 40, 14, 14], 72, &[3, 3], 1),
+        plain(&[1, 530, 3, 3], 64, &[1, 1], 0),
+        plain(&[1, 64, 5, 6, 7], 48, &[3, 3, 3], 1),
+        Layer { stride: 2, ..plain(&[1, 64, 28, 27], 96, &[3, 3], 1) },
+        Layer { stride: 2, ..plain(&[1, 48, 14, 14], 64, &[1, 1], 0) },
+        Layer { stride: 2, ..plain(&[1, 3, 45, 44], 32, &[7, 7], 3) },
+        Layer { dilation: 2, ..plain(&[1, 20, 9, 10, 11], 40, &[3, 3, 3], 2) },
+        Layer { groups: 4, ..plain(&[1, 64, 13, 15], 64, &[3, 3], 1) },
+        Layer { groups: 2, stride: 2, residual: true, ..plain(&[2, 48, 12, 13], 96, &[3, 3], 1) },
+    ]);
+}
+
+#[test]
+fn few_channels_and_many_pixels() {
+    let plain = |x: &[usize], filters, kernel: &[usize], pad| Layer::new(x, filters, kernel, pad);
+    compare(&[
+        plain(&[1, 1, 20, 33, 34], 5, &[3, 3, 3], 1),
+        plain(&[1, 5, 18, 17, 30], 7, &[3, 3, 3], 1),
+        plain(&[1, 3, 40, 200], 2, &[1, 1], 0),
+        plain(&[2, 8, 60, 61], 9, &[3, 3], 1),
+        plain(&[1, 4, 500], 6, &[9], 4),
+        Layer { dilation: 4, ..plain(&[1, 6, 16, 19, 40], 6, &[3, 3, 3], 4) },
+        Layer { stride: 2, ..plain(&[1, 4, 33, 70], 8, &[3, 3], 1) },
+        Layer { residual: true, ..plain(&[1, 16, 40, 41], 16, &[3, 3], 1) },
+    ]);
+}

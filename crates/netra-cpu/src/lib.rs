@@ -26,6 +26,7 @@ mod simd;
 mod softmax;
 mod step;
 mod strided;
+mod team;
 
 pub use backend::CpuBackend;
 pub use isa::InstructionSet;

@@ -3,29 +3,21 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use netra_graph::{Error, ErrorKind, Result};
-use rayon::ThreadPool;
+use netra_graph::Result;
 
-/// A number of threads: the one that asks, and a pool of the others.
+use crate::team::Team;
+
+/// A number of threads: the one that asks, and a team of the others.
 pub struct Threads {
     count: usize,
-    others: Option<ThreadPool>,
+    others: Option<Team>,
 }
 
 impl Threads {
     /// `count` threads, at least one.
     pub fn new(count: usize) -> Result<Self> {
         let count = count.max(1);
-        let others = if count > 1 {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(count - 1)
-                .thread_name(|i| format!("netra-cpu-{i}"))
-                .build()
-                .map_err(|e| Error::new(ErrorKind::Backend, "cannot start threads").with_source(e))?;
-            Some(pool)
-        } else {
-            None
-        };
+        let others = if count > 1 { Some(Team::new(count - 1)?) } else { None };
         Ok(Self { count, others })
     }
 
@@ -38,13 +30,12 @@ impl Threads {
     /// [`count`](Self::count), never overlap within one `for_each`. The asking thread works too, so nothing waits for
     /// threads that are busy elsewhere for longer than it takes them to see that no unit is left.
     pub fn for_each(&self, units: usize, f: impl Fn(usize, usize) + Sync) {
-        let workers = self.count.min(units);
-        let (Some(pool), true) = (&self.others, workers > 1) else {
+        let (Some(team), true) = (&self.others, units > 1) else {
             (0..units).for_each(|unit| f(0, unit));
             return;
         };
         let next = AtomicUsize::new(0);
-        let work = |worker: usize| {
+        team.run(units - 1, &|worker| {
             loop {
                 let unit = next.fetch_add(1, Ordering::Relaxed);
                 if unit >= units {
@@ -52,13 +43,6 @@ impl Threads {
                 }
                 f(worker, unit);
             }
-        };
-        let work = &work;
-        pool.in_place_scope(|scope| {
-            for worker in 1..workers {
-                scope.spawn(move |_| work(worker));
-            }
-            work(0);
         });
     }
 

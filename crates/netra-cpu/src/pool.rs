@@ -3,6 +3,7 @@
 use netra_graph::Pool;
 
 use crate::Context;
+use crate::simd::{Simd, SimdOp};
 
 /// What a window gives.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,49 +77,96 @@ pub fn pool(
         },
         None => Axis { input: 1, stride: 1, dilation: 1, before: 0, after: 0, kernel: 1 },
     });
-    let size = |i: usize| (i + spatial).checked_sub(3).map_or(1, |j| out_shape[j + 2]);
-    let [od, oh, ow] = [size(0), size(1), size(2)];
-    let [d, h, w] = &axes;
-    let plane = d.input * h.input * w.input;
-    let rows = (8 * 1024 / ow.max(1)).max(1);
-    let start = if kind == Pooling::Max { f32::NEG_INFINITY } else { 0.0 };
-    context.threads.for_chunks(out, rows * ow, |chunk, out| {
-        for (i, out) in out.chunks_mut(ow).enumerate() {
-            let row = chunk * rows + i;
-            let (y, z, channel) = (row % oh, row / oh % od, row / oh / od);
-            let x = &x[channel * plane..][..plane];
-            out.fill(start);
-            let (taps_d, taps_h) = (d.taps(z), h.taps(y));
-            for kd in taps_d.clone() {
-                for kh in taps_h.clone() {
+    let outputs = std::array::from_fn(|i| (i + spatial).checked_sub(3).map_or(1, |j| out_shape[j + 2]));
+    let columns: Vec<f32> = (0..outputs[2])
+        .map(|o| if kind == Pooling::MeanWithPadding { axes[2].padded(o) } else { axes[2].taps(o).len() } as f32)
+        .collect();
+    let rows = (8 * 1024 / outputs[2].max(1)).max(1);
+    context.threads.for_chunks(out, rows * outputs[2], |chunk, out| {
+        context.isa.dispatch(Rows { axes: &axes, outputs, kind, columns: &columns, x, first: chunk * rows, out });
+    });
+}
+
+/// Neighbouring rows of the output.
+struct Rows<'a> {
+    axes: &'a [Axis; 3],
+    outputs: [usize; 3],
+    kind: Pooling,
+    /// Positions of a mean along the width, for each output.
+    columns: &'a [f32],
+    x: &'a [f32],
+    /// The first row's number.
+    first: usize,
+    out: &'a mut [f32],
+}
+
+impl SimdOp for Rows<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let [d, h, w] = self.axes;
+        let [depth, height, width] = self.outputs;
+        let plane = d.input * h.input * w.input;
+        let start = if self.kind == Pooling::Max { f32::NEG_INFINITY } else { 0.0 };
+        // What the rows under a window give, and beyond its end what whole strides may read.
+        let mut line = vec![start; w.input + w.stride];
+        for (i, out) in self.out.chunks_mut(width).enumerate() {
+            let row = self.first + i;
+            let (y, z, channel) = (row % height, row / height % depth, row / height / depth);
+            let x = &self.x[channel * plane..][..plane];
+            line[..w.input].fill(start);
+            for kd in d.taps(z) {
+                for kh in h.taps(y) {
                     let at = (d.index(z, kd) * h.input + h.index(y, kh)) * w.input;
-                    let line = &x[at..at + w.input];
-                    for kw in 0..w.kernel {
-                        let range = w.outputs(kw, ow);
-                        if range.is_empty() {
-                            continue;
-                        }
-                        let line = line[w.index(range.start, kw)..].iter().step_by(w.stride);
-                        let out = &mut out[range];
-                        match kind {
-                            Pooling::Max => {
-                                out.iter_mut()
-                                    .zip(line)
-                                    .for_each(|(m, &v)| *m = if v > *m || v.is_nan() { v } else { *m });
-                            }
-                            _ => out.iter_mut().zip(line).for_each(|(m, &v)| *m += v),
+                    combine::<1>(self.kind, &mut line, &x[at..at + w.input]);
+                }
+            }
+            out.fill(start);
+            for k in 0..w.kernel {
+                let range = w.outputs(k, width);
+                if range.is_empty() {
+                    continue;
+                }
+                let from = &line[w.index(range.start, k)..];
+                match w.stride {
+                    1 => combine::<1>(self.kind, &mut out[range], from),
+                    2 => combine::<2>(self.kind, &mut out[range], from),
+                    stride => {
+                        for (to, from) in out[range].iter_mut().zip(from.iter().step_by(stride)) {
+                            *to = if self.kind == Pooling::Max { larger(*to, *from) } else { *to + from };
                         }
                     }
                 }
             }
-            if kind == Pooling::Max {
-                continue;
-            }
-            let with_padding = kind == Pooling::MeanWithPadding;
-            let outer = if with_padding { d.padded(z) * h.padded(y) } else { taps_d.len() * taps_h.len() };
-            for (o, v) in out.iter_mut().enumerate() {
-                *v /= (outer * if with_padding { w.padded(o) } else { w.taps(o).len() }) as f32;
+            let outer = match self.kind {
+                Pooling::Max => continue,
+                Pooling::Mean => d.taps(z).len() * h.taps(y).len(),
+                Pooling::MeanWithPadding => d.padded(z) * h.padded(y),
+            } as f32;
+            for (v, columns) in out.iter_mut().zip(self.columns) {
+                *v /= outer * columns;
             }
         }
-    });
+    }
+}
+
+/// The larger; NaN when either is.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if b > a || b.is_nan() { b } else { a }
+}
+
+/// Takes every `STRIDE`-th element of `from` into `to`. Plain loops, of which the compiler makes vectors.
+#[inline(always)]
+fn combine<const STRIDE: usize>(kind: Pooling, to: &mut [f32], from: &[f32]) {
+    let pairs = to.iter_mut().zip(from.chunks_exact(STRIDE));
+    if kind == Pooling::Max {
+        for (to, from) in pairs {
+            *to = larger(*to, from[0]);
+        }
+    } else {
+        for (to, from) in pairs {
+            *to += from[0];
+        }
+    }
 }

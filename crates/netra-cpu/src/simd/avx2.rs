@@ -50,6 +50,17 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    unsafe fn load_between(self, p: *const f32, skip: usize, end: usize) -> __m256 {
+        // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA; the masked load touches the elements
+        // `skip..end` only, which the caller promises.
+        unsafe {
+            let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            let below = _mm256_cmpgt_epi32(_mm256_set1_epi32(end.min(8) as i32), lane);
+            let skipped = _mm256_cmpgt_epi32(_mm256_set1_epi32(skip.min(8) as i32), lane);
+            _mm256_maskload_ps(p, _mm256_andnot_si256(skipped, below))
+        }
+    }
+    #[inline(always)]
     unsafe fn load_quads(self, p: *const f32, at: &[usize]) -> __m256 {
         // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA; the caller promises two offsets with
         // four readable elements each.
@@ -69,6 +80,16 @@ impl Simd for Avx2 {
         for (i, x) in lanes.into_iter().enumerate() {
             // SAFETY: the caller promises fifteen writable elements.
             unsafe { p.add(2 * i).write(x) };
+        }
+    }
+    #[inline(always)]
+    fn unzip(self, a: __m256, b: __m256) -> (__m256, __m256) {
+        // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA.
+        unsafe {
+            let (even, odd) = (_mm256_shuffle_ps::<0x88>(a, b), _mm256_shuffle_ps::<0xdd>(a, b));
+            let (even, odd) = (_mm256_castps_pd(even), _mm256_castps_pd(odd));
+            let (even, odd) = (_mm256_permute4x64_pd::<0xd8>(even), _mm256_permute4x64_pd::<0xd8>(odd));
+            (_mm256_castpd_ps(even), _mm256_castpd_ps(odd))
         }
     }
     #[inline(always)]

@@ -48,6 +48,13 @@ impl Simd for Avx512 {
         unsafe { _mm512_maskz_loadu_ps(mask, p) }
     }
     #[inline(always)]
+    unsafe fn load_between(self, p: *const f32, skip: usize, end: usize) -> __m512 {
+        let mask = (((1u32 << end.min(16)) - 1) & !((1u32 << skip.min(16)) - 1)) as u16;
+        // SAFETY: a `Avx512` exists only where the processor has AVX-512 F; the masked load touches the elements
+        // `skip..end` only, which the caller promises.
+        unsafe { _mm512_maskz_loadu_ps(mask, p) }
+    }
+    #[inline(always)]
     unsafe fn load_quads(self, p: *const f32, at: &[usize]) -> __m512 {
         // SAFETY: a `Avx512` exists only where the processor has AVX-512 F; the caller promises four offsets with
         // four readable elements each.
@@ -78,6 +85,15 @@ impl Simd for Avx512 {
             let far = _mm512_add_epi32(near, _mm512_set1_epi32(8));
             _mm512_mask_storeu_ps(p, 0x5555, _mm512_permutexvar_ps(near, v));
             _mm512_mask_storeu_ps(p.add(16), 0x5555, _mm512_permutexvar_ps(far, v));
+        }
+    }
+    #[inline(always)]
+    fn unzip(self, a: __m512, b: __m512) -> (__m512, __m512) {
+        // SAFETY: a `Avx512` exists only where the processor has AVX-512 F.
+        unsafe {
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+            (_mm512_permutex2var_ps(a, even, b), _mm512_permutex2var_ps(a, odd, b))
         }
     }
     #[inline(always)]

@@ -44,6 +44,11 @@ pub trait Simd: Copy + 'static {
     /// # Safety
     /// `p` is readable for `n` elements; any alignment.
     unsafe fn load_part(self, p: *const f32, n: usize) -> Self::V;
+    /// Reads the elements `skip..end` of the `LANES` from `p` on; zeros in the other lanes.
+    ///
+    /// # Safety
+    /// Those elements are readable; `p` itself need not be.
+    unsafe fn load_between(self, p: *const f32, skip: usize, end: usize) -> Self::V;
     /// Reads four elements at each of the `LANES / 4` offsets from `p`, one after the other.
     ///
     /// # Safety
@@ -59,6 +64,8 @@ pub trait Simd: Copy + 'static {
     /// # Safety
     /// `p` is writable for `2 LANES - 1` elements; any alignment.
     unsafe fn store_every_second(self, p: *mut f32, v: Self::V);
+    /// Of `2 LANES` elements in a row, those at even places and those at odd ones.
+    fn unzip(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
     /// Transposes: lane `4 q + j` of vector `i` becomes lane `4 q + i` of vector `j`.
     fn transpose4(self, rows: [Self::V; 4]) -> [Self::V; 4];
     /// Of `4 LANES` elements in a row, vector `j` gets elements `j, j + 4, j + 8 ...`.

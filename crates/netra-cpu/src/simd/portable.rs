@@ -35,6 +35,11 @@ impl Simd for Portable {
         std::array::from_fn(|i| if i < n { unsafe { *p.add(i) } } else { 0.0 })
     }
     #[inline(always)]
+    unsafe fn load_between(self, p: *const f32, skip: usize, end: usize) -> [f32; 4] {
+        // SAFETY: the caller promises the elements `skip..end`.
+        std::array::from_fn(|i| if (skip..end).contains(&i) { unsafe { *p.wrapping_add(i) } } else { 0.0 })
+    }
+    #[inline(always)]
     unsafe fn load_quads(self, p: *const f32, at: &[usize]) -> [f32; 4] {
         // SAFETY: the caller promises one offset with four readable elements.
         unsafe { self.load(p.add(*at.get_unchecked(0))) }
@@ -50,6 +55,10 @@ impl Simd for Portable {
             // SAFETY: the caller promises seven writable elements.
             unsafe { p.add(2 * i).write(x) };
         }
+    }
+    #[inline(always)]
+    fn unzip(self, a: [f32; 4], b: [f32; 4]) -> ([f32; 4], [f32; 4]) {
+        ([a[0], a[2], b[0], b[2]], [a[1], a[3], b[1], b[3]])
     }
     #[inline(always)]
     fn transpose4(self, rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {

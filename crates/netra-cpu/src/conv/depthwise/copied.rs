@@ -1,17 +1,11 @@
-//! Depthwise convolution: every output plane hears one input plane, so that each value read serves few multiply-adds.
-//!
-//! A tile of rows is copied with zeros around it, apart by the remainders of the strides: then each tap is a run of
+//! Rows that are copied with zeros around them, apart by the remainders of the strides: then each tap is a run of
 //! neighbours. Runs go on across the ends of rows, which keeps vectors full where rows are short; the results that belong
 //! to no output are dropped on the way out.
 
-use netra_graph::Conv;
-
-use super::axis::Axis;
-use super::plan::{Geometry, wanted_units};
-use crate::Context;
+use super::super::axis::Axis;
+use super::super::plan::Geometry;
+use super::Band;
 use crate::isa::Isa;
-use crate::parallel::Shared;
-use crate::simd::map::Finish;
 use crate::simd::{Simd, SimdOp};
 
 /// Floats of copied input that stay in the first-level cache with their results.
@@ -23,32 +17,14 @@ const SLACK: usize = 16;
 /// Vectors of neighbouring results that are computed together.
 const TOGETHER: usize = 8;
 
-/// A planned depthwise convolution.
-pub struct Depthwise {
-    geometry: Geometry,
-    /// Output rows of a tile.
+/// Where a band of rows is copied: `[depth tap][row remainder][column remainder][row][column]`.
+pub struct Copied {
     rows: usize,
-    /// Copied input: `[depth tap][row remainder][column remainder][row][column]`.
     pitch: usize,
     part: usize,
     slice: usize,
-    /// Start of each term of the sum in the copied input.
+    /// Start of each term of the sum.
     offsets: Vec<usize>,
-    /// Tiles that one unit of work computes.
-    together: usize,
-}
-
-/// Weights `[filter][term]` and a bias for each filter.
-pub struct Packed {
-    weights: Vec<f32>,
-    bias: Vec<f32>,
-}
-
-impl Packed {
-    /// Bytes of the copies.
-    pub fn bytes(&self) -> usize {
-        (self.weights.len() + self.bias.len()) * size_of::<f32>()
-    }
 }
 
 /// Distance from the first tap to the last, in outputs.
@@ -56,16 +32,10 @@ fn reach(axis: &Axis) -> usize {
     axis.taps.last().zip(axis.taps.first()).map_or(0, |(last, first)| (last - first) as usize / axis.stride)
 }
 
-impl Depthwise {
-    /// Plans a convolution of one channel and one filter a group; `None` for others, and where rows are too long to
-    /// copy. Shapes are `N, C, spatial...` and the weight's `M, C / groups, kernel...`.
-    pub fn new(p: &Conv, x: &[usize], weight: &[usize], out: &[usize], threads: usize) -> Option<Self> {
-        let geometry = Geometry::forward(p, x, weight, out);
+impl Copied {
+    /// A plan for any kernel; `None` where rows are too long to copy.
+    pub fn new(geometry: &Geometry) -> Option<Self> {
         let [d, h, w] = &geometry.axes;
-        let empty = [d, h, w].iter().any(|a| a.outputs == 0 || a.taps.is_empty());
-        if geometry.channels != 1 || geometry.filters != 1 || geometry.taps() == 1 || empty {
-            return None;
-        }
         let pitch = w.outputs + reach(w);
         let parts = h.stride * w.stride;
         let sizes = |rows: usize| {
@@ -73,7 +43,7 @@ impl Depthwise {
             (part, part * parts * d.taps.len())
         };
         let rows = (2..=h.outputs).take_while(|&rows| sizes(rows).1 <= NEAR).last().unwrap_or(1);
-        // Balanced: the last tile is about as large as the others.
+        // Balanced: the last band is about as large as the others.
         let rows = h.outputs.div_ceil(h.outputs.div_ceil(rows));
         let (part, all) = sizes(rows);
         if all > FAR {
@@ -90,94 +60,36 @@ impl Depthwise {
                 }
             }
         }
-        let mut plan = Self { geometry, rows, pitch, part, slice, offsets, together: 1 };
-        plan.together = plan.tiles().div_ceil(2 * wanted_units(&plan.geometry, threads));
-        Some(plan)
+        Some(Self { rows, pitch, part, slice, offsets })
     }
 
-    /// Tiles of the whole output.
-    fn tiles(&self) -> usize {
-        let Geometry { batch, groups, axes: [d, h, _], .. } = &self.geometry;
-        batch * groups * d.outputs * h.outputs.div_ceil(self.rows)
+    /// Output rows of a band.
+    pub fn rows(&self) -> usize {
+        self.rows
     }
 
-    /// Floats of a tile's results with what lies between its rows.
+    /// Floats of a band's results with what lies between its rows.
     fn results(&self) -> usize {
         self.rows * self.pitch + TOGETHER * SLACK
     }
 
-    /// Floats of scratch that each worker needs: the copied input, the results, and these without gaps.
-    pub fn scratch(&self) -> usize {
-        self.slice * self.geometry.axes[0].taps.len() + TOGETHER * SLACK + 2 * self.results()
+    /// Floats of scratch: the copied input and the results.
+    pub fn scratch(&self, geometry: &Geometry) -> usize {
+        self.slice * geometry.axes[0].taps.len() + TOGETHER * SLACK + self.results()
     }
 
-    /// Copies weights and bias.
-    pub fn pack(&self, weight: &[f32], bias: Option<&[f32]>) -> Packed {
-        let bias = bias.map_or_else(|| vec![0.0; self.geometry.groups], <[f32]>::to_vec);
-        Packed { weights: weight.to_vec(), bias }
-    }
-
-    /// Computes `out`.
-    pub fn run(&self, context: &Context<'_>, x: &[f32], packed: &Packed, finish: Finish<'_>, out: &mut [f32]) {
-        let out = Shared::new(out);
-        let tiles = self.tiles();
-        context.threads.for_each(tiles.div_ceil(self.together), |worker, unit| {
-            let mut scratch = context.scratch.lock(worker);
-            let first = unit * self.together;
-            for tile in first..tiles.min(first + self.together) {
-                self.tile(context.isa, tile, x, packed, scratch.floats(), finish, &out);
-            }
-        });
-    }
-
-    #[allow(clippy::too_many_arguments)] // What the loop above shares, and one tile.
-    fn tile(
-        &self,
-        isa: Isa,
-        tile: usize,
-        x: &[f32],
-        packed: &Packed,
-        scratch: &mut [f32],
-        finish: Finish<'_>,
-        out: &Shared<f32>,
-    ) {
-        let g = &self.geometry;
-        let [d, h, w] = &g.axes;
-        let bands = h.outputs.div_ceil(self.rows);
-        let (band, depth, image) = (tile % bands, tile / bands % d.outputs, tile / bands / d.outputs);
-        let (row, filter) = (band * self.rows, image % g.groups);
-        let rows = self.rows.min(h.outputs - row);
-        let (input, rest) = scratch.split_at_mut(self.slice * d.taps.len() + TOGETHER * SLACK);
-        let (results, whole) = rest.split_at_mut(self.results());
-        let terms = self.offsets.len();
-        isa.dispatch(Tile {
-            plan: self,
-            x: &x[image * g.input_plane()..][..g.input_plane()],
-            at: [depth, row],
-            rows,
-            weights: &packed.weights[filter * terms..][..terms],
-            bias: packed.bias[filter],
-            input,
-            results,
-            whole,
-        });
-        let at = image * g.output_plane() + (depth * h.outputs + row) * w.outputs;
-        let n = rows * w.outputs;
-        // SAFETY: the rows of this tile, which belong to no other.
-        finish.run(isa, &whole[..n], at, unsafe { out.slice(at, n) });
+    /// The sums of a band, one row after the other.
+    pub fn run(&self, isa: Isa, geometry: &Geometry, band: &Band<'_>, scratch: &mut [f32], whole: &mut [f32]) {
+        let (input, results) = scratch.split_at_mut(scratch.len() - self.results());
+        isa.dispatch(Tile { plan: self, geometry, band, input, results, whole });
     }
 }
 
-/// One tile's sums, into `whole`.
+/// One band's sums, into `whole`.
 struct Tile<'a> {
-    plan: &'a Depthwise,
-    /// One plane.
-    x: &'a [f32],
-    /// Depth and first row of the outputs.
-    at: [usize; 2],
-    rows: usize,
-    weights: &'a [f32],
-    bias: f32,
+    plan: &'a Copied,
+    geometry: &'a Geometry,
+    band: &'a Band<'a>,
     input: &'a mut [f32],
     results: &'a mut [f32],
     whole: &'a mut [f32],
@@ -198,16 +110,17 @@ impl Tile<'_> {
     /// row, or is slack.
     #[inline(always)]
     fn copy<S: Simd>(&mut self, s: S) {
-        let Depthwise { geometry: g, pitch, part, slice, .. } = self.plan;
-        let [d, h, w] = &g.axes;
-        let needed = (self.rows - 1) * h.stride + (h.taps[h.taps.len() - 1] - h.taps[0]) as usize + 1;
+        let Copied { pitch, part, slice, .. } = self.plan;
+        let [d, h, w] = &self.geometry.axes;
+        let band = self.band;
+        let needed = (band.rows - 1) * h.stride + (h.taps[h.taps.len() - 1] - h.taps[0]) as usize + 1;
         for (slot, tap) in d.taps.iter().enumerate() {
-            let depth = (self.at[0] * d.stride) as isize + tap;
+            let depth = (band.depth * d.stride) as isize + tap;
             let exists = depth >= 0 && depth < d.input as isize;
             for i in 0..needed {
-                let row = (self.at[1] * h.stride + i) as isize + h.taps[0];
+                let row = (band.row * h.stride + i) as isize + h.taps[0];
                 let line = if exists && row >= 0 && row < h.input as isize {
-                    &self.x[(depth as usize * h.input + row as usize) * w.input..][..w.input]
+                    &band.x[(depth as usize * h.input + row as usize) * w.input..][..w.input]
                 } else {
                     &[]
                 };
@@ -223,27 +136,28 @@ impl Tile<'_> {
     #[inline(always)]
     fn sums<S: Simd>(&mut self, s: S) {
         let plan = self.plan;
-        let end = (self.rows - 1) * plan.pitch + plan.geometry.axes[2].outputs;
+        let Band { rows, weights, bias, .. } = *self.band;
+        let end = (rows - 1) * plan.pitch + self.geometry.axes[2].outputs;
         let (mut i, wide) = (0, TOGETHER * S::LANES);
         let reach = plan.offsets.iter().copied().max().unwrap_or(0);
         assert!(
             reach + end.next_multiple_of(S::LANES) <= self.input.len() && end + wide <= self.results.len() + S::LANES
         );
-        assert_eq!(self.weights.len(), plan.offsets.len());
+        assert_eq!(weights.len(), plan.offsets.len());
         let (x, to) = (self.input.as_ptr(), self.results.as_mut_ptr());
         while i + wide <= end {
             // SAFETY: asserted above: `i + wide <= end`.
-            unsafe { run::<S, TOGETHER>(s, x.add(i), &plan.offsets, self.weights, self.bias, to.add(i)) };
+            unsafe { run::<S, TOGETHER>(s, x.add(i), &plan.offsets, weights, bias, to.add(i)) };
             i += wide;
         }
         while i + 2 * S::LANES <= end {
             // SAFETY: as above.
-            unsafe { run::<S, 2>(s, x.add(i), &plan.offsets, self.weights, self.bias, to.add(i)) };
+            unsafe { run::<S, 2>(s, x.add(i), &plan.offsets, weights, bias, to.add(i)) };
             i += 2 * S::LANES;
         }
         while i < end {
             // SAFETY: asserted above, one vector beyond the end at most.
-            unsafe { run::<S, 1>(s, x.add(i), &plan.offsets, self.weights, self.bias, to.add(i)) };
+            unsafe { run::<S, 1>(s, x.add(i), &plan.offsets, weights, bias, to.add(i)) };
             i += S::LANES;
         }
     }
@@ -251,9 +165,9 @@ impl Tile<'_> {
     /// Brings the rows of results together.
     #[inline(always)]
     fn join<S: Simd>(&mut self, s: S) {
-        let (pitch, width) = (self.plan.pitch, self.plan.geometry.axes[2].outputs);
-        assert!((self.rows - 1) * pitch + width + SLACK <= self.results.len().min(self.whole.len()));
-        for row in 0..self.rows {
+        let (pitch, width, rows) = (self.plan.pitch, self.geometry.axes[2].outputs, self.band.rows);
+        assert!((rows - 1) * pitch + width + SLACK <= self.results.len() && rows * width + SLACK <= self.whole.len());
+        for row in 0..rows {
             for i in (0..width).step_by(S::LANES) {
                 // SAFETY: asserted: one vector beyond the last row at most. Rows follow each other, so what a vector
                 // writes beyond its row is written again.

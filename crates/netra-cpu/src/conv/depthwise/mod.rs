@@ -1,0 +1,161 @@
+//! Depthwise convolution: every output plane hears one input plane, so that each value read serves few multiply-adds.
+//!
+//! The common square kernels read the plane where it lies ([`straight`]); all others a copy ([`copied`]).
+
+mod copied;
+mod straight;
+
+use netra_graph::Conv;
+
+use super::plan::{Geometry, wanted_units};
+use crate::Context;
+use crate::parallel::Shared;
+use crate::simd::map::Finish;
+use copied::Copied;
+use straight::Straight;
+
+/// Floats after the results of a band that whole vectors may touch.
+const SLACK: usize = 16;
+
+/// A planned depthwise convolution.
+pub struct Depthwise {
+    geometry: Geometry,
+    form: Form,
+    /// Output rows of a band.
+    rows: usize,
+    /// Bands that one unit of work computes.
+    together: usize,
+}
+
+enum Form {
+    Straight(Straight),
+    Copied(Copied),
+}
+
+/// Neighbouring output rows of one plane.
+struct Band<'a> {
+    /// The input plane.
+    x: &'a [f32],
+    /// Output slice.
+    depth: usize,
+    /// First output row.
+    row: usize,
+    /// Output rows.
+    rows: usize,
+    /// One weight a term.
+    weights: &'a [f32],
+    bias: f32,
+}
+
+/// Weights `[filter][term]` and a bias for each filter.
+pub struct Packed {
+    weights: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Packed {
+    /// Bytes of the copies.
+    pub fn bytes(&self) -> usize {
+        (self.weights.len() + self.bias.len()) * size_of::<f32>()
+    }
+}
+
+impl Depthwise {
+    /// Plans a convolution of one channel and one filter a group; `None` for others, and where rows are too long to
+    /// copy. Shapes are `N, C, spatial...` and the weight's `M, C / groups, kernel...`.
+    pub fn new(p: &Conv, x: &[usize], weight: &[usize], out: &[usize], threads: usize) -> Option<Self> {
+        let geometry = Geometry::forward(p, x, weight, out);
+        let empty = geometry.axes.iter().any(|a| a.outputs == 0 || a.taps.is_empty());
+        if geometry.channels != 1 || geometry.filters != 1 || geometry.taps() == 1 || empty {
+            return None;
+        }
+        let (form, rows) = match Straight::new(&geometry) {
+            Some(straight) => {
+                let rows = straight.rows();
+                (Form::Straight(straight), rows)
+            }
+            None => {
+                let copied = Copied::new(&geometry)?;
+                let rows = copied.rows();
+                (Form::Copied(copied), rows)
+            }
+        };
+        let mut plan = Self { geometry, form, rows, together: 1 };
+        plan.together = plan.bands().div_ceil(2 * wanted_units(&plan.geometry, threads));
+        Some(plan)
+    }
+
+    /// Bands of the whole output.
+    fn bands(&self) -> usize {
+        let Geometry { batch, groups, axes: [d, h, _], .. } = &self.geometry;
+        batch * groups * d.outputs * h.outputs.div_ceil(self.rows)
+    }
+
+    /// Floats of a band's results.
+    fn results(&self) -> usize {
+        self.rows * self.geometry.axes[2].outputs + SLACK
+    }
+
+    /// Floats of scratch that each worker needs.
+    pub fn scratch(&self) -> usize {
+        self.results()
+            + match &self.form {
+                Form::Straight(_) => 0,
+                Form::Copied(copied) => copied.scratch(&self.geometry),
+            }
+    }
+
+    /// Copies weights and bias.
+    pub fn pack(&self, weight: &[f32], bias: Option<&[f32]>) -> Packed {
+        let bias = bias.map_or_else(|| vec![0.0; self.geometry.groups], <[f32]>::to_vec);
+        Packed { weights: weight.to_vec(), bias }
+    }
+
+    /// Computes `out`.
+    pub fn run(&self, context: &Context<'_>, x: &[f32], packed: &Packed, finish: Finish<'_>, out: &mut [f32]) {
+        let out = Shared::new(out);
+        let bands = self.bands();
+        context.threads.for_each(bands.div_ceil(self.together), |worker, unit| {
+            let mut scratch = context.scratch.lock(worker);
+            let first = unit * self.together;
+            for band in first..bands.min(first + self.together) {
+                self.band(context, band, x, packed, scratch.floats(), finish, &out);
+            }
+        });
+    }
+
+    #[allow(clippy::too_many_arguments)] // What the loop above shares, and one band.
+    fn band(
+        &self,
+        context: &Context<'_>,
+        band: usize,
+        x: &[f32],
+        packed: &Packed,
+        scratch: &mut [f32],
+        finish: Finish<'_>,
+        out: &Shared<f32>,
+    ) {
+        let g = &self.geometry;
+        let [d, h, w] = &g.axes;
+        let bands = h.outputs.div_ceil(self.rows);
+        let (row, depth, image) = (band % bands * self.rows, band / bands % d.outputs, band / bands / d.outputs);
+        let (rows, filter, terms) = (self.rows.min(h.outputs - row), image % g.groups, g.terms());
+        let band = Band {
+            x: &x[image * g.input_plane()..][..g.input_plane()],
+            depth,
+            row,
+            rows,
+            weights: &packed.weights[filter * terms..][..terms],
+            bias: packed.bias[filter],
+        };
+        let (whole, rest) = scratch.split_at_mut(self.results());
+        match &self.form {
+            Form::Straight(straight) => straight.run(context.isa, &band, whole),
+            Form::Copied(copied) => copied.run(context.isa, g, &band, &mut rest[..copied.scratch(g)], whole),
+        }
+        let at = image * g.output_plane() + (depth * h.outputs + row) * w.outputs;
+        let n = rows * w.outputs;
+        // SAFETY: the rows of this band, which belong to no other.
+        finish.run(context.isa, &whole[..n], at, unsafe { out.slice(at, n) });
+    }
+}

@@ -29,19 +29,26 @@ impl Threads {
     /// Calls `f(worker, unit)` once for each unit in `0..units`, in no order. Calls with one worker number, below
     /// [`count`](Self::count), never overlap within one `for_each`. The asking thread works too, so nothing waits for
     /// threads that are busy elsewhere for longer than it takes them to see that no unit is left.
+    ///
+    /// A worker begins with its own share, the same part of every `for_each`, and then helps the others: what one kernel
+    /// writes and the next reads tends to stay in one core's cache.
     pub fn for_each(&self, units: usize, f: impl Fn(usize, usize) + Sync) {
         let (Some(team), true) = (&self.others, units > 1) else {
             (0..units).for_each(|unit| f(0, unit));
             return;
         };
-        let next = AtomicUsize::new(0);
-        team.run(units - 1, &|worker| {
-            loop {
-                let unit = next.fetch_add(1, Ordering::Relaxed);
-                if unit >= units {
-                    break;
+        let workers = self.count.min(units);
+        let start = |share: usize| share * units / workers;
+        let next: Vec<Line<AtomicUsize>> = (0..workers).map(|share| Line(AtomicUsize::new(start(share)))).collect();
+        team.run(workers - 1, &|worker| {
+            for share in (0..workers).map(|i| (worker + i) % workers) {
+                loop {
+                    let unit = next[share].0.fetch_add(1, Ordering::Relaxed);
+                    if unit >= start(share + 1) {
+                        break;
+                    }
+                    f(worker, unit);
                 }
-                f(worker, unit);
             }
         });
     }
@@ -106,14 +113,14 @@ impl<T> Shared<T> {
     }
 }
 
-/// One cache line.
+/// Something alone in its cache line.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Line([f32; 16]);
+struct Line<T>(T);
 
 /// Scratch memory of a run: one float32 buffer a worker, aligned to cache lines.
 pub struct Scratch {
-    buffers: Vec<Mutex<Vec<Line>>>,
+    buffers: Vec<Mutex<Vec<Line<[f32; 16]>>>>,
 }
 
 impl Scratch {
@@ -131,13 +138,13 @@ impl Scratch {
 }
 
 /// A worker's scratch while it is in use.
-pub struct ScratchGuard<'a>(MutexGuard<'a, Vec<Line>>);
+pub struct ScratchGuard<'a>(MutexGuard<'a, Vec<Line<[f32; 16]>>>);
 
 impl ScratchGuard<'_> {
     /// The elements. Their values are whatever was left there.
     pub fn floats(&mut self) -> &mut [f32] {
-        let lines: &mut Vec<Line> = &mut self.0;
-        // SAFETY: a `Line` is 16 float32 without padding (64 bytes, `repr(C)`).
+        let lines: &mut Vec<Line<[f32; 16]>> = &mut self.0;
+        // SAFETY: such a `Line` is 16 float32 without padding (64 bytes, `repr(C)`).
         unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) }
     }
 }

@@ -4,6 +4,7 @@ mod axis;
 mod blocked;
 mod depthwise;
 mod direct;
+mod pixel;
 mod plan;
 mod tile;
 mod winograd;
@@ -16,6 +17,7 @@ use crate::simd::map::{Finish, Residual};
 use blocked::Blocked;
 use depthwise::Depthwise;
 use direct::Direct;
+use pixel::Pixel;
 use winograd::{Shape, Winograd};
 
 /// A planned convolution or transposed convolution.
@@ -28,6 +30,7 @@ enum Algorithm {
     Direct(Direct),
     Blocked(Box<Blocked>),
     Depthwise(Box<Depthwise>),
+    Pixel(Box<Pixel>),
     Winograd(Box<Winograd>),
 }
 
@@ -39,6 +42,8 @@ pub enum Packed {
     Blocked(blocked::Packed),
     /// Of a depthwise convolution.
     Depthwise(depthwise::Packed),
+    /// Of a convolution of single pixels.
+    Pixel(pixel::Packed),
     /// Of a Winograd convolution.
     Winograd(winograd::Packed),
 }
@@ -50,6 +55,7 @@ impl Packed {
             Self::Direct(p) => p.bytes(),
             Self::Blocked(p) => p.bytes(),
             Self::Depthwise(p) => p.bytes(),
+            Self::Pixel(p) => p.bytes(),
             Self::Winograd(p) => p.bytes(),
         }
     }
@@ -73,6 +79,9 @@ impl Convolution {
     ) -> Self {
         if let Some(d) = Depthwise::new(p, x, weight, out, threads) {
             return Self { algorithm: Algorithm::Depthwise(Box::new(d)), activation: p.activation };
+        }
+        if let Some(pixel) = Pixel::new(p, x, weight, out, isa) {
+            return Self { algorithm: Algorithm::Pixel(Box::new(pixel)), activation: p.activation };
         }
         let direct = Direct::new(p, x, weight, out, isa, threads);
         let blocked = Blocked::new(p, x, weight, out, isa, threads, direct.cost());
@@ -108,6 +117,7 @@ impl Convolution {
             Algorithm::Direct(a) => a.scratch(),
             Algorithm::Blocked(a) => a.scratch(),
             Algorithm::Depthwise(a) => a.scratch(),
+            Algorithm::Pixel(a) => a.scratch(),
             Algorithm::Winograd(a) => a.scratch(),
         }
     }
@@ -118,6 +128,7 @@ impl Convolution {
             Algorithm::Direct(a) => Packed::Direct(a.pack(weight, bias)),
             Algorithm::Blocked(a) => Packed::Blocked(a.pack(weight, bias)),
             Algorithm::Depthwise(a) => Packed::Depthwise(a.pack(weight, bias)),
+            Algorithm::Pixel(a) => Packed::Pixel(a.pack(weight, bias)),
             Algorithm::Winograd(a) => Packed::Winograd(a.pack(weight, bias)),
         }
     }
@@ -129,6 +140,7 @@ impl Convolution {
             (Algorithm::Direct(a), Packed::Direct(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Blocked(a), Packed::Blocked(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Depthwise(a), Packed::Depthwise(packed)) => a.run(context, x, packed, finish, out),
+            (Algorithm::Pixel(a), Packed::Pixel(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Winograd(a), Packed::Winograd(packed)) => a.run(context, x, packed, finish, out),
             _ => debug_assert!(false, "weights packed for another algorithm"),
         }

@@ -119,7 +119,8 @@ impl Product {
 
     /// Row blocks and panel groups of one product, of `batches`.
     fn cuts(&self, batches: usize, threads: usize) -> (usize, usize) {
-        let work = self.m.saturating_mul(self.panels.n).saturating_mul(self.k);
+        // With few rows, reading `b` takes as long as some more would.
+        let work = self.m.max(16).saturating_mul(self.panels.n).saturating_mul(self.k);
         let wanted = if threads == 1 { 1 } else { (4 * threads).div_ceil(batches.max(1)) };
         let wanted = (work / UNIT_WORK).clamp(1, wanted);
         let mut rows = self.m.div_ceil(ROWS).max(1);

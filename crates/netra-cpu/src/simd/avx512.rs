@@ -188,6 +188,24 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    fn scale(self, a: __m512, n: __m512) -> __m512 {
+        // SAFETY: a `Avx512` exists only where the processor has AVX-512 F.
+        unsafe { _mm512_scalef_ps(a, n) }
+    }
+    #[inline(always)]
+    fn reciprocal(self, a: __m512) -> __m512 {
+        // SAFETY: a `Avx512` exists only where the processor has AVX-512 F.
+        let rough = unsafe { _mm512_rcp14_ps(a) };
+        // One step of Newton's method doubles the fourteen bits; it knows no infinities.
+        let rest = self.fma(self.sub(self.splat(0.0), a), rough, self.splat(1.0));
+        self.select_ge(a, self.splat(f32::MAX / 4.0), rough, self.fma(rough, rest, rough))
+    }
+    #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        // SAFETY: a prefetch of any address does nothing wrong.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) };
+    }
+    #[inline(always)]
     fn copysign(self, a: __m512, sign: __m512) -> __m512 {
         // SAFETY: a `Avx512` exists only where the processor has AVX-512 F.
         unsafe {

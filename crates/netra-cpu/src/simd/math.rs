@@ -31,16 +31,14 @@ pub fn exp<S: Simd>(s: S, x: S::V) -> S::V {
         [0.5000000095138298, 0.16666518887707013, 0.04166620595412354, 0.008368883566428306, 0.0013950480974730894],
     );
     let p = s.fma(s.mul(r, r), tail, s.add(r, s.splat(1.0)));
-    // 2^n in two factors, since n runs from -150 to 128.
-    let half = s.round(s.mul(n, s.splat(0.5)));
-    s.mul(s.mul(p, s.exp2_whole(half)), s.exp2_whole(s.sub(n, half)))
+    s.scale(p, n)
 }
 
 /// `1 / (1 + e^-x)`.
 #[inline(always)]
 pub fn sigmoid<S: Simd>(s: S, x: S::V) -> S::V {
     let e = exp(s, s.sub(s.splat(0.0), x));
-    s.div(s.splat(1.0), s.add(s.splat(1.0), e))
+    s.reciprocal(s.add(s.splat(1.0), e))
 }
 
 /// Hyperbolic tangent.

@@ -96,6 +96,21 @@ pub trait Simd: Copy + 'static {
     fn round(self, a: Self::V) -> Self::V;
     /// `2^a` for whole `a` in -126..=127; anything for others.
     fn exp2_whole(self, a: Self::V) -> Self::V;
+    /// `a 2^n` for whole `n` in -150..=128, rounded twice at most where the result is subnormal.
+    #[inline(always)]
+    fn scale(self, a: Self::V, n: Self::V) -> Self::V {
+        // In two factors, since one exponent cannot hold all of `n`.
+        let half = self.round(self.mul(n, self.splat(0.5)));
+        self.mul(self.mul(a, self.exp2_whole(half)), self.exp2_whole(self.sub(n, half)))
+    }
+    /// `1 / a` for `a >= 1`, a unit in the last place off at most while the result is normal; NaN for NaN.
+    #[inline(always)]
+    fn reciprocal(self, a: Self::V) -> Self::V {
+        self.div(self.splat(1.0), a)
+    }
+    /// Asks for the cache line at `p`, which need not be readable.
+    #[inline(always)]
+    fn prefetch(self, _p: *const f32) {}
     /// Magnitude of `a` with the sign of `sign`.
     fn copysign(self, a: Self::V, sign: Self::V) -> Self::V;
     /// Sum of the lanes.

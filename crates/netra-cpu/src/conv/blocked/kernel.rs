@@ -17,6 +17,9 @@ pub type Run = unsafe fn(x: *const f32, offsets: &[usize], w: *const f32, sums: 
 /// Most vectors of output channels in one block.
 pub const MAX_VECTORS: usize = 3;
 
+/// Terms ahead of which weights are asked for: those of a layer with few pixels come from a far cache.
+const AHEAD: usize = 64;
+
 /// The kernels of one instruction set and one step between neighbouring pixels.
 #[derive(Clone, Copy)]
 pub struct Kernels([&'static [Run]; MAX_VECTORS]);
@@ -67,6 +70,7 @@ unsafe fn run<S: Simd, const P: usize, const V: usize, const STEP: usize>(
         for (v, weight) in weights.iter_mut().enumerate() {
             // SAFETY: `w` has `V` vectors for each offset.
             *weight = unsafe { s.load(w.add(v * S::LANES)) };
+            s.prefetch(w.wrapping_add((AHEAD * V + v) * S::LANES));
         }
         for (p, row) in tile.iter_mut().enumerate() {
             // SAFETY: `x` is readable at every offset and `P` multiples of the step from there.

@@ -126,9 +126,10 @@ impl Job<'_> {
             rest /= base;
             value
         };
-        let part = digit(plan.parts);
         let [dn, hn, wn] = plan.counts();
         let (w, h, depth) = (digit(wn), digit(hn), digit(dn));
+        // Neighbouring units share their weights, and hand channels to the kernels that follow.
+        let part = digit(plan.parts);
         let image = rest;
         let range = |i: usize, most: usize, outputs: usize| (i * most, most.min(outputs - i * most));
         let [_, height, width] = &plan.geometry.axes;

@@ -84,13 +84,19 @@ pub fn binary(
     match sample {
         Some(DataView::F32(_)) => match out {
             Data::F32(out) => Ok(float(context, op, operands, shape, out)),
-            Data::Bool(out) => Ok(match comparison::<f32>(op) {
-                Some(f) => {
-                    Walk::new(operands, shape).run::<f32, bool>(context, pick!(F32), out, f);
-                    true
+            Data::Bool(out) => {
+                let walk = Walk::new(operands, shape);
+                // A closure each, which the loop takes in: masks of attention are compared in their tens of millions.
+                match op {
+                    Binary::Equal => walk.run::<f32, bool>(context, pick!(F32), out, |a, b| a == b),
+                    Binary::Less => walk.run::<f32, bool>(context, pick!(F32), out, |a, b| a < b),
+                    Binary::LessOrEqual => walk.run::<f32, bool>(context, pick!(F32), out, |a, b| a <= b),
+                    Binary::Greater => walk.run::<f32, bool>(context, pick!(F32), out, |a, b| a > b),
+                    Binary::GreaterOrEqual => walk.run::<f32, bool>(context, pick!(F32), out, |a, b| a >= b),
+                    _ => return Ok(false),
                 }
-                None => false,
-            }),
+                Ok(true)
+            }
             _ => Ok(false),
         },
         Some(DataView::Bool(_)) => {
@@ -174,8 +180,8 @@ impl Walk {
         let base = Sources([operands.0.unwrap_or(own), operands.1.unwrap_or(own)]);
         let base = &base;
         self.rows(context, out, |[a, b], out, [sa, sb]| {
-            let to = out.as_mut_ptr();
-            for i in 0..out.len() {
+            let (to, n) = (out.as_mut_ptr(), out.len());
+            for i in 0..n {
                 // SAFETY: strides and offsets stay inside operands of the declared shapes; where an operand is the output
                 // itself, its element is read before the output's element at the same place is written.
                 unsafe { to.add(i).write(f(*base.0[0].add(a + i * sa), *base.0[1].add(b + i * sb))) };

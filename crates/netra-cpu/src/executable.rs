@@ -14,9 +14,6 @@ use crate::memory::{Memory, Place, Slot};
 use crate::parallel::{Scratch, Threads};
 use crate::step::Prepared;
 
-/// Most bytes of buffers that are kept between runs, so that the next run finds its pages mapped.
-const KEEP: usize = 512 << 20;
-
 /// A program compiled for the processor.
 pub struct CpuExecutable {
     program: Arc<Program>,
@@ -26,8 +23,8 @@ pub struct CpuExecutable {
     scratch: usize,
     isa: Isa,
     threads: Arc<Threads>,
-    /// Buffers of finished runs.
-    spare: Mutex<Vec<Buffers>>,
+    /// Buffers of a finished run.
+    spare: Mutex<Option<Buffers>>,
 }
 
 /// The buffers of one run.
@@ -49,13 +46,13 @@ impl CpuExecutable {
         let reference: Vec<bool> = steps.iter().map(|s| matches!(s, Prepared::Reference)).collect();
         let memory = Memory::new(&program, &reference);
         let scratch = steps.iter().map(Prepared::scratch).max().unwrap_or(0);
-        Ok(Self { program, steps, memory, scratch, isa, threads, spare: Mutex::new(Vec::new()) })
+        Ok(Self { program, steps, memory, scratch, isa, threads, spare: Mutex::new(None) })
     }
 
     /// Runs every step; when asked, appends what each took. Only then is the clock read: browsers have none.
     fn execute(&self, inputs: &[TensorView<'_>], mut times: Option<&mut Vec<StepTime>>) -> Result<Vec<Tensor>> {
         self.program.check_inputs(inputs)?;
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut buffers = spare.unwrap_or_else(|| Buffers {
             slots: self.memory.slots.iter().map(|slot| empty(slot.dtype)).collect(),
             scratch: Scratch::new(self.threads.count(), self.scratch),
@@ -68,13 +65,10 @@ impl CpuExecutable {
             }
         }
         let outputs = self.program.trim(self.outputs(inputs, &mut buffers)?)?;
-        if self.memory.bytes() <= KEEP {
-            let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-            // Overlapping runs each have buffers; one set is enough to keep.
-            if spare.is_empty() {
-                spare.push(buffers);
-            }
-        }
+        // The next run finds its pages mapped. Overlapping runs each have buffers; one set is enough to keep.
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        spare.get_or_insert(buffers);
+        drop(spare);
         Ok(outputs)
     }
 
@@ -132,7 +126,7 @@ impl CpuExecutable {
             match place(id) {
                 Place::Slot(slot) if !wanted_again => {
                     let data = std::mem::replace(&mut buffers.slots[slot], empty(value.dtype));
-                    outputs.push(Tensor::new(value.shape.clone(), trim(data))?);
+                    outputs.push(Tensor::new(value.shape.clone(), data)?);
                 }
                 _ => outputs.push(self.view(*id, inputs, &buffers.slots)?.to_tensor()),
             }
@@ -243,14 +237,4 @@ fn prefix(data: DataView<'_>, n: usize) -> DataView<'_> {
         DataView::Bool(v) => DataView::Bool(&v[..n.min(v.len())]),
         other => other,
     }
-}
-
-/// Gives back what a buffer has beyond its elements when that is much.
-fn trim(mut data: Data) -> Data {
-    if let Data::F32(v) = &mut data
-        && v.capacity() / 5 > v.len() / 4
-    {
-        v.shrink_to_fit();
-    }
-    data
 }

@@ -337,8 +337,17 @@ pub fn select(
         context.threads.for_chunks(out, rows * inner, |chunk, out| {
             for (i, out) in out.chunks_mut(inner).enumerate() {
                 let [oc, oa, ob, _] = nest.row(chunk * rows + i);
-                for (k, to) in out.iter_mut().enumerate() {
-                    *to = if c[oc + k * sc] { x[oa + k * sa] } else { y[ob + k * sb] };
+                let (c, x, y) = (&c[oc..], &x[oa..], &y[ob..]);
+                // The common strides in loops of their own, of which the compiler makes vectors.
+                match (sc, sa, sb) {
+                    (1, 0, 0) => out.iter_mut().zip(c).for_each(|(to, &c)| *to = if c { x[0] } else { y[0] }),
+                    (1, 0, 1) => out.iter_mut().zip(c).zip(y).for_each(|((to, &c), &y)| *to = if c { x[0] } else { y }),
+                    (1, 1, 0) => out.iter_mut().zip(c).zip(x).for_each(|((to, &c), &x)| *to = if c { x } else { y[0] }),
+                    _ => {
+                        for (k, to) in out.iter_mut().enumerate() {
+                            *to = if c[k * sc] { x[k * sa] } else { y[k * sb] };
+                        }
+                    }
                 }
             }
         });

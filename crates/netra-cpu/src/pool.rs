@@ -103,11 +103,12 @@ struct Rows<'a> {
 impl SimdOp for Rows<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, s: S) {
         let [d, h, w] = self.axes;
         let [depth, height, width] = self.outputs;
         let plane = d.input * h.input * w.input;
-        let start = if self.kind == Pooling::Max { f32::NEG_INFINITY } else { 0.0 };
+        let max = self.kind == Pooling::Max;
+        let start = if max { f32::NEG_INFINITY } else { 0.0 };
         // What the rows under a window give, and beyond its end what whole strides may read.
         let mut line = vec![start; w.input + w.stride];
         for (i, out) in self.out.chunks_mut(width).enumerate() {
@@ -118,7 +119,7 @@ impl SimdOp for Rows<'_> {
             for kd in d.taps(z) {
                 for kh in h.taps(y) {
                     let at = (d.index(z, kd) * h.input + h.index(y, kh)) * w.input;
-                    combine::<1>(self.kind, &mut line, &x[at..at + w.input]);
+                    combine::<S, 1>(s, max, &mut line, &x[at..at + w.input]);
                 }
             }
             out.fill(start);
@@ -129,11 +130,11 @@ impl SimdOp for Rows<'_> {
                 }
                 let from = &line[w.index(range.start, k)..];
                 match w.stride {
-                    1 => combine::<1>(self.kind, &mut out[range], from),
-                    2 => combine::<2>(self.kind, &mut out[range], from),
+                    1 => combine::<S, 1>(s, max, &mut out[range], from),
+                    2 => combine::<S, 2>(s, max, &mut out[range], from),
                     stride => {
                         for (to, from) in out[range].iter_mut().zip(from.iter().step_by(stride)) {
-                            *to = if self.kind == Pooling::Max { larger(*to, *from) } else { *to + from };
+                            *to = if max { larger(*to, *from) } else { *to + from };
                         }
                     }
                 }
@@ -156,17 +157,28 @@ fn larger(a: f32, b: f32) -> f32 {
     if b > a || b.is_nan() { b } else { a }
 }
 
-/// Takes every `STRIDE`-th element of `from` into `to`. Plain loops, of which the compiler makes vectors.
+/// Takes every `STRIDE`-th element of `from` into `to`, for a stride of 1 or 2.
 #[inline(always)]
-fn combine<const STRIDE: usize>(kind: Pooling, to: &mut [f32], from: &[f32]) {
-    let pairs = to.iter_mut().zip(from.chunks_exact(STRIDE));
-    if kind == Pooling::Max {
-        for (to, from) in pairs {
-            *to = larger(*to, from[0]);
+fn combine<S: Simd, const STRIDE: usize>(s: S, max: bool, to: &mut [f32], from: &[f32]) {
+    let n = to.len().min(from.len() / STRIDE);
+    let whole = n - n % S::LANES;
+    for i in (0..whole).step_by(S::LANES) {
+        // SAFETY: `i + LANES <= n`, and `from` has `STRIDE` times as many elements.
+        unsafe {
+            let p = from.as_ptr().add(i * STRIDE);
+            let new = if STRIDE == 1 { s.load(p) } else { s.unzip(s.load(p), s.load(p.add(S::LANES))).0 };
+            let old = s.load(to.as_ptr().add(i));
+            let both = if max {
+                // The new one when it is NaN, and the old one when that is.
+                s.select_ge(old, old, s.select_ge(old, new, old, new), old)
+            } else {
+                s.add(old, new)
+            };
+            s.store(to.as_mut_ptr().add(i), both);
         }
-    } else {
-        for (to, from) in pairs {
-            *to += from[0];
-        }
+    }
+    for i in whole..n {
+        let new = from[i * STRIDE];
+        to[i] = if max { larger(to[i], new) } else { to[i] + new };
     }
 }

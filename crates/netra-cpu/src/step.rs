@@ -212,8 +212,8 @@ fn plain(
             norm::groups(context, p, x, need_f32(inputs, 1)?, need_f32(inputs, 2)?, out);
             true
         }
-        (Kernel::GroupNormalization { groups: n, epsilon }, Data::F32(out)) => {
-            let p = groups(shape, *n, *epsilon, None);
+        (Kernel::GroupNormalization { groups: n, epsilon, activation }, Data::F32(out)) => {
+            let p = groups(shape, *n, *epsilon, *activation);
             let x = maybe(inputs, 0).and_then(|x| x.as_f32());
             norm::groups(context, p, x, need_f32(inputs, 1)?, need_f32(inputs, 2)?, out);
             true

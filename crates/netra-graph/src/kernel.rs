@@ -58,6 +58,8 @@ pub enum Kernel {
         groups: usize,
         /// Added to the variance.
         epsilon: f32,
+        /// Applied last.
+        activation: Option<Activation>,
     },
     /// Inputs `x`, `scale`, optional `bias` (both broadcast to the normalised axes): normalises over `axis` and all
     /// axes after it.

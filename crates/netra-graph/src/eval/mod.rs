@@ -75,8 +75,8 @@ pub fn step(kernel: &Kernel, inputs: &[Option<&Tensor>], dtype: DType, shape: &[
             let channels = x.shape().get(1).copied().unwrap_or(1);
             norm::group(x, need(1)?, need(2)?, channels, *epsilon, *activation)
         }
-        Kernel::GroupNormalization { groups, epsilon } => {
-            norm::group(need(0)?, need(1)?, need(2)?, *groups, *epsilon, None)
+        Kernel::GroupNormalization { groups, epsilon, activation } => {
+            norm::group(need(0)?, need(1)?, need(2)?, *groups, *epsilon, *activation)
         }
         Kernel::LayerNormalization { axis, epsilon } => norm::layer(need(0)?, need(1)?, optional(2), *axis, *epsilon),
         Kernel::Softmax { axis, log } => norm::softmax(need(0)?, *axis, *log),

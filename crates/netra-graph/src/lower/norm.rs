@@ -122,7 +122,7 @@ pub fn group(lo: &mut Lowerer, inputs: &Inputs<'_>, groups: usize, epsilon: f32,
     per_channel(lo, scale, channels, "scale")?;
     per_channel(lo, bias, channels, "bias")?;
     let shape = lo.shape(x).to_vec();
-    lo.emit(Kernel::GroupNormalization { groups, epsilon }, &[x, scale, bias], lo.dtype(x), &shape)
+    lo.emit(Kernel::GroupNormalization { groups, epsilon, activation: None }, &[x, scale, bias], lo.dtype(x), &shape)
 }
 
 pub fn layer(lo: &mut Lowerer, inputs: &Inputs<'_>, axis: i64, epsilon: f32) -> Result<ValueId> {

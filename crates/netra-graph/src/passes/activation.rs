@@ -1,4 +1,4 @@
-//! Activations taken into the convolution or instance normalisation before them.
+//! Activations taken into the convolution or normalisation before them.
 
 use super::edit::{Editor, input};
 use crate::{Kernel, Program, Unary};
@@ -13,7 +13,9 @@ pub fn run(program: &mut Program) -> usize {
         let slot = match &mut kernel {
             Kernel::Conv(p) => &mut p.activation,
             Kernel::ConvTranspose(p) => &mut p.activation,
-            Kernel::InstanceNormalization { activation, .. } => activation,
+            Kernel::InstanceNormalization { activation, .. } | Kernel::GroupNormalization { activation, .. } => {
+                activation
+            }
             _ => continue,
         };
         if slot.is_none() {

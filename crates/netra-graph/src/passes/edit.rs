@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Kernel, Program, Step, StepValue, Tensor, ValueId};
+use crate::{DType, Kernel, Program, Step, StepValue, Tensor, ValueId};
 
 /// A program while one pass goes over it.
 pub struct Editor<'p> {
@@ -59,6 +59,10 @@ impl<'p> Editor<'p> {
 
     pub fn shape(&self, id: ValueId) -> &[usize] {
         &self.program.value(id).shape
+    }
+
+    pub fn dtype(&self, id: ValueId) -> DType {
+        self.program.value(id).dtype
     }
 
     pub fn constant(&self, id: ValueId) -> Option<&Tensor> {

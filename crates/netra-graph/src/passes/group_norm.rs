@@ -16,7 +16,7 @@ pub fn run(program: &mut Program) -> usize {
         let (Ok(ones), Ok(zeros)) = (filled(1.0), filled(0.0)) else { continue };
         let (scale, bias) = (edit.add_constant(scale, ones), edit.add_constant(bias, zeros));
         let inputs = vec![Some(x), Some(scale), Some(bias)];
-        edit.replace(at, Kernel::GroupNormalization { groups, epsilon }, inputs);
+        edit.replace(at, Kernel::GroupNormalization { groups, epsilon, activation: None }, inputs);
     }
     edit.finish()
 }

@@ -5,6 +5,7 @@
 
 mod activation;
 mod affine;
+mod channel_affine;
 mod compact;
 mod edit;
 mod gelu;
@@ -22,7 +23,7 @@ mod testing;
 use crate::Program;
 
 /// The passes in order; each says how often it fired.
-const PASSES: [fn(&mut Program) -> usize; 11] = [
+const PASSES: [fn(&mut Program) -> usize; 12] = [
     gone::run,
     layer_norm::run,
     group_norm::run,
@@ -32,6 +33,7 @@ const PASSES: [fn(&mut Program) -> usize; 11] = [
     matmul::run,
     gelu::run,
     swish::run,
+    channel_affine::run,
     residual::run,
     activation::run,
 ];

@@ -34,7 +34,8 @@ fn absorb(
         return None;
     }
     let operand = match norm.kernel {
-        Kernel::InstanceNormalization { activation: None, .. } | Kernel::GroupNormalization { .. } => {
+        Kernel::InstanceNormalization { activation: None, .. }
+        | Kernel::GroupNormalization { activation: None, .. } => {
             let values = per_channel(edit.constant(c)?, shape)?;
             Tensor::from_f32([values.len()], values).ok()?
         }

@@ -17,14 +17,14 @@ pub fn cases() -> Vec<Case> {
                 shape,
                 FUNCTIONS,
             ));
+            cases.push(Case::single(
+                format!("group-norm-{shape:?}-{activation:?}"),
+                Kernel::GroupNormalization { groups: 2, epsilon: 1e-5, activation },
+                &[x(shape), w(&[c]), w(&[c])],
+                shape,
+                FUNCTIONS,
+            ));
         }
-        cases.push(Case::single(
-            format!("group-norm-{shape:?}"),
-            Kernel::GroupNormalization { groups: 2, epsilon: 1e-5 },
-            &[x(shape), w(&[c]), w(&[c])],
-            shape,
-            FUNCTIONS,
-        ));
         for axis in 1..shape.len() {
             cases.push(Case::single(
                 format!("layer-norm-{shape:?}-{axis}"),

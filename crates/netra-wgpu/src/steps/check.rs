@@ -65,12 +65,9 @@ pub(crate) fn check(program: &Program, step: &Step, limit: usize) -> Result<(), 
         Kernel::MatMul { .. } if c.output.shape.len() >= matmul::CUT_RANK => broadcast(&c),
         Kernel::MatMul { .. } => c.all_whole(),
         Kernel::InstanceNormalization { activation, .. } => known(*activation),
-        Kernel::GroupNormalization { groups, .. } => {
-            if c.input(0)?.shape.get(1) == Some(groups) {
-                Ok(())
-            } else {
-                c.all_whole()
-            }
+        Kernel::GroupNormalization { groups, activation, .. } => {
+            known(*activation)?;
+            if c.input(0)?.shape.get(1) == Some(groups) { Ok(()) } else { c.all_whole() }
         }
         Kernel::LayerNormalization { axis, .. } => {
             if *axis >= 2 {

@@ -121,8 +121,8 @@ pub(crate) fn run(
             let groups = x.shape.get(1).copied().unwrap_or(1);
             norm::run_group(gpu, x, need(1)?, need(2)?, groups, *epsilon, *activation)
         }
-        Kernel::GroupNormalization { groups, epsilon } => {
-            norm::run_group(gpu, need(0)?, need(1)?, need(2)?, *groups, *epsilon, None)
+        Kernel::GroupNormalization { groups, epsilon, activation } => {
+            norm::run_group(gpu, need(0)?, need(1)?, need(2)?, *groups, *epsilon, *activation)
         }
         Kernel::LayerNormalization { axis, epsilon } => {
             Ok(norm::run_layer(gpu, need(0)?, need(1)?, optional(2), *axis, *epsilon))

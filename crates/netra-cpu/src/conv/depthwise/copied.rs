@@ -4,7 +4,7 @@
 
 use super::super::axis::Axis;
 use super::super::plan::Geometry;
-use super::Band;
+use super::{Band, balanced};
 use crate::isa::Isa;
 use crate::simd::{Simd, SimdOp};
 
@@ -43,8 +43,7 @@ impl Copied {
             (part, part * parts * d.taps.len())
         };
         let rows = (2..=h.outputs).take_while(|&rows| sizes(rows).1 <= NEAR).last().unwrap_or(1);
-        // Balanced: the last band is about as large as the others.
-        let rows = h.outputs.div_ceil(h.outputs.div_ceil(rows));
+        let rows = balanced(h.outputs, rows);
         let (part, all) = sizes(rows);
         if all > FAR {
             return None;

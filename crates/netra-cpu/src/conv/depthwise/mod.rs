@@ -1,8 +1,10 @@
 //! Depthwise convolution: every output plane hears one input plane, so that each value read serves few multiply-adds.
 //!
-//! The common square kernels read the plane where it lies ([`straight`]); all others a copy ([`copied`]).
+//! The common square kernels read the plane where it lies ([`straight`]); all others a copy ([`copied`]), except single
+//! elements, which are a factor and a shift ([`element`]).
 
 mod copied;
+mod element;
 mod straight;
 
 use netra_graph::Conv;
@@ -14,6 +16,8 @@ use crate::simd::map::Finish;
 use copied::Copied;
 use straight::Straight;
 
+/// Floats of results that stay in the first-level cache.
+const NEAR: usize = 4 * 1024;
 /// Floats after the results of a band that whole vectors may touch.
 const SLACK: usize = 16;
 
@@ -28,6 +32,7 @@ pub struct Depthwise {
 }
 
 enum Form {
+    Element,
     Straight(Straight),
     Copied(Copied),
 }
@@ -60,25 +65,30 @@ impl Packed {
     }
 }
 
+/// Rows of a band: `most` at most but at least one, and about as many in the last band as in the others.
+fn balanced(rows: usize, most: usize) -> usize {
+    rows.div_ceil(rows.div_ceil(most.max(1)))
+}
+
 impl Depthwise {
     /// Plans a convolution of one channel and one filter a group; `None` for others, and where rows are too long to
     /// copy. Shapes are `N, C, spatial...` and the weight's `M, C / groups, kernel...`.
     pub fn new(p: &Conv, x: &[usize], weight: &[usize], out: &[usize], threads: usize) -> Option<Self> {
         let geometry = Geometry::forward(p, x, weight, out);
         let empty = geometry.axes.iter().any(|a| a.outputs == 0 || a.taps.is_empty());
-        if geometry.channels != 1 || geometry.filters != 1 || geometry.taps() == 1 || empty {
+        if geometry.channels != 1 || geometry.filters != 1 || empty {
             return None;
         }
-        let (form, rows) = match Straight::new(&geometry) {
-            Some(straight) => {
-                let rows = straight.rows();
-                (Form::Straight(straight), rows)
-            }
-            None => {
-                let copied = Copied::new(&geometry)?;
-                let rows = copied.rows();
-                (Form::Copied(copied), rows)
-            }
+        let (form, rows) = if geometry.axes.iter().all(element::fits) {
+            let [_, h, w] = &geometry.axes;
+            (Form::Element, balanced(h.outputs, NEAR / w.outputs))
+        } else if let Some(straight) = Straight::new(&geometry) {
+            let rows = straight.rows();
+            (Form::Straight(straight), rows)
+        } else {
+            let copied = Copied::new(&geometry)?;
+            let rows = copied.rows();
+            (Form::Copied(copied), rows)
         };
         let mut plan = Self { geometry, form, rows, together: 1 };
         plan.together = plan.bands().div_ceil(2 * wanted_units(&plan.geometry, threads));
@@ -100,7 +110,7 @@ impl Depthwise {
     pub fn scratch(&self) -> usize {
         self.results()
             + match &self.form {
-                Form::Straight(_) => 0,
+                Form::Element | Form::Straight(_) => 0,
                 Form::Copied(copied) => copied.scratch(&self.geometry),
             }
     }
@@ -150,6 +160,10 @@ impl Depthwise {
         };
         let (whole, rest) = scratch.split_at_mut(self.results());
         match &self.form {
+            Form::Element => {
+                let at = (depth * h.outputs + row) * w.outputs;
+                element::run(context.isa, &band.x[at..][..rows * w.outputs], band.weights[0], band.bias, whole);
+            }
             Form::Straight(straight) => straight.run(context.isa, &band, whole),
             Form::Copied(copied) => copied.run(context.isa, g, &band, &mut rest[..copied.scratch(g)], whole),
         }

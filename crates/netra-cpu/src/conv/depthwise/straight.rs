@@ -4,12 +4,9 @@
 //! and adds to all the output rows that hear it, whose sums wait in registers. Lanes beyond the ends of a row read zeros.
 
 use super::super::plan::Geometry;
-use super::Band;
+use super::{Band, NEAR, balanced};
 use crate::isa::Isa;
 use crate::simd::{Simd, SimdOp};
-
-/// Floats of results that stay in the first-level cache.
-const NEAR: usize = 4 * 1024;
 
 /// Sizes along height and width.
 pub struct Straight {
@@ -41,8 +38,7 @@ impl Straight {
     /// Output rows of a band.
     pub fn rows(&self) -> usize {
         let [rows, columns] = self.outputs;
-        let most = (NEAR / columns).clamp(1, rows);
-        rows.div_ceil(rows.div_ceil(most))
+        balanced(rows, NEAR / columns)
     }
 
     /// The sums of a band, one row after the other; `whole` has room for a vector beyond them.

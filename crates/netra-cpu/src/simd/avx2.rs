@@ -203,11 +203,6 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    fn prefetch(self, p: *const f32) {
-        // SAFETY: a prefetch of any address does nothing wrong.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) };
-    }
-    #[inline(always)]
     fn copysign(self, a: __m256, sign: __m256) -> __m256 {
         // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA.
         unsafe {

@@ -201,11 +201,6 @@ impl Simd for Avx512 {
         self.select_ge(a, self.splat(f32::MAX / 4.0), rough, self.fma(rough, rest, rough))
     }
     #[inline(always)]
-    fn prefetch(self, p: *const f32) {
-        // SAFETY: a prefetch of any address does nothing wrong.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) };
-    }
-    #[inline(always)]
     fn copysign(self, a: __m512, sign: __m512) -> __m512 {
         // SAFETY: a `Avx512` exists only where the processor has AVX-512 F.
         unsafe {

@@ -108,9 +108,6 @@ pub trait Simd: Copy + 'static {
     fn reciprocal(self, a: Self::V) -> Self::V {
         self.div(self.splat(1.0), a)
     }
-    /// Asks for the cache line at `p`, which need not be readable.
-    #[inline(always)]
-    fn prefetch(self, _p: *const f32) {}
     /// Magnitude of `a` with the sign of `sign`.
     fn copysign(self, a: Self::V, sign: Self::V) -> Self::V;
     /// Sum of the lanes.
@@ -121,6 +118,18 @@ pub trait Simd: Copy + 'static {
     fn abs(self, a: Self::V) -> Self::V {
         self.copysign(a, self.splat(0.0))
     }
+}
+
+/// Asks for the cache line at `p`, which need not be readable.
+#[inline(always)]
+pub fn prefetch(p: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 has the instruction, and no address is wrong.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(p.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
 }
 
 /// Something to be compiled for every instruction set. Implementations of `run` are `#[inline(always)]`.

@@ -3,7 +3,7 @@
 use crate::isa::{InstructionSet, Isa};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
-use crate::simd::{Portable, Simd};
+use crate::simd::{Portable, Simd, prefetch};
 
 /// `sums[p][f] += sum over k of x[offsets[k] + p step] w[k][f]` for the pixels `p` of a run and the output channels `f` of
 /// a block.
@@ -70,7 +70,7 @@ unsafe fn run<S: Simd, const P: usize, const V: usize, const STEP: usize>(
         for (v, weight) in weights.iter_mut().enumerate() {
             // SAFETY: `w` has `V` vectors for each offset.
             *weight = unsafe { s.load(w.add(v * S::LANES)) };
-            s.prefetch(w.wrapping_add((AHEAD * V + v) * S::LANES));
+            prefetch(w.wrapping_add((AHEAD * V + v) * S::LANES));
         }
         for (p, row) in tile.iter_mut().enumerate() {
             // SAFETY: `x` is readable at every offset and `P` multiples of the step from there.

@@ -22,9 +22,10 @@ pub fn native(program: &Program, step: &Step) -> bool {
             spatial() && known(*activation) && floats()
         }
         Kernel::MaxPool(_) | Kernel::AveragePool { .. } => spatial() && floats(),
-        Kernel::InstanceNormalization { activation, .. } => known(*activation) && floats(),
+        Kernel::InstanceNormalization { activation, .. } | Kernel::GroupNormalization { activation, .. } => {
+            known(*activation) && floats()
+        }
         Kernel::MatMul { .. }
-        | Kernel::GroupNormalization { .. }
         | Kernel::LayerNormalization { .. }
         | Kernel::Softmax { .. }
         | Kernel::Resize(_) => floats(),

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use rten_onnx::onnx::{DataType, GraphProto, NodeProto, ValueInfoProto};
 
 use super::attributes::Attributes;
-use super::external::Source;
+use super::source::TensorData;
 use super::{early, ops, sort, tensor};
 use crate::{Dim, Error, Graph, Narrow, Node, Result, Subgraph, Tensor, TensorType, Value, ValueId};
 
 /// The graph of a model.
-pub fn read_main(proto: GraphProto, opset: i64, external: &mut Source) -> Result<Graph> {
-    let graph = Reader::read(&proto, &[], opset, external)?;
+pub fn read_main(proto: GraphProto, opset: i64, data: &mut dyn TensorData) -> Result<Graph> {
+    let graph = Reader::read(&proto, &[], opset, data)?;
     for &id in &graph.inputs {
         let value = graph.value(id);
         if value.declared.is_none() {
@@ -32,18 +32,17 @@ pub struct Reader<'a> {
     /// Values whose element type in the file is narrower than the one that holds them.
     narrow: HashMap<ValueId, Narrow>,
     pub opset: i64,
-    pub external: &'a mut Source,
+    pub data: &'a mut dyn TensorData,
 }
 
 impl<'a> Reader<'a> {
-    fn read(proto: &GraphProto, captures: &[Capture<'_>], opset: i64, external: &'a mut Source) -> Result<Graph> {
+    fn read(proto: &GraphProto, captures: &[Capture<'_>], opset: i64, data: &'a mut dyn TensorData) -> Result<Graph> {
         let initialisers: HashSet<_> = proto.initializer.iter().filter_map(|t| t.name.as_deref()).collect();
-        let mut reader =
-            Self { graph: Graph::default(), names: HashMap::new(), narrow: HashMap::new(), opset, external };
+        let mut reader = Self { graph: Graph::default(), names: HashMap::new(), narrow: HashMap::new(), opset, data };
         for t in &proto.initializer {
             let name = t.name.as_deref().unwrap_or_default();
             let place = |e: Error| e.at(format!("initialiser '{name}'"));
-            let tensor = tensor::read(t, reader.external).map_err(place)?;
+            let tensor = tensor::read(t, reader.data).map_err(place)?;
             let id = reader.define(name, Some(tensor), None).map_err(place)?;
             reader.holds(id, tensor::narrow(t.data_type.unwrap_or(DataType(0))));
             reader.graph.initialisers.push(id);
@@ -127,7 +126,7 @@ impl<'a> Reader<'a> {
         let free = sort::free_names(proto);
         let captures = free.iter().map(|name| self.resolve(name)).collect::<Result<Vec<_>>>()?;
         let outer: Vec<Capture<'_>> = free.into_iter().zip(captures.iter().map(|&id| self.narrow(id))).collect();
-        let graph = Reader::read(proto, &outer, self.opset, self.external)?;
+        let graph = Reader::read(proto, &outer, self.opset, self.data)?;
         Ok(Subgraph { graph: Arc::new(graph), captures })
     }
 
@@ -144,7 +143,7 @@ impl<'a> Reader<'a> {
         let inputs = proto.input.iter().map(|n| if n.is_empty() { Ok(None) } else { self.resolve(n).map(Some) });
         let mut inputs = inputs.collect::<Result<Vec<_>>>()?;
         if op_type == "Constant" {
-            let tensor = ops::constant(&attributes, self.external)?;
+            let tensor = ops::constant(&attributes, self.data)?;
             let narrow = attributes.tensor("value")?.and_then(|t| tensor::narrow(t.data_type.unwrap_or(DataType(0))));
             attributes.finish()?;
             let [output] = proto.output.as_slice() else {

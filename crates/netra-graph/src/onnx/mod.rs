@@ -1,24 +1,26 @@
 //! ONNX files, operator sets 7 to 28, and what of the sets before was never changed.
 //!
-//! The wire format is read by `rten-onnx` once a walk over it has shown that every length lies inside its parent. What stands
-//! here is the meaning: one producer a value, a stable topological order, dead nodes dropped, every operator set brought
+//! The wire format is read by `rten-onnx` once a walk over it has shown that every length lies inside its parent; weights go
+//! from the file straight into their tensors. What stands here is the meaning: one producer a value, a stable topological order, dead nodes dropped, every operator set brought
 //! to the form of the newest one (see [`Op`](crate::Op)), and every size checked against the bytes that are there.
 //! Half-precision tensors (float16, bfloat16) become float32, and are computed as such.
 
 mod attributes;
+mod decode;
 mod early;
-mod external;
 mod graph;
 mod ops;
 mod sort;
+mod source;
 mod tensor;
 mod wire;
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufReader, Cursor};
 use std::path::Path;
 
 use rten_onnx::onnx::ModelProto;
+use source::Source;
 
 use crate::{Error, Graph, Result};
 
@@ -46,32 +48,27 @@ impl Default for ReadOptions {
 /// Errors: `Io`; `Malformed` for what is not ONNX or not a graph (cycles, two producers, undefined values, tensors whose
 /// bytes do not fill their shape); `Unsupported` naming operator, attribute and node; `Limit`.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Graph> {
-    let mut bytes = Vec::new();
     let file = fs::File::open(path).map_err(|e| Error::io(path, e))?;
-    file.take(options.max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
     let folder = match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,
         None => return Err(Error::invalid("a file has a folder").at(path.display())),
     };
-    parse(bytes, options, external::Source::folder(folder, options.max_bytes)).map_err(|e| e.at(path.display()))
+    parse(Box::new(BufReader::new(file)), options, Some(folder)).map_err(|e| e.at(path.display()))
 }
 
 /// Reads an ONNX model that lies in memory. Errors as [`read`]; external data is `Unsupported`.
 pub fn read_bytes(bytes: &[u8], options: &ReadOptions) -> Result<Graph> {
-    parse(bytes.to_vec(), options, external::Source::none())
+    parse(Box::new(Cursor::new(bytes)), options, None)
 }
 
-fn parse(bytes: Vec<u8>, options: &ReadOptions, mut external: external::Source) -> Result<Graph> {
-    if bytes.len() as u64 > options.max_bytes {
-        return Err(Error::limit(format!("an ONNX file of more than {} bytes", options.max_bytes)));
-    }
-    wire::check(&bytes, options.max_messages)?;
-    let model = ModelProto::parse_buf(&bytes).map_err(|e| Error::malformed("no ONNX model").with_source(e))?;
-    drop(bytes);
+fn parse<'a>(mut input: Box<dyn wire::Input + 'a>, options: &ReadOptions, folder: Option<&Path>) -> Result<Graph> {
+    let skeleton = wire::walk(&mut *input, options.max_bytes, options.max_messages)?;
+    let model = decode::model(&skeleton)?;
+    drop(skeleton);
     let opset = opset(&model)?;
     let graph = model.graph.ok_or_else(|| Error::malformed("the ONNX model has no graph"))?;
-    graph::read_main(graph, opset, &mut external)
+    graph::read_main(graph, opset, &mut Source::new(input, folder, options.max_bytes))
 }
 
 fn opset(model: &ModelProto) -> Result<i64> {

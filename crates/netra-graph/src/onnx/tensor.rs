@@ -1,11 +1,13 @@
 //! `TensorProto` to [`Tensor`]: every element type, raw or typed, inside the file or beside it.
 
-use std::borrow::Cow;
+use std::io::Read;
 
 use half::{bf16, f16};
 use rten_onnx::onnx::{DataLocation, DataType, TensorProto};
 
-use super::external::Source;
+use super::decode;
+use super::source::TensorData;
+use super::wire::unreadable;
 use crate::lower::check_size;
 use crate::{DType, Data, Error, FloatFormat, Narrow, Result, Tensor};
 
@@ -60,7 +62,7 @@ pub fn is_half(data_type: DataType) -> bool {
 }
 
 /// Reads a tensor. `Malformed` when its data do not fill its shape.
-pub fn read(proto: &TensorProto, external: &mut Source) -> Result<Tensor> {
+pub fn read(proto: &TensorProto, from: &mut dyn TensorData) -> Result<Tensor> {
     let shape = proto
         .dims
         .iter()
@@ -70,16 +72,23 @@ pub fn read(proto: &TensorProto, external: &mut Source) -> Result<Tensor> {
     let kept = dtype(data_type)?;
     check_size(&shape)?;
     let elements = shape.iter().product();
-    let raw: Option<Cow<'_, [u8]>> = match &proto.data_location {
-        Some(l) if *l == DataLocation::EXTERNAL => {
-            Some(Cow::Owned(external.read(&proto.external_data, bytes(data_type, elements))?))
+    let needed = bytes(data_type, elements);
+    let data = match (&proto.data_location, &proto.raw_data) {
+        (Some(l), _) if *l == DataLocation::EXTERNAL => {
+            from_raw(data_type, &mut from.external(&proto.external_data, needed)?, elements)?
         }
-        // The cell is ours alone; taking its buffer frees it once the tensor is made.
-        _ => proto.raw_data.as_ref().map(|cell| Cow::Owned(cell.take())),
-    };
-    let data = match raw {
-        Some(raw) => from_raw(data_type, &raw, elements)?,
-        None => from_typed(data_type, proto, elements)?,
+        (_, Some(marker)) => {
+            let hole = decode::hole(&marker.borrow());
+            let there = hole.map_or(0, |hole| hole.length);
+            if there != needed as u64 {
+                return Err(Error::malformed(format!("{there} bytes of data for {elements} elements of {data_type}")));
+            }
+            match hole {
+                Some(hole) => from_raw(data_type, from.raw(hole)?, elements)?,
+                None => from_raw(data_type, &mut std::io::empty(), elements)?,
+            }
+        }
+        (_, None) => from_typed(data_type, proto, elements)?,
     };
     debug_assert_eq!(data.dtype(), kept);
     Tensor::new(shape, data)
@@ -117,29 +126,37 @@ fn from_packed(narrow: Narrow, packed: &[u8], elements: usize) -> Data {
     }
 }
 
-fn from_raw(data_type: DataType, raw: &[u8], elements: usize) -> Result<Data> {
-    fn each<const N: usize, T>(raw: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {
-        raw.as_chunks::<N>().0.iter().map(|&b| f(b)).collect()
+/// `elements` values of `N` bytes each, which `from` is known to hold: from file to tensor in one copy.
+fn each<const N: usize, T>(from: &mut dyn Read, elements: usize, value: impl Fn([u8; N]) -> T) -> Result<Vec<T>> {
+    let mut chunk = [0; 1 << 15];
+    let mut values = Vec::with_capacity(elements);
+    while values.len() < elements {
+        let chunk = &mut chunk[..N * (elements - values.len()).min((1 << 15) / N)];
+        from.read_exact(chunk).map_err(unreadable)?;
+        values.extend(chunk.as_chunks::<N>().0.iter().map(|&b| value(b)));
     }
-    if bytes(data_type, elements) != raw.len() {
-        return Err(Error::malformed(format!("{} bytes of data for {elements} elements of {data_type}", raw.len())));
-    }
+    Ok(values)
+}
+
+/// Reads as many bytes as `elements` take, which `from` is known to hold.
+fn from_raw(data_type: DataType, from: &mut dyn Read, elements: usize) -> Result<Data> {
+    let n = elements;
     Ok(match data_type {
-        DataType::FLOAT => Data::F32(each(raw, f32::from_le_bytes)),
-        DataType::FLOAT16 => Data::F32(each(raw, |b| f16::from_le_bytes(b).to_f32())),
-        DataType::BFLOAT16 => Data::F32(each(raw, |b| bf16::from_le_bytes(b).to_f32())),
-        DataType::DOUBLE => Data::F64(each(raw, f64::from_le_bytes)),
-        DataType::INT8 => Data::I8(each(raw, i8::from_le_bytes)),
-        DataType::UINT8 => Data::U8(raw.to_vec()),
-        DataType::INT16 => Data::I16(each(raw, i16::from_le_bytes)),
-        DataType::UINT16 => Data::U16(each(raw, u16::from_le_bytes)),
-        DataType::INT32 => Data::I32(each(raw, i32::from_le_bytes)),
-        DataType::UINT32 => Data::U32(each(raw, u32::from_le_bytes)),
-        DataType::INT64 => Data::I64(each(raw, i64::from_le_bytes)),
-        DataType::UINT64 => Data::U64(each(raw, u64::from_le_bytes)),
-        DataType::BOOL => Data::Bool(raw.iter().map(|&b| b != 0).collect()),
+        DataType::FLOAT => Data::F32(each(from, n, f32::from_le_bytes)?),
+        DataType::FLOAT16 => Data::F32(each(from, n, |b| f16::from_le_bytes(b).to_f32())?),
+        DataType::BFLOAT16 => Data::F32(each(from, n, |b| bf16::from_le_bytes(b).to_f32())?),
+        DataType::DOUBLE => Data::F64(each(from, n, f64::from_le_bytes)?),
+        DataType::INT8 => Data::I8(each(from, n, i8::from_le_bytes)?),
+        DataType::UINT8 => Data::U8(each(from, n, u8::from_le_bytes)?),
+        DataType::INT16 => Data::I16(each(from, n, i16::from_le_bytes)?),
+        DataType::UINT16 => Data::U16(each(from, n, u16::from_le_bytes)?),
+        DataType::INT32 => Data::I32(each(from, n, i32::from_le_bytes)?),
+        DataType::UINT32 => Data::U32(each(from, n, u32::from_le_bytes)?),
+        DataType::INT64 => Data::I64(each(from, n, i64::from_le_bytes)?),
+        DataType::UINT64 => Data::U64(each(from, n, u64::from_le_bytes)?),
+        DataType::BOOL => Data::Bool(each(from, n, |[b]| b != 0)?),
         other => match narrow(other) {
-            Some(narrow) => from_packed(narrow, raw, elements),
+            Some(narrow) => from_packed(narrow, &each(from, bytes(other, n), u8::from_le_bytes)?, n),
             None => return Err(Error::unsupported(format!("element type {other}"))),
         },
     })
@@ -164,7 +181,16 @@ fn from_typed(data_type: DataType, proto: &TensorProto, elements: usize) -> Resu
         DataType::BOOL => Data::Bool(ints.iter().map(|&v| v != 0).collect()),
         DataType::FLOAT16 => Data::F32(within(ints, |v| half(v).map(|b| f16::from_bits(b).to_f32()))?),
         DataType::BFLOAT16 => Data::F32(within(ints, |v| half(v).map(|b| bf16::from_bits(b).to_f32()))?),
-        other if narrow(other).is_some() => return from_raw(other, &within(ints, |v| v.try_into().ok())?, elements),
+        other if let Some(narrow) = narrow(other) => {
+            let packed: Vec<u8> = within(ints, |v| v.try_into().ok())?;
+            if packed.len() != bytes(other, elements) {
+                return Err(Error::malformed(format!(
+                    "{} bytes of data for {elements} elements of {other}",
+                    packed.len()
+                )));
+            }
+            return Ok(from_packed(narrow, &packed, elements));
+        }
         DataType::UINT32 if elements == 0 => Data::U32(Vec::new()),
         DataType::UINT64 if elements == 0 => Data::U64(Vec::new()),
         other => return Err(Error::unsupported(format!("element type {other} outside raw data"))),

@@ -14,8 +14,8 @@ mod spatial;
 use rten_onnx::onnx::DataType;
 
 use super::attributes::Attributes;
-use super::external::Source;
 use super::graph::Reader;
+use super::source::TensorData;
 use super::tensor;
 use crate::{Data, Error, Narrow, Op, Result, Tensor, ValueId};
 
@@ -122,9 +122,9 @@ pub fn narrow_result(op: &Op, input: impl Fn(usize) -> Option<Narrow>) -> Option
 }
 
 /// The tensor of a Constant node.
-pub fn constant(attributes: &Attributes<'_>, external: &mut Source) -> Result<Tensor> {
+pub fn constant(attributes: &Attributes<'_>, data: &mut dyn TensorData) -> Result<Tensor> {
     if let Some(proto) = attributes.tensor("value")? {
-        return tensor::read(proto, external);
+        return tensor::read(proto, data);
     }
     if let Some(v) = attributes.float("value_float")? {
         return Tensor::from_f32([], vec![v]);

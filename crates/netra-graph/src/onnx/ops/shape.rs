@@ -73,7 +73,7 @@ pub fn read(node: &mut NodeReader<'_, '_, '_>) -> Result<Option<Op>> {
         "ConstantOfShape" => {
             node.arity(1, 1)?;
             let value = match node.attributes.tensor("value")? {
-                Some(proto) => tensor::read(proto, node.reader.external)?,
+                Some(proto) => tensor::read(proto, node.reader.data)?,
                 None => Tensor::from_f32([1], vec![0.0])?,
             };
             if value.data().len() != 1 {

@@ -1,4 +1,4 @@
-//! External tensor data: only from files inside the model's own folder.
+//! Where the data of tensors come from: the model itself, or files inside its own folder.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -6,27 +6,38 @@ use std::path::{Component, Path, PathBuf};
 
 use rten_onnx::onnx::StringStringEntryProto;
 
+use super::wire::{Hole, Input, unreadable};
 use crate::{Error, Result};
 
-/// Where external data may come from.
-pub struct Source {
+/// Where the data of tensors are read from.
+pub trait TensorData {
+    /// Raw data inside the model, from their first byte on.
+    fn raw(&mut self, hole: Hole) -> Result<&mut dyn Read>;
+    /// A file that has `bytes` more where `entries` point.
+    fn external(&mut self, entries: &[StringStringEntryProto], bytes: usize) -> Result<File>;
+}
+
+/// The model and its folder.
+pub struct Source<'a> {
+    model: Box<dyn Input + 'a>,
     folder: Option<PathBuf>,
     bytes_left: u64,
 }
 
-impl Source {
-    /// Files in `folder`, at most `max_bytes` in all.
-    pub fn folder(folder: &Path, max_bytes: u64) -> Self {
-        Self { folder: Some(folder.to_owned()), bytes_left: max_bytes }
+impl<'a> Source<'a> {
+    /// A model whose external data are files in `folder`, of at most `max_bytes` in all; without a folder there are none.
+    pub fn new(model: Box<dyn Input + 'a>, folder: Option<&Path>, max_bytes: u64) -> Self {
+        Self { model, folder: folder.map(Path::to_owned), bytes_left: max_bytes }
+    }
+}
+
+impl TensorData for Source<'_> {
+    fn raw(&mut self, hole: Hole) -> Result<&mut dyn Read> {
+        self.model.seek(SeekFrom::Start(hole.at)).map_err(unreadable)?;
+        Ok(&mut self.model)
     }
 
-    /// None at all: the model lies in memory.
-    pub fn none() -> Self {
-        Self { folder: None, bytes_left: 0 }
-    }
-
-    /// Reads exactly `bytes` from where `entries` point.
-    pub fn read(&mut self, entries: &[StringStringEntryProto], bytes: usize) -> Result<Vec<u8>> {
+    fn external(&mut self, entries: &[StringStringEntryProto], bytes: usize) -> Result<File> {
         let get = |key: &str| {
             entries.iter().find(|e| e.key.as_deref() == Some(key)).map(|e| e.value.as_deref().unwrap_or_default())
         };
@@ -51,10 +62,8 @@ impl Source {
         if offset.checked_add(bytes as u64).is_none_or(|end| end > size) {
             return Err(Error::malformed(format!("external data '{location}' end before the tensor does")));
         }
-        let mut buffer = vec![0; bytes];
         file.seek(SeekFrom::Start(offset)).map_err(|e| Error::io(&path, e))?;
-        file.read_exact(&mut buffer).map_err(|e| Error::io(&path, e))?;
-        Ok(buffer)
+        Ok(file)
     }
 }
 

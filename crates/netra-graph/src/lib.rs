@@ -34,6 +34,7 @@ pub mod pytorch;
 mod resample;
 pub mod safetensors;
 mod tensor;
+mod tuning;
 pub mod weights;
 
 pub use backend::{
@@ -55,4 +56,5 @@ pub use profile::{Profile, StepTime};
 pub use program::{Program, ProgramBuilder, Step, StepValue};
 pub use resample::Taps;
 pub use tensor::{DType, Data, DataView, Tensor, TensorView};
+pub use tuning::Tuning;
 pub use weights::StateDict;

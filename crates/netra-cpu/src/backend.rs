@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use netra_graph::{
-    Backend, CompileOptions, DeviceInfo, Error, ErrorKind, Executable, Program, Result, Step, Unsupported, eval,
+    Backend, CompileOptions, DeviceInfo, Error, ErrorKind, Executable, Precision, Program, Result, Step, Unsupported,
+    eval,
 };
 
+use crate::conv;
 use crate::executable::CpuExecutable;
 use crate::isa::{InstructionSet, Isa, processor_name};
 use crate::parallel::Threads;
@@ -57,6 +59,10 @@ impl Backend for CpuBackend {
 
     fn device(&self) -> &DeviceInfo {
         &self.device
+    }
+
+    fn precision(&self, asked: Precision) -> Precision {
+        if asked == Precision::Bf16 && !conv::has_bf16(self.isa) { Precision::Fast } else { asked }
     }
 
     /// Nothing: what has no kernel here runs on the reference evaluator, which defines every program.

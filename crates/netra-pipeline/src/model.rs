@@ -1,9 +1,9 @@
 //! A package on a backend: the call most users make.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use netra_core::{BackendIdentity, Finding, Findings, Limits, ModelIdentity, Result, Warning};
+use netra_core::{BackendIdentity, Error, ErrorKind, Finding, Findings, Limits, ModelIdentity, Result, Warning};
 use netra_graph::{Backend, Graph, Precision, TensorView};
 use netra_package::Package;
 use netra_package::manifest::{AsDiscrete, Manifest, OutputContract, Postprocess};
@@ -61,6 +61,8 @@ pub struct Model {
     identity: ModelIdentity,
     network: Network,
     package: Option<Arc<Package>>,
+    /// What the golden cases say about the network's precision, once they were asked.
+    gate: OnceLock<std::result::Result<(), String>>,
 }
 
 impl Model {
@@ -81,13 +83,15 @@ impl Model {
         backend: Arc<dyn Backend>,
     ) -> Result<Self> {
         let network = Network::new(graph, &manifest.network, backend)?;
-        Ok(Self { manifest, identity, network, package: None })
+        Ok(Self { manifest, identity, network, package: None, gate: OnceLock::new() })
     }
 
-    /// Sets how much accuracy the backend may give up for speed; [`Precision::Fast`] unless set.
+    /// Sets how much accuracy the backend may give up for speed; [`Precision::Fast`] unless set. In a reduced precision the
+    /// golden cases are run before the first scan is, and a model that does not pass them refuses to run.
     #[must_use]
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.network = self.network.with_precision(precision);
+        self.gate = OnceLock::new();
         self
     }
 
@@ -113,6 +117,7 @@ impl Model {
     /// that the package withholds; `Limit`; `Backend`; `InvalidInput` when the scan holds values that are not
     /// finite, or preprocessing does not give what the network takes.
     pub fn run<'a>(&self, input: impl Into<Input<'a>>, options: &RunOptions<'_>) -> Result<Findings> {
+        self.check_precision()?;
         let input = input.into();
         let mut warnings = self.package.as_ref().map_or_else(Vec::new, |p| p.warnings().to_vec());
         warnings.extend(scope::check(&self.manifest.input, &input.subject(), options.unstated)?);
@@ -162,6 +167,7 @@ impl Model {
     /// Runs a model that takes an array (`input.kind = "array"`): a generator's latent vector, for example. `input` is of
     /// the network's own layout, batch 1.
     pub fn run_array(&self, input: TensorView<'_>) -> Result<Findings> {
+        self.check_precision()?;
         let mut clock = Clock::default();
         clock.time("compile", || self.network.executable(input.shape()))?;
         let output = clock.time(Stage::Network.name(), || self.network.run(input))?;
@@ -199,6 +205,29 @@ impl Model {
         cases.iter().map(|case| verify::case(&self.network, case, &self.manifest.postprocess)).collect()
     }
 
+    /// Reduced precision only where the golden cases pass in it, on this backend. Fails (`OutOfScope`) with the case that
+    /// does not; the answer is kept.
+    fn check_precision(&self) -> Result<()> {
+        let precision = self.network.precision();
+        if !precision.is_reduced() {
+            return Ok(());
+        }
+        if let Some(known) = self.gate.get() {
+            return known.clone().map_err(out_of_scope);
+        }
+        // What could not be run is no answer, and not kept.
+        let reports = self.verify()?;
+        let failed: Vec<String> = reports.iter().filter(|report| !report.passed).map(GoldenReport::to_string).collect();
+        let answer = if reports.is_empty() {
+            Err(format!("{precision} needs golden cases that allow it, and the package has none here"))
+        } else if failed.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{precision} is not accurate enough for this model: {}", failed.join("; ")))
+        };
+        self.gate.get_or_init(|| answer).clone().map_err(out_of_scope)
+    }
+
     /// Whether a window can be run: no step that the backend refuses for the size of a value, all of it under `bytes`.
     pub(crate) fn window_fits(&self, channels: usize, window: [usize; 3], bytes: Option<u64>) -> Result<bool> {
         let shape = self.network.input_shape([channels, window[0], window[1], window[2]])?;
@@ -227,7 +256,7 @@ impl Model {
             (OutputContract::Generated { channels, .. }, Outcome::Values(values)) => {
                 postprocess::generated(values, *channels)
             }
-            _ => Err(netra_core::Error::malformed("the postprocessing steps do not lead to the output declared")),
+            _ => Err(Error::malformed("the postprocessing steps do not lead to the output declared")),
         }
     }
 
@@ -254,4 +283,8 @@ impl Model {
         findings.warnings = warnings;
         findings
     }
+}
+
+fn out_of_scope(message: String) -> Error {
+    Error::new(ErrorKind::OutOfScope, message)
 }

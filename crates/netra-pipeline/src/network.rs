@@ -54,12 +54,12 @@ impl Network {
     /// Sets how much accuracy the backend may give up for speed. What was compiled before is dropped.
     #[must_use]
     pub fn with_precision(mut self, precision: Precision) -> Self {
-        self.precision = precision;
+        self.precision = self.backend.precision(precision);
         self.compiled = Mutex::new(Vec::new());
         self
     }
 
-    /// The precision mode.
+    /// The precision mode: the one asked for, or a more accurate one where the backend has nothing to gain.
     pub fn precision(&self) -> Precision {
         self.precision
     }

@@ -1,9 +1,10 @@
 //! Golden cases: does this backend give what the original framework gave?
 
+use std::fmt;
 use std::time::Instant;
 
 use netra_core::{Error, Result};
-use netra_graph::Tensor;
+use netra_graph::{Precision, Tensor};
 use netra_package::GoldenCase;
 use netra_package::manifest::{Activation, AsDiscrete, Golden, Postprocess};
 use serde::Serialize;
@@ -33,6 +34,21 @@ pub struct GoldenReport {
     pub seconds: f64,
 }
 
+impl fmt::Display for GoldenReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let passed = if self.passed { "passed" } else { "FAILED" };
+        let (error, tolerance) = (self.error, self.tolerance);
+        write!(f, "{} {passed}: error {error:.2e} of the output's range (at most {tolerance:.0e})", self.name)?;
+        if let Some(agreement) = self.agreement {
+            write!(f, ", decisions agree {agreement:.6}")?;
+        }
+        if let Some(least) = self.least_agreement {
+            write!(f, " (at least {least})")?;
+        }
+        Ok(())
+    }
+}
+
 /// Runs one case through the network, whole. `steps` say how a single channel is decided. Fails (`Malformed`) when the
 /// recorded arrays do not fit the network's output.
 pub fn case(network: &Network, case: &GoldenCase, steps: &[Postprocess]) -> Result<GoldenReport> {
@@ -41,10 +57,16 @@ pub fn case(network: &Network, case: &GoldenCase, steps: &[Postprocess]) -> Resu
     let start = Instant::now();
     let output = network.run(case.input.view()).map_err(at)?;
     let seconds = start.elapsed().as_secs_f64();
-    compare(&output, case, steps, seconds).map_err(at)
+    compare(&output, case, steps, network.precision(), seconds).map_err(at)
 }
 
-fn compare(output: &Tensor, case: &GoldenCase, steps: &[Postprocess], seconds: f64) -> Result<GoldenReport> {
+fn compare(
+    output: &Tensor,
+    case: &GoldenCase,
+    steps: &[Postprocess],
+    precision: Precision,
+    seconds: f64,
+) -> Result<GoldenReport> {
     let spec = &case.spec;
     let shape = output.shape();
     let (Some(values), Some(recorded)) = (output.as_f32(), case.output.as_f32()) else {
@@ -76,16 +98,22 @@ fn compare(output: &Tensor, case: &GoldenCase, steps: &[Postprocess], seconds: f
         }),
     };
     let error = max_abs / range;
-    let agrees = spec.agreement.is_none_or(|least| agreement.is_some_and(|a| a >= least));
+    let (tolerance, least_agreement) = if precision.is_reduced() {
+        let bounds = spec.reduced.unwrap_or_default();
+        (bounds.tolerance, agreement.or(spec.agreement).map(|_| bounds.agreement))
+    } else {
+        (spec.tolerance, spec.agreement)
+    };
+    let agrees = least_agreement.is_none_or(|least| agreement.is_some_and(|a| a >= least));
     Ok(GoldenReport {
         name: spec.name.clone(),
         max_abs,
         range,
         error,
-        tolerance: spec.tolerance,
+        tolerance,
         agreement,
-        least_agreement: spec.agreement,
-        passed: error <= spec.tolerance && agrees,
+        least_agreement,
+        passed: error <= tolerance && agrees,
         seconds,
     })
 }

@@ -57,11 +57,11 @@ pub struct RowTiling {
     /// Outputs between neighbours in a tile.
     pub step: usize,
     /// Slab rows between neighbouring outputs of a tile.
-    advance: usize,
+    pub advance: usize,
     /// Inputs between neighbouring slab rows.
     unit: usize,
     /// Slab row of each tap for output 0 of a tile.
-    tap_rows: Vec<usize>,
+    pub tap_rows: Vec<usize>,
     first: isize,
     stride: usize,
 }
@@ -83,11 +83,14 @@ impl RowTiling {
         }
     }
 
-    /// Slab rows of a tile of `count` outputs.
+    /// Slab rows that a tile of `count` outputs reads from the first to the last.
+    pub fn span(&self, count: usize) -> usize {
+        (count - 1) * self.advance + self.tap_rows.iter().copied().max().unwrap_or(0) + 1
+    }
+
+    /// Slab rows of a tile of `count` outputs, rounded up, since rows are stored by their remainder modulo `advance`.
     pub fn rows(&self, count: usize) -> usize {
-        let reach = self.tap_rows.iter().copied().max().unwrap_or(0);
-        // Rounded up, since rows are stored by their remainder modulo `advance`.
-        ((count - 1) * self.advance + reach + 1).next_multiple_of(self.advance)
+        self.span(count).next_multiple_of(self.advance)
     }
 
     /// Where slab row `row` of `rows` is stored: rows that neighbouring outputs use through one tap are neighbours.

@@ -4,9 +4,12 @@ mod axis;
 mod blocked;
 mod depthwise;
 mod direct;
+#[cfg(target_arch = "x86_64")]
+mod narrow;
 mod pixel;
 mod plan;
 mod tile;
+mod upsample;
 mod winograd;
 
 use netra_graph::{Activation, Conv, ConvTranspose, Precision};
@@ -17,7 +20,10 @@ use crate::simd::map::{Finish, Residual};
 use blocked::Blocked;
 use depthwise::Depthwise;
 use direct::Direct;
+#[cfg(target_arch = "x86_64")]
+use narrow::Narrow;
 use pixel::Pixel;
+use upsample::Upsample;
 use winograd::{Shape, Winograd};
 
 /// A planned convolution or transposed convolution.
@@ -31,7 +37,10 @@ enum Algorithm {
     Blocked(Box<Blocked>),
     Depthwise(Box<Depthwise>),
     Pixel(Box<Pixel>),
+    Upsample(Box<Upsample>),
     Winograd(Box<Winograd>),
+    #[cfg(target_arch = "x86_64")]
+    Narrow(Box<Narrow>),
 }
 
 /// Weights and bias of one [`Convolution`] in the order that it reads them.
@@ -44,8 +53,13 @@ pub enum Packed {
     Depthwise(depthwise::Packed),
     /// Of a convolution of single pixels.
     Pixel(pixel::Packed),
+    /// Of a transposed convolution whose windows do not overlap.
+    Upsample(upsample::Packed),
     /// Of a Winograd convolution.
     Winograd(winograd::Packed),
+    /// Of a convolution in bfloat16.
+    #[cfg(target_arch = "x86_64")]
+    Narrow(narrow::Packed),
 }
 
 impl Packed {
@@ -56,8 +70,22 @@ impl Packed {
             Self::Blocked(p) => p.bytes(),
             Self::Depthwise(p) => p.bytes(),
             Self::Pixel(p) => p.bytes(),
+            Self::Upsample(p) => p.bytes(),
             Self::Winograd(p) => p.bytes(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Narrow(p) => p.bytes(),
         }
+    }
+}
+
+/// Whether this processor has instructions for bfloat16 that are worth it.
+pub fn has_bf16(isa: Isa) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return narrow::available(isa);
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = isa;
+        false
     }
 }
 
@@ -95,6 +123,13 @@ impl Convolution {
             (None, Some(b)) => Algorithm::Blocked(Box::new(b)),
             (None, None) => Algorithm::Direct(direct),
         };
+        #[cfg(target_arch = "x86_64")]
+        if precision == Precision::Bf16 {
+            let cost = if let Algorithm::Winograd(w) = &algorithm { w.cost() } else { cost };
+            if let Some(n) = Narrow::new(p, x, weight, out, isa, threads, cost) {
+                return Self { algorithm: Algorithm::Narrow(Box::new(n)), activation: p.activation };
+            }
+        }
         Self { algorithm, activation: p.activation }
     }
 
@@ -107,8 +142,11 @@ impl Convolution {
         isa: Isa,
         threads: usize,
     ) -> Self {
-        let direct = Direct::transposed(p, x, weight, out, isa, threads);
-        Self { algorithm: Algorithm::Direct(direct), activation: p.activation }
+        let algorithm = match Upsample::new(p, x, weight, out, isa, threads) {
+            Some(up) => Algorithm::Upsample(Box::new(up)),
+            None => Algorithm::Direct(Direct::transposed(p, x, weight, out, isa, threads)),
+        };
+        Self { algorithm, activation: p.activation }
     }
 
     /// Floats of scratch that each worker needs.
@@ -118,7 +156,10 @@ impl Convolution {
             Algorithm::Blocked(a) => a.scratch(),
             Algorithm::Depthwise(a) => a.scratch(),
             Algorithm::Pixel(a) => a.scratch(),
+            Algorithm::Upsample(a) => a.scratch(),
             Algorithm::Winograd(a) => a.scratch(),
+            #[cfg(target_arch = "x86_64")]
+            Algorithm::Narrow(a) => a.scratch(),
         }
     }
 
@@ -129,7 +170,10 @@ impl Convolution {
             Algorithm::Blocked(a) => Packed::Blocked(a.pack(weight, bias)),
             Algorithm::Depthwise(a) => Packed::Depthwise(a.pack(weight, bias)),
             Algorithm::Pixel(a) => Packed::Pixel(a.pack(weight, bias)),
+            Algorithm::Upsample(a) => Packed::Upsample(a.pack(weight, bias)),
             Algorithm::Winograd(a) => Packed::Winograd(a.pack(weight, bias)),
+            #[cfg(target_arch = "x86_64")]
+            Algorithm::Narrow(a) => Packed::Narrow(a.pack(weight, bias)),
         }
     }
 
@@ -141,7 +185,10 @@ impl Convolution {
             (Algorithm::Blocked(a), Packed::Blocked(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Depthwise(a), Packed::Depthwise(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Pixel(a), Packed::Pixel(packed)) => a.run(context, x, packed, finish, out),
+            (Algorithm::Upsample(a), Packed::Upsample(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Winograd(a), Packed::Winograd(packed)) => a.run(context, x, packed, finish, out),
+            #[cfg(target_arch = "x86_64")]
+            (Algorithm::Narrow(a), Packed::Narrow(packed)) => a.run(context, x, packed, finish, out),
             _ => debug_assert!(false, "weights packed for another algorithm"),
         }
     }

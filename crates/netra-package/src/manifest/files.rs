@@ -50,6 +50,26 @@ pub struct Golden {
     /// of the threshold of `AsDiscrete`. Left out where the network decides nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
+    /// What a run of reduced precision (bfloat16) must keep; [`Reduced::default`] when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduced: Option<Reduced>,
+}
+
+/// The bounds of a golden case in reduced precision: the model may run that way only where they hold.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reduced {
+    /// As [`Golden::tolerance`].
+    pub tolerance: f64,
+    /// As [`Golden::agreement`], where the case records a decision.
+    pub agreement: f64,
+}
+
+impl Default for Reduced {
+    /// Two hundredths of the range, and a decision in a thousand.
+    fn default() -> Self {
+        Self { tolerance: 0.02, agreement: 0.999 }
+    }
 }
 
 /// A path that stays inside its package: relative, `/` between parts, each part made of ASCII letters, digits, `.`, `_`

@@ -13,7 +13,7 @@ mod validate;
 use netra_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-pub use files::{DataDigest, FileEntry, Golden, Hasher, RelativePath, Sha256};
+pub use files::{DataDigest, FileEntry, Golden, Hasher, Reduced, RelativePath, Sha256};
 pub use inferer::{Blend, Inferer, Padding, Semantics};
 pub use input::{InputContract, InputKind, Range, Unit, Voi};
 pub use output::{Class, ClassificationAbstain, OutputContract, SegmentationAbstain, Threshold};

@@ -6,7 +6,8 @@ use netra_core::{CodedConcept, Error, Result};
 use netra_graph::arch::Architecture;
 
 use super::{
-    Class, FORMAT, Golden, InputKind, Layout, Manifest, OutputContract, RelativePath, SegmentationAbstain, steps,
+    Class, FORMAT, Golden, InputKind, Layout, Manifest, OutputContract, Reduced, RelativePath, SegmentationAbstain,
+    steps,
 };
 use crate::error::from_graph;
 
@@ -225,6 +226,10 @@ fn golden(manifest: &Manifest, i: usize, case: &Golden) -> Result<()> {
     listed(manifest, &key("file"), &case.file, false)?;
     filled(&key("name"), &case.name)?;
     require(case.tolerance > 0.0 && case.tolerance < 1.0, &key("tolerance"), "is not over 0 and under 1")?;
+    if let Some(Reduced { tolerance, agreement }) = case.reduced {
+        require(tolerance > 0.0 && tolerance < 1.0, &key("reduced.tolerance"), "is not over 0 and under 1")?;
+        require(agreement > 0.0 && agreement <= 1.0, &key("reduced.agreement"), "is not over 0 and at most 1")?;
+    }
     let agreement = case.agreement.unwrap_or(1.0);
     require(agreement > 0.0 && agreement <= 1.0, &key("agreement"), "is not over 0 and at most 1")?;
     if !case.stride.is_empty() {

@@ -17,7 +17,8 @@ use crate::isa::Isa;
 use crate::parallel::Shared;
 use crate::simd::map::{Finish, Rows};
 use crate::simd::{Simd, SimdOp};
-use plan::{Plan, STAGE, reach};
+pub use plan::STAGE;
+use plan::{Plan, reach};
 
 /// A planned convolution.
 pub struct Blocked(Plan);
@@ -241,10 +242,13 @@ impl Job<'_> {
 }
 
 /// Brings `sums[pixel][channel]` into rows of [`STAGE`] pixels, one row a channel.
-struct Transpose<'a> {
-    sums: &'a [f32],
-    vectors: usize,
-    stage: &'a mut [f32],
+pub struct Transpose<'a> {
+    /// Whole groups of four pixels, [`STAGE`] at most.
+    pub sums: &'a [f32],
+    /// Vectors of channels.
+    pub vectors: usize,
+    /// Room for all channels.
+    pub stage: &'a mut [f32],
 }
 
 impl SimdOp for Transpose<'_> {

@@ -77,6 +77,11 @@ impl Winograd {
         })
     }
 
+    /// Rough half cycles of the whole convolution.
+    pub fn cost(&self) -> usize {
+        self.plan.cost
+    }
+
     /// Floats of scratch that each worker needs.
     pub fn scratch(&self) -> usize {
         self.buffers.len(&self.shape)

@@ -4,6 +4,7 @@ mod axis;
 mod blocked;
 mod depthwise;
 mod direct;
+mod panel;
 mod pixel;
 mod plan;
 mod tile;
@@ -17,6 +18,7 @@ use crate::simd::map::{Finish, Residual};
 use blocked::Blocked;
 use depthwise::Depthwise;
 use direct::Direct;
+use panel::Panel;
 use pixel::Pixel;
 use winograd::{Shape, Winograd};
 
@@ -30,6 +32,7 @@ enum Algorithm {
     Direct(Direct),
     Blocked(Box<Blocked>),
     Depthwise(Box<Depthwise>),
+    Panel(Box<Panel>),
     Pixel(Box<Pixel>),
     Winograd(Box<Winograd>),
 }
@@ -42,6 +45,8 @@ pub enum Packed {
     Blocked(blocked::Packed),
     /// Of a depthwise convolution.
     Depthwise(depthwise::Packed),
+    /// Of a convolution over panels.
+    Panel(panel::Packed),
     /// Of a convolution of single pixels.
     Pixel(pixel::Packed),
     /// Of a Winograd convolution.
@@ -55,6 +60,7 @@ impl Packed {
             Self::Direct(p) => p.bytes(),
             Self::Blocked(p) => p.bytes(),
             Self::Depthwise(p) => p.bytes(),
+            Self::Panel(p) => p.bytes(),
             Self::Pixel(p) => p.bytes(),
             Self::Winograd(p) => p.bytes(),
         }
@@ -86,14 +92,17 @@ impl Convolution {
         let direct = Direct::new(p, x, weight, out, isa, threads);
         let blocked = Blocked::new(p, x, weight, out, isa, threads, direct.cost());
         let cost = blocked.as_ref().map_or(direct.cost(), Blocked::cost);
+        let panel = Panel::new(p, x, weight, out, isa, threads, cost);
+        let cost = panel.as_ref().map_or(cost, Panel::cost);
         let winograd = match precision {
             Precision::Exact => None,
             _ => shape(p, x, weight, out).and_then(|s| Winograd::new(s, isa, threads, cost / 5 * 4)),
         };
-        let algorithm = match (winograd, blocked) {
-            (Some(w), _) => Algorithm::Winograd(Box::new(w)),
-            (None, Some(b)) => Algorithm::Blocked(Box::new(b)),
-            (None, None) => Algorithm::Direct(direct),
+        let algorithm = match (winograd, panel, blocked) {
+            (Some(w), ..) => Algorithm::Winograd(Box::new(w)),
+            (None, Some(p), _) => Algorithm::Panel(Box::new(p)),
+            (None, None, Some(b)) => Algorithm::Blocked(Box::new(b)),
+            (None, None, None) => Algorithm::Direct(direct),
         };
         Self { algorithm, activation: p.activation }
     }
@@ -117,6 +126,7 @@ impl Convolution {
             Algorithm::Direct(a) => a.scratch(),
             Algorithm::Blocked(a) => a.scratch(),
             Algorithm::Depthwise(a) => a.scratch(),
+            Algorithm::Panel(a) => a.scratch(),
             Algorithm::Pixel(a) => a.scratch(),
             Algorithm::Winograd(a) => a.scratch(),
         }
@@ -128,6 +138,7 @@ impl Convolution {
             Algorithm::Direct(a) => Packed::Direct(a.pack(weight, bias)),
             Algorithm::Blocked(a) => Packed::Blocked(a.pack(weight, bias)),
             Algorithm::Depthwise(a) => Packed::Depthwise(a.pack(weight, bias)),
+            Algorithm::Panel(a) => Packed::Panel(a.pack(weight, bias)),
             Algorithm::Pixel(a) => Packed::Pixel(a.pack(weight, bias)),
             Algorithm::Winograd(a) => Packed::Winograd(a.pack(weight, bias)),
         }
@@ -140,6 +151,7 @@ impl Convolution {
             (Algorithm::Direct(a), Packed::Direct(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Blocked(a), Packed::Blocked(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Depthwise(a), Packed::Depthwise(packed)) => a.run(context, x, packed, finish, out),
+            (Algorithm::Panel(a), Packed::Panel(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Pixel(a), Packed::Pixel(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Winograd(a), Packed::Winograd(packed)) => a.run(context, x, packed, finish, out),
             _ => debug_assert!(false, "weights packed for another algorithm"),

@@ -76,6 +76,19 @@ fn few_pixels_and_many_channels() {
 }
 
 #[test]
+fn single_pixels_of_many_channels() {
+    let plain = |x: &[usize], filters| Layer::new(x, filters, &[1, 1], 0);
+    compare(&[
+        plain(&[1, 64, 28, 29], 256),
+        plain(&[2, 130, 14, 14], 100),
+        plain(&[1, 300, 20, 17], 24),
+        Layer { stride: 2, ..plain(&[1, 128, 27, 28], 136) },
+        Layer { residual: true, ..plain(&[1, 72, 30, 31], 40) },
+        Layer { groups: 2, ..plain(&[1, 192, 15, 16], 96) },
+    ]);
+}
+
+#[test]
 fn few_channels_and_many_pixels() {
     let plain = |x: &[usize], filters, kernel: &[usize], pad| Layer::new(x, filters, kernel, pad);
     compare(&[

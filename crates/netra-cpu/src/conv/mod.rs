@@ -6,6 +6,7 @@ mod depthwise;
 mod direct;
 #[cfg(target_arch = "x86_64")]
 mod narrow;
+mod panel;
 mod pixel;
 mod plan;
 mod tile;
@@ -22,6 +23,7 @@ use depthwise::Depthwise;
 use direct::Direct;
 #[cfg(target_arch = "x86_64")]
 use narrow::Narrow;
+use panel::Panel;
 use pixel::Pixel;
 use upsample::Upsample;
 use winograd::{Shape, Winograd};
@@ -36,6 +38,7 @@ enum Algorithm {
     Direct(Direct),
     Blocked(Box<Blocked>),
     Depthwise(Box<Depthwise>),
+    Panel(Box<Panel>),
     Pixel(Box<Pixel>),
     Upsample(Box<Upsample>),
     Winograd(Box<Winograd>),
@@ -51,6 +54,8 @@ pub enum Packed {
     Blocked(blocked::Packed),
     /// Of a depthwise convolution.
     Depthwise(depthwise::Packed),
+    /// Of a convolution over panels.
+    Panel(panel::Packed),
     /// Of a convolution of single pixels.
     Pixel(pixel::Packed),
     /// Of a transposed convolution whose windows do not overlap.
@@ -69,6 +74,7 @@ impl Packed {
             Self::Direct(p) => p.bytes(),
             Self::Blocked(p) => p.bytes(),
             Self::Depthwise(p) => p.bytes(),
+            Self::Panel(p) => p.bytes(),
             Self::Pixel(p) => p.bytes(),
             Self::Upsample(p) => p.bytes(),
             Self::Winograd(p) => p.bytes(),
@@ -114,14 +120,17 @@ impl Convolution {
         let direct = Direct::new(p, x, weight, out, isa, threads);
         let blocked = Blocked::new(p, x, weight, out, isa, threads, direct.cost());
         let cost = blocked.as_ref().map_or(direct.cost(), Blocked::cost);
+        let panel = Panel::new(p, x, weight, out, isa, threads, cost);
+        let cost = panel.as_ref().map_or(cost, Panel::cost);
         let winograd = match precision {
             Precision::Exact => None,
             _ => shape(p, x, weight, out).and_then(|s| Winograd::new(s, isa, threads, cost / 5 * 4)),
         };
-        let algorithm = match (winograd, blocked) {
-            (Some(w), _) => Algorithm::Winograd(Box::new(w)),
-            (None, Some(b)) => Algorithm::Blocked(Box::new(b)),
-            (None, None) => Algorithm::Direct(direct),
+        let algorithm = match (winograd, panel, blocked) {
+            (Some(w), ..) => Algorithm::Winograd(Box::new(w)),
+            (None, Some(p), _) => Algorithm::Panel(Box::new(p)),
+            (None, None, Some(b)) => Algorithm::Blocked(Box::new(b)),
+            (None, None, None) => Algorithm::Direct(direct),
         };
         #[cfg(target_arch = "x86_64")]
         if precision == Precision::Bf16 {
@@ -155,6 +164,7 @@ impl Convolution {
             Algorithm::Direct(a) => a.scratch(),
             Algorithm::Blocked(a) => a.scratch(),
             Algorithm::Depthwise(a) => a.scratch(),
+            Algorithm::Panel(a) => a.scratch(),
             Algorithm::Pixel(a) => a.scratch(),
             Algorithm::Upsample(a) => a.scratch(),
             Algorithm::Winograd(a) => a.scratch(),
@@ -169,6 +179,7 @@ impl Convolution {
             Algorithm::Direct(a) => Packed::Direct(a.pack(weight, bias)),
             Algorithm::Blocked(a) => Packed::Blocked(a.pack(weight, bias)),
             Algorithm::Depthwise(a) => Packed::Depthwise(a.pack(weight, bias)),
+            Algorithm::Panel(a) => Packed::Panel(a.pack(weight, bias)),
             Algorithm::Pixel(a) => Packed::Pixel(a.pack(weight, bias)),
             Algorithm::Upsample(a) => Packed::Upsample(a.pack(weight, bias)),
             Algorithm::Winograd(a) => Packed::Winograd(a.pack(weight, bias)),
@@ -184,6 +195,7 @@ impl Convolution {
             (Algorithm::Direct(a), Packed::Direct(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Blocked(a), Packed::Blocked(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Depthwise(a), Packed::Depthwise(packed)) => a.run(context, x, packed, finish, out),
+            (Algorithm::Panel(a), Packed::Panel(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Pixel(a), Packed::Pixel(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Upsample(a), Packed::Upsample(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Winograd(a), Packed::Winograd(packed)) => a.run(context, x, packed, finish, out),

@@ -61,7 +61,8 @@ impl Geometry {
         self.axes.iter().map(|a| a.out_size).product()
     }
 
-    fn multiply_adds(&self) -> usize {
+    /// Multiplications of the definition.
+    pub fn multiply_adds(&self) -> usize {
         let pixels: usize = self.axes.iter().map(|a| a.outputs).product();
         let filters = self.batch * self.groups * self.filters;
         pixels.saturating_mul(self.terms()).saturating_mul(filters)
@@ -72,6 +73,12 @@ impl Geometry {
         self.axes
             .iter()
             .all(|a| a.taps == [0] && a.stride == 1 && a.outputs == a.input && a.out_size == a.input && a.out_step == 1)
+    }
+
+    /// Half cycles that a term of a run of outputs costs beyond its arithmetic where single pixels are read in place: they miss
+    /// the first-level cache, and that of addresses where there are more channels than it has entries, in pages of their own.
+    pub fn in_place_cost(&self) -> usize {
+        if self.taps() == 1 && self.channels > 64 { 6 + (self.input_plane() / 48).min(26) } else { 0 }
     }
 
     /// Makes one long row of a kernel that touches single pixels.
@@ -258,7 +265,8 @@ impl Sizes {
         let vectors = self.tile.channels * pixels / isa.lanes();
         // A kernel of one tap finds nothing of what it reads in the nearest cache when the unit's input is larger.
         let far = geometry.taps() == 1 && slab.len > NEAR;
-        let each = geometry.terms() * self.tile.step_cost(isa, far) + 8 * vectors + 40;
+        let step = self.tile.step_cost(isa, far) + geometry.in_place_cost();
+        let each = geometry.terms() * step + 8 * vectors + 40;
         self.units(geometry).saturating_mul(tiles * blocks * each + slab.len / 2)
     }
 

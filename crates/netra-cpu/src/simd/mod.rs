@@ -132,6 +132,18 @@ pub fn prefetch(p: *const f32) {
     let _ = p;
 }
 
+/// Asks for the cache line at `p`, to be written soon; it need not be writable.
+#[inline(always)]
+pub fn prefetch_to_write(p: *mut f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a processor without the instruction does nothing in its place, and no address is wrong.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_ET0 }>(p.cast_const().cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}
+
 /// Something to be compiled for every instruction set. Implementations of `run` are `#[inline(always)]`.
 pub trait SimdOp {
     /// What it gives.

@@ -201,7 +201,7 @@ impl Plan {
         let block = |vectors: usize| {
             // Half cycles: two multiply-adds and two loads a cycle, four cycles of latency.
             let run = columns.div_ceil(runs);
-            let step = (run * vectors).max(run + vectors).max(8);
+            let step = (run * vectors).max(run + vectors).max(8) + self.geometry.in_place_cost();
             let inner = rows * runs * (terms * step + chains * (3 * run * vectors + 30));
             // Weights come from afar at some eight bytes a cycle.
             inner.max(terms * vectors * self.lanes) + pixels * vectors * 12

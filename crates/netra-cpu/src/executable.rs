@@ -11,6 +11,7 @@ use netra_graph::{
 use crate::Context;
 use crate::isa::Isa;
 use crate::memory::{Memory, Place, Slot};
+use crate::pages;
 use crate::parallel::{Scratch, Threads};
 use crate::step::Prepared;
 
@@ -82,7 +83,9 @@ impl CpuExecutable {
             return Err(Error::malformed("a step's output has no buffer"));
         };
         let mut out = std::mem::replace(&mut buffers.slots[slot], Data::F32(Vec::new()));
-        fit(&mut out, self.memory.slots[slot], value.elements())?;
+        // A slot that the caller gets is new in every run, and large pages would have to be found for each.
+        let lasting = !self.program.outputs.iter().any(|id| self.memory.places[id.index()] == Place::Slot(slot));
+        fit(&mut out, self.memory.slots[slot], value.elements(), lasting)?;
         let in_place = self.memory.in_place[i];
         let result = (|| {
             let views: Vec<Option<TensorView<'_>>> = step
@@ -202,12 +205,16 @@ fn empty(dtype: DType) -> Data {
     }
 }
 
-/// Makes `data` `n` elements long, within a buffer of the slot's size. Elements keep their values; new ones have any.
-fn fit(data: &mut Data, slot: Slot, n: usize) -> Result<()> {
-    fn grow<T: Copy + Default>(v: &mut Vec<T>, whole: usize, n: usize) {
+/// Makes `data` `n` elements long, within a buffer of the slot's size, which is `lasting` when it serves many runs. Elements
+/// keep their values; new ones have any.
+fn fit(data: &mut Data, slot: Slot, n: usize, lasting: bool) -> Result<()> {
+    fn grow<T: Copy + Default>(v: &mut Vec<T>, whole: usize, n: usize, lasting: bool) {
         if v.capacity() < whole {
             // Zeroed pages straight from the system: nothing is written before it is used.
             *v = vec![T::default(); whole];
+            if lasting {
+                pages::large(v.as_slice());
+            }
         }
         // SAFETY: `n <= whole <= capacity`, and all `whole` elements were initialised when the buffer was made; plain
         // values stay valid when the vector is shortened.
@@ -217,7 +224,7 @@ fn fit(data: &mut Data, slot: Slot, n: usize) -> Result<()> {
         *data = empty(slot.dtype);
     }
     let whole = slot.elements.max(n);
-    each_variant!(data, v => grow(v, whole, n));
+    each_variant!(data, v => grow(v, whole, n, lasting));
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! Which instructions the kernels use.
 
+use std::sync::OnceLock;
+
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
 use crate::simd::{Portable, SimdOp};
@@ -98,6 +100,31 @@ impl Isa {
         #[cfg(not(target_arch = "x86_64"))]
         op.run(Portable)
     }
+}
+
+/// Bytes of a core's second-level cache, or a small one of today where the processor does not tell.
+pub fn second_level_cache() -> usize {
+    static BYTES: OnceLock<usize> = OnceLock::new();
+    *BYTES.get_or_init(|| caches().find(|&(level, _)| level == 2).map_or(1 << 20, |(_, bytes)| bytes))
+}
+
+/// Level and bytes of the caches that hold data: the deterministic cache parameters of Intel's leaf 4, which AMD repeats in
+/// leaf 0x8000001D.
+#[cfg(target_arch = "x86_64")]
+fn caches() -> impl Iterator<Item = (u32, usize)> {
+    use std::arch::x86_64::{__cpuid, __cpuid_count};
+    let known = |leaf: u32| __cpuid(leaf & 0x8000_0000).eax >= leaf && __cpuid_count(leaf, 0).eax & 31 != 0;
+    let leaf = [4, 0x8000_001D].into_iter().find(|&leaf| known(leaf));
+    let entries = leaf.into_iter().flat_map(|leaf| (0..8).map(move |i| __cpuid_count(leaf, i)));
+    entries.take_while(|r| r.eax & 31 != 0).filter(|r| r.eax & 31 != 2).map(|r| {
+        let field = |from: u32, bits: u32| (r.ebx >> from & ((1 << bits) - 1)) as usize + 1;
+        (r.eax >> 5 & 7, field(0, 12) * field(12, 10) * field(22, 10) * (r.ecx as usize + 1))
+    })
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn caches() -> impl Iterator<Item = (u32, usize)> {
+    std::iter::empty()
 }
 
 /// The processor's own name, where it tells.

@@ -18,6 +18,7 @@ mod memory;
 mod movement;
 mod native;
 mod norm;
+mod pages;
 mod parallel;
 mod pool;
 mod reduce;

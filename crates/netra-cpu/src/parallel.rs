@@ -1,10 +1,12 @@
 //! Work shared among threads.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use netra_graph::Result;
 
+use crate::pages;
 use crate::team::Team;
 
 /// A number of threads: the one that asks, and a team of the others.
@@ -118,16 +120,32 @@ impl<T> Shared<T> {
 #[repr(C, align(64))]
 struct Line<T>(T);
 
-/// Scratch memory of a run: one float32 buffer a worker, aligned to cache lines.
+/// Scratch memory of a run: one float32 buffer a worker, aligned to cache lines, and to large pages when it fills most of one.
 pub struct Scratch {
-    buffers: Vec<Mutex<Vec<Line<[f32; 16]>>>>,
+    buffers: Vec<Mutex<Buffer>>,
+}
+
+struct Buffer {
+    memory: Vec<f32>,
+    used: Range<usize>,
+}
+
+impl Buffer {
+    fn new(floats: usize) -> Self {
+        let bytes = floats * size_of::<f32>();
+        let align = if bytes > pages::LARGE / 2 { pages::LARGE } else { size_of::<Line<f32>>() };
+        let memory = vec![0.0; (bytes.next_multiple_of(align) + align) / size_of::<f32>()];
+        pages::large(&memory);
+        let start = memory.as_ptr().addr();
+        let start = (start.next_multiple_of(align) - start) / size_of::<f32>();
+        Self { memory, used: start..start + floats }
+    }
 }
 
 impl Scratch {
     /// `floats` elements, zeroed, for each of `workers`.
     pub fn new(workers: usize, floats: usize) -> Self {
-        let lines = floats.div_ceil(16);
-        Self { buffers: (0..workers).map(|_| Mutex::new(vec![Line([0.0; 16]); lines])).collect() }
+        Self { buffers: (0..workers).map(|_| Mutex::new(Buffer::new(floats))).collect() }
     }
 
     /// The buffer of `worker`.
@@ -138,13 +156,30 @@ impl Scratch {
 }
 
 /// A worker's scratch while it is in use.
-pub struct ScratchGuard<'a>(MutexGuard<'a, Vec<Line<[f32; 16]>>>);
+pub struct ScratchGuard<'a>(MutexGuard<'a, Buffer>);
 
 impl ScratchGuard<'_> {
     /// The elements. Their values are whatever was left there.
     pub fn floats(&mut self) -> &mut [f32] {
-        let lines: &mut Vec<Line<[f32; 16]>> = &mut self.0;
-        // SAFETY: such a `Line` is 16 float32 without padding (64 bytes, `repr(C)`).
-        unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) }
+        let Buffer { memory, used } = &mut *self.0;
+        &mut memory[used.clone()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scratch_is_zeroed_and_aligned() {
+        for (floats, align) in [(0, 64), (100, 64), (pages::LARGE / 4, pages::LARGE)] {
+            let scratch = Scratch::new(2, floats);
+            for worker in 0..2 {
+                let mut guard = scratch.lock(worker);
+                let values = guard.floats();
+                assert!(values.len() == floats && values.iter().all(|&v| v == 0.0));
+                assert_eq!(values.as_ptr().addr() % align, 0);
+            }
+        }
     }
 }

@@ -11,6 +11,7 @@ use netra_graph::{Conv, ConvTranspose};
 use super::axis::Axis;
 use super::plan::{Geometry, Plan};
 use super::three;
+use super::tile::{CHAIN, Manner};
 use crate::Context;
 use crate::isa::Isa;
 use crate::parallel::Shared;
@@ -277,11 +278,14 @@ impl Job<'_> {
         let bias = &self.packed.bias[index * t.channels..][..t.channels];
         let tile = &mut tile[..(t.channels + 1) * t.pixels];
         let channels = t.channels.min(g.filters - block * t.channels);
+        let manner = Manner { chain: CHAIN, ahead: &[] };
         let run = |start: usize, tile: &mut [f32]| {
             // SAFETY: the plan's tiles come from `tiles(isa)`. The slab is as long as the plan says: `start` and each
             // offset together lie inside the rows of the slab, which one more run of pixels follows. Weights and bias
             // hold a block, and the tile buffer was cut to hold the register tile.
-            unsafe { (t.run)(slab[start..].as_ptr(), offsets, weights.as_ptr(), bias.as_ptr(), tile.as_mut_ptr()) }
+            unsafe {
+                (t.run)(slab[start..].as_ptr(), offsets, weights.as_ptr(), bias.as_ptr(), tile.as_mut_ptr(), manner)
+            }
         };
         for i in 0..dn {
             let plane = i * layout.height * layout.pitch;

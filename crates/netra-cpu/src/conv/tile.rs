@@ -3,7 +3,7 @@
 use crate::isa::{InstructionSet, Isa};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
-use crate::simd::{Portable, Simd};
+use crate::simd::{Portable, Simd, prefetch, prefetch_far};
 
 /// `out[c][p] = init[c] + sum over k of w[k][c] x[offsets[k] + p]` for the channels and pixels of a [`Tile`].
 ///
@@ -11,11 +11,25 @@ use crate::simd::{Portable, Simd};
 /// The processor has the instructions of the [`Isa`] that the tile was chosen for. `x` is readable at every offset for
 /// `pixels` elements, `w` for `offsets.len()` times `channels`, `init` for `channels`; `out` is writable for
 /// `channels` times `pixels`.
-pub type Run = unsafe fn(x: *const f32, offsets: &[usize], w: *const f32, init: *const f32, out: *mut f32);
+pub type Run =
+    unsafe fn(x: *const f32, offsets: &[usize], w: *const f32, init: *const f32, out: *mut f32, manner: Manner<'_>);
 
-/// Terms that are added up in one chain. Longer sums are sums of such chains: the error grows with the length of a chain
-/// and the number of chains, not with their product.
-const CHAIN: usize = 64;
+/// Terms that are best added up in one chain where the error counts. Longer sums are sums of such chains: the error grows with
+/// the length of a chain and the number of chains, not with their product.
+pub const CHAIN: usize = 64;
+/// Terms between two looks at what is to be asked for.
+const PART: usize = 8;
+/// Terms from the one that is added up to the one whose inputs are asked for.
+const NEXT: usize = 8;
+
+/// How a register tile is computed; the sums are the same but for rounding.
+#[derive(Clone, Copy)]
+pub struct Manner<'a> {
+    /// Terms, not 0, that are added up in one chain.
+    pub chain: usize,
+    /// Cache lines to ask for meanwhile, a few at a time.
+    pub ahead: &'a [*const f32],
+}
 
 /// A register tile.
 #[derive(Clone, Copy)]
@@ -50,25 +64,42 @@ unsafe fn tile<S: Simd, const C: usize, const V: usize>(
     w: *const f32,
     init: *const f32,
     out: *mut f32,
+    manner: Manner<'_>,
 ) {
     let mut w = w;
-    for (i, offsets) in offsets.chunks(CHAIN).enumerate() {
+    let Manner { chain, ahead } = manner;
+    let share = ahead.len().div_ceil(offsets.len().div_ceil(PART).max(1));
+    let (mut lines, mut next) = (ahead.chunks(share.max(1)), NEXT);
+    for (i, chain) in offsets.chunks(chain).enumerate() {
         let mut sums = [[s.splat(0.0); V]; C];
-        for &offset in offsets {
-            let mut xs = [s.splat(0.0); V];
-            for (v, x_v) in xs.iter_mut().enumerate() {
-                // SAFETY: `x` is readable at every offset for `V` vectors.
-                *x_v = unsafe { s.load(x.add(offset + v * S::LANES)) };
+        for part in chain.chunks(PART) {
+            for &line in lines.next().unwrap_or(&[]) {
+                prefetch_far(line);
             }
-            for (c, row) in sums.iter_mut().enumerate() {
-                // SAFETY: `w` has `C` elements for each offset.
-                let weight = s.splat(unsafe { *w.add(c) });
-                for (sum, &x_v) in row.iter_mut().zip(&xs) {
-                    *sum = s.fma(weight, x_v, *sum);
+            for &offset in part {
+                // Where the multiply-adds leave time for it, ask for inputs that come from the second-level cache.
+                if const { 4 * (2 * V + C) <= 3 * C * V } {
+                    let coming = offsets[next.min(offsets.len() - 1)];
+                    next += 1;
+                    for v in 0..V {
+                        prefetch(x.wrapping_add(coming + v * S::LANES));
+                    }
                 }
+                let mut xs = [s.splat(0.0); V];
+                for (v, x_v) in xs.iter_mut().enumerate() {
+                    // SAFETY: `x` is readable at every offset for `V` vectors.
+                    *x_v = unsafe { s.load(x.add(offset + v * S::LANES)) };
+                }
+                for (c, row) in sums.iter_mut().enumerate() {
+                    // SAFETY: `w` has `C` elements for each offset.
+                    let weight = s.splat(unsafe { *w.add(c) });
+                    for (sum, &x_v) in row.iter_mut().zip(&xs) {
+                        *sum = s.fma(weight, x_v, *sum);
+                    }
+                }
+                // SAFETY: one past the last of `offsets.len() * C` elements at most.
+                w = unsafe { w.add(C) };
             }
-            // SAFETY: one past the last of `offsets.len() * C` elements at most.
-            w = unsafe { w.add(C) };
         }
         for (c, row) in sums.iter().enumerate() {
             for (v, &sum) in row.iter().enumerate() {
@@ -100,9 +131,10 @@ unsafe fn portable<const C: usize, const V: usize>(
     w: *const f32,
     init: *const f32,
     out: *mut f32,
+    manner: Manner<'_>,
 ) {
     // SAFETY: the caller keeps the contract.
-    unsafe { tile::<_, C, V>(Portable, x, offsets, w, init, out) }
+    unsafe { tile::<_, C, V>(Portable, x, offsets, w, init, out, manner) }
 }
 
 /// # Safety
@@ -115,9 +147,10 @@ unsafe fn avx2<const C: usize, const V: usize>(
     w: *const f32,
     init: *const f32,
     out: *mut f32,
+    manner: Manner<'_>,
 ) {
     // SAFETY: the caller keeps the contract, and the processor has the features that this function enables.
-    unsafe { tile::<_, C, V>(Avx2::assume(), x, offsets, w, init, out) }
+    unsafe { tile::<_, C, V>(Avx2::assume(), x, offsets, w, init, out, manner) }
 }
 
 /// # Safety
@@ -130,9 +163,10 @@ unsafe fn avx512<const C: usize, const V: usize>(
     w: *const f32,
     init: *const f32,
     out: *mut f32,
+    manner: Manner<'_>,
 ) {
     // SAFETY: the caller keeps the contract, and the processor has the features that this function enables.
-    unsafe { tile::<_, C, V>(Avx512::assume(), x, offsets, w, init, out) }
+    unsafe { tile::<_, C, V>(Avx512::assume(), x, offsets, w, init, out, manner) }
 }
 
 /// The tiles whose accumulators, inputs and one weight fit the registers of `isa`.

@@ -5,7 +5,7 @@
 use netra_graph::ConvTranspose;
 
 use super::three;
-use super::tile::{Tile, tiles};
+use super::tile::{CHAIN, Manner, Tile, tiles};
 use crate::Context;
 use crate::isa::Isa;
 use crate::parallel::Shared;
@@ -157,6 +157,7 @@ impl Job<'_> {
     fn unit(&self, image: usize, first: usize, part: usize, scratch: &mut [f32]) {
         let up = self.up;
         let (t, blocks) = (&up.tile, up.blocks());
+        let manner = Manner { chain: CHAIN, ahead: &[] };
         let n = up.pixels.min(up.plane() - first);
         let (slab, scratch) = scratch.split_at_mut(up.channels * up.pixels);
         let (sums, row) = scratch.split_at_mut(t.channels * t.pixels);
@@ -172,7 +173,14 @@ impl Job<'_> {
                 // SAFETY: the tile comes from `tiles(isa)`. Each channel's part of the slab is whole register tiles; the
                 // weights and the bias hold a block, and `sums` a register tile.
                 unsafe {
-                    (t.run)(slab[at..].as_ptr(), &up.offsets, weights.as_ptr(), bias.as_ptr(), sums.as_mut_ptr());
+                    (t.run)(
+                        slab[at..].as_ptr(),
+                        &up.offsets,
+                        weights.as_ptr(),
+                        bias.as_ptr(),
+                        sums.as_mut_ptr(),
+                        manner,
+                    );
                 }
                 self.emit(image, block, first + at, t.pixels.min(n - at), sums, row);
             }

@@ -66,6 +66,8 @@ pub trait Simd: Copy + 'static {
     unsafe fn store_every_second(self, p: *mut f32, v: Self::V);
     /// Of `2 LANES` elements in a row, those at even places and those at odd ones.
     fn unzip(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
+    /// Undoes [`unzip`](Self::unzip).
+    fn zip(self, even: Self::V, odd: Self::V) -> (Self::V, Self::V);
     /// Transposes: lane `4 q + j` of vector `i` becomes lane `4 q + i` of vector `j`.
     fn transpose4(self, rows: [Self::V; 4]) -> [Self::V; 4];
     /// Of `4 LANES` elements in a row, vector `j` gets elements `j, j + 4, j + 8 ...`.
@@ -139,6 +141,18 @@ pub fn prefetch_to_write(p: *mut f32) {
     // SAFETY: a processor without the instruction does nothing in its place, and no address is wrong.
     unsafe {
         std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_ET0 }>(p.cast_const().cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}
+
+/// Asks for the cache line at `p` to come to the second-level cache; it need not be readable.
+#[inline(always)]
+pub fn prefetch_far(p: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as for `prefetch`.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(p.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = p;

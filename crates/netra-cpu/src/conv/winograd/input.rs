@@ -1,34 +1,28 @@
 //! From input rows to the points of their tiles.
 
 use super::plan::Columns;
-use super::transform::{self, IN};
-use super::{Job, Place};
+use super::transform::{self, IN, OUT};
+use super::{Job, Place, Step};
 use crate::simd::{Simd, SimdOp};
 
 impl Job<'_> {
-    /// Transforms `n` slices, the first being number `first` of the segment's inputs, into the lanes from slice `at` on.
-    pub fn fill(&self, place: Place, first: usize, at: usize, n: usize, points: &mut [f32], scratch: &mut [f32]) {
+    /// Transforms the new slices of a step.
+    pub fn fill(&self, place: Place, step: Step, points: &mut [f32], scratch: &mut [f32]) {
         let w = self.w;
         let (s, plan, b) = (&w.shape, &w.plan, &w.buffers);
         let (lines, taken_apart) = scratch.split_at_mut(IN * b.line);
         let plane = s.input[1] * s.input[2];
         let slice_lanes = plan.rows * s.row_tiles();
+        let n = step.inputs.1;
         for c in 0..s.channels {
             let channel = (place.batch * s.groups + place.group) * s.channels + c;
             let x = &self.x[channel * s.input[0] * plane..][..s.input[0] * plane];
             for slice in 0..n {
-                let depth = place.segment.0 + (first + slice) * s.dilations[0];
-                let depth = depth.checked_sub(s.pads[0]).filter(|&d| d < s.input[0]);
+                let depth = self.depth(place, step, slice);
                 for r in 0..plan.rows {
-                    let tile_row = w.tile_rows.get(place.row + r);
-                    let rows: [&[f32]; IN] = std::array::from_fn(|i| {
-                        let row = tile_row.and_then(|(phase, row)| {
-                            (phase + (row + i) * s.dilations[1]).checked_sub(s.pads[1]).filter(|&y| y < s.input[1])
-                        });
-                        match (depth, row) {
-                            (Some(d), Some(y)) => &x[d * plane + y * s.input[2]..][..s.input[2]],
-                            _ => &w.zeros,
-                        }
+                    let rows: [&[f32]; IN] = std::array::from_fn(|i| match (depth, self.row(place, r, i)) {
+                        (Some(d), Some(y)) => &x[d * plane + y * s.input[2]..][..s.input[2]],
+                        _ => &w.zeros,
                     });
                     let at = (slice * plan.rows + r) * b.row;
                     if s.columns() == Columns::Split {
@@ -48,7 +42,7 @@ impl Job<'_> {
                     }
                 }
             }
-            let at = c * b.channel + at * slice_lanes;
+            let at = c * b.channel + step.at * slice_lanes;
             w.isa.dispatch(Across { job: self, lines, lanes: n * slice_lanes, points: &mut points[at..] });
         }
     }
@@ -56,10 +50,41 @@ impl Job<'_> {
     /// Takes a row apart into its phases.
     fn split(&self, row: &[f32], phases: &mut [f32]) {
         let s = &self.w.shape;
-        let used = 4 * s.tiles() + 2;
+        let used = OUT * s.tiles() + 2;
+        if s.dilations[2] == 2 {
+            self.w.isa.dispatch(Unzip { row, phases, pitch: s.phase_pitch(), n: used });
+            return;
+        }
         for (phase, to) in phases.chunks_exact_mut(s.phase_pitch()).enumerate() {
             for (to, &x) in to[..used].iter_mut().zip(row[phase..].iter().step_by(s.dilations[2])) {
                 *to = x;
+            }
+        }
+    }
+}
+
+/// Takes a row apart into two phases of at least `n` elements each, `pitch` apart.
+struct Unzip<'a> {
+    row: &'a [f32],
+    phases: &'a mut [f32],
+    pitch: usize,
+    n: usize,
+}
+
+impl SimdOp for Unzip<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Unzip { row, phases, pitch, n } = self;
+        let whole = n.next_multiple_of(S::LANES);
+        assert!(row.len() >= 2 * whole && pitch >= whole && phases.len() >= 2 * pitch);
+        for i in (0..n).step_by(S::LANES) {
+            // SAFETY: asserted above.
+            unsafe {
+                let (a, b) = (s.load(row.as_ptr().add(2 * i)), s.load(row.as_ptr().add(2 * i + S::LANES)));
+                let (even, odd) = s.unzip(a, b);
+                s.store(phases.as_mut_ptr().add(i), even);
+                s.store(phases.as_mut_ptr().add(pitch + i), odd);
             }
         }
     }
@@ -83,8 +108,9 @@ impl SimdOp for Down<'_> {
         let width = rows[0].len();
         assert!(out.len() >= (IN - 1) * line + pitch && pitch >= before + width.next_multiple_of(16) + 16);
         assert!(rows.iter().all(|r| r.len() == width));
-        for i in 0..IN {
-            out[i * line..][..before].fill(0.0);
+        let zeros = [s.splat(0.0); IN];
+        for at in (0..before).step_by(S::LANES) {
+            store(s, zeros, &mut out[at..], line);
         }
         let mut at = 0;
         while at + S::LANES <= width {
@@ -105,8 +131,9 @@ impl SimdOp for Down<'_> {
             store(s, transform::input(s, d), &mut out[before + at..], line);
             at += S::LANES;
         }
-        for i in 0..IN {
-            out[i * line + before + at..i * line + pitch].fill(0.0);
+        // The last vector of zeros ends with the row: there is room for one.
+        for at in (before + at..pitch - S::LANES).step_by(S::LANES).chain([pitch - S::LANES]) {
+            store(s, zeros, &mut out[at..], line);
         }
     }
 }

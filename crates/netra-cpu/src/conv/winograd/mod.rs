@@ -8,6 +8,7 @@
 //!
 //! A dilated convolution is an ordinary one on each phase of its rows and columns.
 
+mod ahead;
 mod input;
 mod output;
 mod plan;
@@ -16,12 +17,18 @@ mod transform;
 use std::ops::Range;
 
 use crate::Context;
+use crate::conv::tile::Manner;
 use crate::isa::Isa;
 use crate::parallel::Shared;
 use crate::simd::map::Finish;
+use ahead::{Ahead, ROOM};
 pub use plan::Shape;
 use plan::{Buffers, Columns, Plan};
 use transform::POINTS;
+
+/// Terms that are added up in one chain: longer than where the error counts most, since each end costs two passes over a register
+/// tile.
+const CHAIN: usize = 256;
 
 /// A planned Winograd convolution.
 pub struct Winograd {
@@ -176,11 +183,24 @@ struct Place {
     row: usize,
     /// First output slice and number of output slices.
     segment: (usize, usize),
+    /// First block of output channels and one past the last.
+    blocks: (usize, usize),
+}
+
+/// A part of a unit's walk through the depth.
+#[derive(Clone, Copy)]
+struct Step {
+    /// First output slice, counted from the segment's first, and number of output slices.
+    outputs: (usize, usize),
+    /// First input slice that no earlier step has transformed, counted from the segment's first, and number of them.
+    inputs: (usize, usize),
+    /// Where they go among the transformed slices.
+    at: usize,
 }
 
 impl Job<'_> {
-    fn unit(&self, unit: usize, scratch: &mut [f32]) {
-        let Winograd { shape: s, plan, buffers: b, .. } = self.w;
+    fn place(&self, unit: usize) -> Place {
+        let Winograd { shape: s, plan, .. } = self.w;
         let mut rest = unit;
         let mut digit = |base: usize| {
             let value = rest % base;
@@ -191,46 +211,78 @@ impl Job<'_> {
         let segment = plan.segments[digit(plan.segments.len())];
         let row = digit(plan.row_groups(s)) * plan.rows;
         let group = digit(s.groups);
-        let place = Place { batch: digit(s.batch), group, row, segment };
-        let (from, to) = (plan.blocks * part / plan.parts, plan.blocks * (part + 1) / plan.parts);
+        let blocks = (plan.blocks * part / plan.parts, plan.blocks * (part + 1) / plan.parts);
+        Place { batch: digit(s.batch), group, row, segment, blocks }
+    }
 
+    /// The step that begins with output slice `first`, when the segment is so long.
+    fn step(&self, place: Place, first: usize) -> Option<Step> {
+        let n = self.w.plan.slices.min(place.segment.1.checked_sub(first).filter(|&left| left > 0)?);
+        let kept = self.w.shape.depth_taps - 1;
+        let (inputs, at) = if first == 0 { ((0, n + kept), 0) } else { ((first + kept, n), kept) };
+        Some(Step { outputs: (first, n), inputs, at })
+    }
+
+    fn unit(&self, unit: usize, scratch: &mut [f32]) {
+        let Winograd { shape: s, plan, buffers: b, .. } = self.w;
+        let place = self.place(unit);
         let (points, scratch) = scratch.split_at_mut(POINTS * b.point);
         let (products, scratch) = scratch.split_at_mut(b.products);
         let slice = plan.rows * s.row_tiles();
         let kept = s.depth_taps - 1;
-        for first in (0..segment.1).step_by(plan.slices) {
-            let n = plan.slices.min(segment.1 - first);
-            if first == 0 {
-                self.fill(place, 0, 0, n + kept, points, scratch);
-            } else {
+        let mut next = self.step(place, 0);
+        while let Some(step) = next {
+            let (first, n) = step.outputs;
+            if first > 0 {
                 for channel in points.chunks_exact_mut(b.point).flat_map(|p| p.chunks_exact_mut(b.channel)) {
                     channel.copy_within(plan.slices * slice..(plan.slices + kept) * slice, 0);
                 }
-                self.fill(place, first + kept, kept, n, points, scratch);
             }
-            let size = POINTS * (n * slice).div_ceil(plan.tile.pixels) * plan.tile.channels * plan.tile.pixels;
-            for start in (from..to).step_by(plan.together) {
-                let blocks = start..to.min(start + plan.together);
-                self.sums(place.group * plan.blocks, blocks.clone(), n * slice, points, products);
+            self.fill(place, step, points, scratch);
+            next = self.step(place, first + n);
+            let coming = match next {
+                Some(next) => Some((place, next)),
+                None if unit + 1 < plan.units(s) => {
+                    let place = self.place(unit + 1);
+                    self.step(place, 0).map(|step| (place, step))
+                }
+                None => None,
+            };
+            let tiles = POINTS * (n * slice).div_ceil(plan.tile.pixels);
+            let mut ahead = Ahead::new(self, place, step, coming, tiles * (place.blocks.1 - place.blocks.0));
+            let size = tiles * plan.tile.channels * plan.tile.pixels;
+            for start in (place.blocks.0..place.blocks.1).step_by(plan.together) {
+                let blocks = start..place.blocks.1.min(start + plan.together);
+                self.sums(place.group * plan.blocks, blocks.clone(), n * slice, points, products, &mut ahead);
                 for (block, products) in blocks.zip(products.chunks_exact(size)) {
-                    self.emit(place, block, first, n, products, scratch);
+                    self.emit(place, block, step, products, scratch);
                 }
             }
         }
     }
 
     /// The sums over channels and taps in depth, of each point, for some blocks of output channels and `lanes` tiles.
-    fn sums(&self, base: usize, blocks: Range<usize>, lanes: usize, points: &[f32], products: &mut [f32]) {
+    fn sums(
+        &self,
+        base: usize,
+        blocks: Range<usize>,
+        lanes: usize,
+        points: &[f32],
+        products: &mut [f32],
+        ahead: &mut Ahead,
+    ) {
         let Winograd { shape: s, plan, buffers: b, offsets, .. } = self.w;
         let t = plan.tile;
         let runs = lanes.div_ceil(t.pixels);
         let size = s.terms() * t.channels;
         let init = [0.0; 16];
+        let mut room = [std::ptr::null(); ROOM];
         for point in 0..POINTS {
             let x = &points[point * b.point..][..b.point];
             for (i, block) in blocks.clone().enumerate() {
                 let weights = &self.packed.weights[((base + block) * POINTS + point) * size..][..size];
                 for run in 0..runs {
+                    let manner = Manner { chain: CHAIN, ahead: ahead.next(self, &mut room) };
                     let at = ((i * POINTS + point) * runs + run) * t.channels * t.pixels;
                     let to = &mut products[at..][..t.channels * t.pixels];
                     // SAFETY: the plan's tiles come from `tiles(isa)`, none of more than 16 channels. Each channel's part
@@ -238,10 +290,35 @@ impl Job<'_> {
                     // weights hold a block, and the products a register tile.
                     unsafe {
                         let x = x.as_ptr().add(run * t.pixels);
-                        (t.run)(x, offsets, weights.as_ptr(), init.as_ptr(), to.as_mut_ptr());
+                        (t.run)(x, offsets, weights.as_ptr(), init.as_ptr(), to.as_mut_ptr(), manner);
                     }
                 }
             }
         }
+    }
+
+    /// The input slice `slice` of a step's new ones, when it lies inside the input.
+    fn depth(&self, place: Place, step: Step, slice: usize) -> Option<usize> {
+        let s = &self.w.shape;
+        let depth = place.segment.0 + (step.inputs.0 + slice) * s.dilations[0];
+        depth.checked_sub(s.pads[0]).filter(|&d| d < s.input[0])
+    }
+
+    /// Row `i` of the inputs of a row of tiles, when it lies inside the input.
+    fn row(&self, place: Place, r: usize, i: usize) -> Option<usize> {
+        let s = &self.w.shape;
+        let &(phase, row) = self.w.tile_rows.get(place.row + r)?;
+        (phase + (row + i) * s.dilations[1]).checked_sub(s.pads[1]).filter(|&y| y < s.input[1])
+    }
+
+    /// Where row `i` of the outputs of a row of tiles of a slice of a step begins, when it lies inside the output.
+    fn output_row(&self, place: Place, step: Step, filter: usize, slice: usize, r: usize, i: usize) -> Option<usize> {
+        let s = &self.w.shape;
+        let [depth, height, width] = s.output;
+        let &(phase, row) = self.w.tile_rows.get(place.row + r)?;
+        let y = Some(phase + (row + i) * s.dilations[1]).filter(|&y| y < height)?;
+        let z = place.segment.0 + (step.outputs.0 + slice) * s.dilations[0];
+        let channel = (place.batch * s.groups + place.group) * s.filters + filter;
+        Some(((channel * depth + z) * height + y) * width)
     }
 }

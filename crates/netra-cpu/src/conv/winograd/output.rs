@@ -2,52 +2,86 @@
 
 use super::plan::Columns;
 use super::transform::{self, IN, OUT};
-use super::{Job, Place};
+use super::{Job, Place, Step};
+use crate::simd::map::Rows;
 use crate::simd::{Simd, SimdOp};
 
 impl Job<'_> {
-    /// Finishes one block of output channels of `n` slices, the first being number `first` of the segment.
-    pub fn emit(&self, place: Place, block: usize, first: usize, n: usize, products: &[f32], scratch: &mut [f32]) {
+    /// Finishes one block of output channels of a step.
+    pub fn emit(&self, place: Place, block: usize, step: Step, products: &[f32], scratch: &mut [f32]) {
         let w = self.w;
         let (s, plan, b) = (&w.shape, &w.plan, &w.buffers);
         let t = plan.tile;
         let (lines, joined) = scratch.split_at_mut(OUT * b.out_line);
         let row_tiles = s.row_tiles();
+        let n = step.outputs.1;
         let lanes = n * plan.rows * row_tiles;
-        let [depth, height, width] = s.output;
         for c in 0..t.channels.min(s.filters - block * t.channels) {
-            let filter = place.group * s.filters + block * t.channels + c;
+            let filter = block * t.channels + c;
             let bias = self.packed.bias[(place.group * plan.blocks + block) * t.channels + c];
             w.isa.dispatch(Back { job: self, products, channel: c, bias, lanes, lines });
             for (slice, r) in (0..n).flat_map(|slice| (0..plan.rows).map(move |r| (slice, r))) {
-                let Some(&(phase, row)) = w.tile_rows.get(place.row + r) else { continue };
-                let z = place.segment.0 + (first + slice) * s.dilations[0];
-                for i in 0..OUT {
-                    let y = phase + (row + i) * s.dilations[1];
-                    if y >= height {
-                        break;
-                    }
-                    let from = &mut lines[i * b.out_line + (slice * plan.rows + r) * OUT * row_tiles..];
-                    let at = (((place.batch * s.groups * s.filters + filter) * depth + z) * height + y) * width;
-                    // SAFETY: every output row belongs to one unit, and a unit visits it once.
-                    let out = unsafe { self.out.slice(at, width) };
+                let Some(at) = self.output_row(place, step, filter, slice, r, 0) else { continue };
+                let count =
+                    (1..OUT).take_while(|&i| self.output_row(place, step, filter, slice, r, i).is_some()).count() + 1;
+                let start = (slice * plan.rows + r) * OUT * row_tiles;
+                let mut rows =
+                    Rows { count, n: s.output[2], from_step: b.out_line, to_step: s.dilations[1] * s.output[2] };
+                // SAFETY: `output_row` says that the rows lie inside the output; each belongs to one unit, and a unit visits
+                // it once.
+                unsafe {
                     if s.columns() == Columns::Split {
-                        self.join(&from[..OUT * row_tiles], &mut joined[..width]);
-                        self.finish.run(w.isa, &joined[..width], at, out);
+                        for i in 0..count {
+                            let from = &lines[i * b.out_line + start..][..OUT * row_tiles + 16];
+                            self.join(from, &mut joined[i * s.pitch()..][..s.pitch()]);
+                        }
+                        rows.from_step = s.pitch();
+                        self.finish.rows(w.isa, rows, joined, at, self.out);
                     } else {
-                        self.finish.run(w.isa, &from[..width], at, out);
+                        self.finish.rows(w.isa, rows, &lines[start..], at, self.out);
                     }
                 }
             }
         }
     }
 
-    /// Puts the phases of a row together.
+    /// Puts the phases of a row together. Both have a vector to spare at the end.
     fn join(&self, phases: &[f32], row: &mut [f32]) {
-        let d = self.w.shape.dilations[2];
-        for (phase, from) in phases.chunks_exact(OUT * self.w.shape.tiles()).enumerate() {
+        let (s, d) = (&self.w.shape, self.w.shape.dilations[2]);
+        if d == 2 {
+            self.w.isa.dispatch(Zip { phases, pitch: OUT * s.tiles(), row });
+            return;
+        }
+        let row = &mut row[..s.output[2]];
+        for (phase, from) in phases.chunks_exact(OUT * s.tiles()).enumerate().take(d) {
             for (to, &x) in row.iter_mut().skip(phase).step_by(d).zip(from) {
                 *to = x;
+            }
+        }
+    }
+}
+
+/// Puts two phases of `pitch` elements each together. Behind the second phase and the row a vector may be touched.
+struct Zip<'a> {
+    phases: &'a [f32],
+    pitch: usize,
+    row: &'a mut [f32],
+}
+
+impl SimdOp for Zip<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Zip { phases, pitch, row } = self;
+        let whole = pitch.next_multiple_of(S::LANES);
+        assert!(phases.len() >= pitch + whole && row.len() >= 2 * whole);
+        for i in (0..pitch).step_by(S::LANES) {
+            // SAFETY: asserted above.
+            unsafe {
+                let (even, odd) = (s.load(phases.as_ptr().add(i)), s.load(phases.as_ptr().add(pitch + i)));
+                let (a, b) = s.zip(even, odd);
+                s.store(row.as_mut_ptr().add(2 * i), a);
+                s.store(row.as_mut_ptr().add(2 * i + S::LANES), b);
             }
         }
     }

@@ -2,10 +2,14 @@
 
 use super::transform::{IN, OUT, POINTS};
 use crate::conv::tile::{Tile, tiles};
-use crate::isa::Isa;
+use crate::isa::{Isa, second_level_cache};
 
-/// Floats of transformed input that stay in a small L2 cache of today (1 MiB).
-const RING: usize = 176 * 1024;
+/// Floats of transformed input that stay in the second-level cache beside the weights that pass through: the better part of a
+/// small one, half of a large one.
+fn nearby() -> usize {
+    (second_level_cache() / 2 / size_of::<f32>()).max(176 * 1024)
+}
+
 /// Most floats of transformed input and sums that a unit keeps at once.
 const SCRATCH: usize = 3 << 20;
 /// Bytes of weights that stay in a core's L2 cache, and in the cache that all cores share.
@@ -132,7 +136,7 @@ impl Plan {
                 for cuts in [1, 2, 3, 4].into_iter().filter(|&c| c == 1 || chain >= 4 * c) {
                     for parts in [1, 2, 4].into_iter().filter(|&p| p <= blocks) {
                         let share = blocks.div_ceil(parts);
-                        let near = ring <= RING;
+                        let near = ring <= nearby();
                         let together = if near { 1 } else { share };
                         if !near && ring + together * products > SCRATCH {
                             continue;
@@ -194,7 +198,7 @@ impl Plan {
         let outputs = share * self.tile.channels * vectors * 600;
         // What does not fit the nearest cache is written and read once.
         let ring = shape.channels * POINTS * (self.slices + shape.depth_taps - 1) * self.rows * shape.row_tiles();
-        let far = if ring > RING { ring + POINTS * share * self.tile.channels * lanes } else { 0 };
+        let far = if ring > nearby() { 2 * (ring + POINTS * share * self.tile.channels * lanes) } else { 0 };
         let step = sums.max(stream) + inputs + outputs + far;
         let fill = shape.channels * input * (shape.depth_taps - 1) * (self.rows * shape.row_tiles()) / isa.lanes();
         let units = self.row_groups(shape) * shape.dilations[0] * cuts * self.parts * shape.batch * shape.groups;

@@ -3,6 +3,7 @@
 use netra_graph::{Data, DataView, Error, Reduction, Result, TensorView};
 
 use crate::Context;
+use crate::simd::{Simd, SimdOp};
 use crate::strided::{Nest, strides};
 
 /// Columns accumulated at once when the innermost axis stays.
@@ -69,7 +70,10 @@ fn floats(context: &Context<'_>, reduction: Reduction, walk: &Walk, x: &[f32], o
     let larger = |a: f32, v: f32| if v > a || v.is_nan() { v } else { a };
     let smaller = |a: f32, v: f32| if v < a || v.is_nan() { v } else { a };
     let wide = |v: f32| f64::from(v);
+    let row = walk.reduced.rows() == 1 && walk.reduced.inner_strides() == [1] && n > 0.0;
     match reduction {
+        Reduction::Sum if row => walk.sums(context, x, 1.0, out),
+        Reduction::Mean if row => walk.sums(context, x, n, out),
         Reduction::Sum => walk.fold(context, x, out, 0.0, |a, v| a + wide(v), add, |a| a as f32),
         Reduction::Mean => walk.fold(context, x, out, 0.0, |a, v| a + wide(v), add, |a| (a / n) as f32),
         Reduction::L1 => walk.fold(context, x, out, 0.0, |a, v| a + wide(v).abs(), add, |a| a as f32),
@@ -123,6 +127,15 @@ impl Walk {
             Nest::new(&sizes, [chosen.iter().map(|&a| steps[a]).collect()])
         };
         Self { kept: part(false), reduced: part(true) }
+    }
+
+    /// The sum of each output's row over `divisor`.
+    fn sums(&self, context: &Context<'_>, x: &[f32], divisor: f64, out: &mut [f32]) {
+        let count = self.reduced.inner();
+        let chunk = (16 * 1024 / count.max(1)).max(1);
+        context.threads.for_chunks(out, chunk, |i, out| {
+            context.isa.dispatch(RowSums { kept: &self.kept, count, x, first: i * chunk, divisor, out });
+        });
     }
 
     /// Folds the reduced elements of each output element.
@@ -187,6 +200,39 @@ impl Walk {
                 *to = finish(sums.into_iter().fold(start, &merge));
             }
         });
+    }
+}
+
+/// Sums of `count` neighbours each, for some neighbouring outputs.
+struct RowSums<'a> {
+    kept: &'a Nest<1>,
+    count: usize,
+    x: &'a [f32],
+    /// The first output's number.
+    first: usize,
+    divisor: f64,
+    out: &'a mut [f32],
+}
+
+impl SimdOp for RowSums<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { kept, count, x, first, divisor, out } = self;
+        for (i, to) in out.iter_mut().enumerate() {
+            let row = &x[kept.at(first + i)[0]..][..count];
+            let mut sum = 0.0;
+            // Short chains of float32 add up in float64.
+            for part in row.chunks(16 * S::LANES) {
+                let mut lanes = [s.splat(0.0); 4];
+                for (k, vector) in part.chunks(S::LANES).enumerate() {
+                    // SAFETY: a chunk has a vector's elements at most, and as many are read.
+                    lanes[k % 4] = s.add(lanes[k % 4], unsafe { s.load_part(vector.as_ptr(), vector.len()) });
+                }
+                sum += f64::from(s.sum(s.add(s.add(lanes[0], lanes[1]), s.add(lanes[2], lanes[3]))));
+            }
+            *to = (sum / divisor) as f32;
+        }
     }
 }
 

@@ -48,6 +48,12 @@ impl Simd for Avx512 {
         unsafe { _mm512_maskz_loadu_ps(mask, p) }
     }
     #[inline(always)]
+    unsafe fn store_part(self, p: *mut f32, n: usize, v: __m512) {
+        let mask = ((1u32 << n.min(16)) - 1) as u16;
+        // SAFETY: a `Avx512` exists only where the processor has AVX-512 F; the masked store touches `n` elements only.
+        unsafe { _mm512_mask_storeu_ps(p, mask, v) }
+    }
+    #[inline(always)]
     unsafe fn load_between(self, p: *const f32, skip: usize, end: usize) -> __m512 {
         let mask = (((1u32 << end.min(16)) - 1) & !((1u32 << skip.min(16)) - 1)) as u16;
         // SAFETY: a `Avx512` exists only where the processor has AVX-512 F; the masked load touches the elements

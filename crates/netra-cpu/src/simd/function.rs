@@ -46,7 +46,7 @@ functions! {
     /// `1 / (1 + e^-x)`.
     Sigmoid: |s, x| math::sigmoid(s, x);
     /// `x / (1 + e^-x)`.
-    Silu: |s, x| s.mul(x, math::sigmoid(s, x));
+    Silu: |s, x| math::silu(s, x);
     /// `x max(0, min(1, x / 6 + 1/2))`.
     HardSwish: |s, x| s.mul(x, HardSigmoid(1.0 / 6.0, 0.5).call(s, x));
     /// `max(low, min(high, x))`.

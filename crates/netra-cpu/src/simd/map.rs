@@ -20,14 +20,8 @@ pub unsafe fn map<S: Simd>(s: S, src: *const f32, dst: *mut f32, n: usize, f: im
         i += S::LANES;
     }
     if i < n {
-        let mut rest = [0.0f32; 16];
-        // SAFETY: `n - i` elements remain, fewer than `LANES`, which is 16 at most.
-        unsafe {
-            std::ptr::copy_nonoverlapping(src.add(i), rest.as_mut_ptr(), n - i);
-            let v = f.call(s, s.load(rest.as_ptr()));
-            s.store(rest.as_mut_ptr(), v);
-            std::ptr::copy_nonoverlapping(rest.as_ptr(), dst.add(i), n - i);
-        }
+        // SAFETY: `n - i` elements remain, fewer than `LANES`.
+        unsafe { s.store_part(dst.add(i), n - i, f.call(s, s.load_part(src.add(i), n - i))) };
     }
 }
 
@@ -44,14 +38,10 @@ pub unsafe fn zip<S: Simd>(s: S, a: *const f32, b: *const f32, dst: *mut f32, n:
         i += S::LANES;
     }
     if i < n {
-        let (mut x, mut y) = ([0.0f32; 16], [0.0f32; 16]);
-        // SAFETY: `n - i` elements remain, fewer than `LANES`, which is 16 at most.
+        // SAFETY: `n - i` elements remain, fewer than `LANES`.
         unsafe {
-            std::ptr::copy_nonoverlapping(a.add(i), x.as_mut_ptr(), n - i);
-            std::ptr::copy_nonoverlapping(b.add(i), y.as_mut_ptr(), n - i);
-            let v = f.call(s, s.load(x.as_ptr()), s.load(y.as_ptr()));
-            s.store(x.as_mut_ptr(), v);
-            std::ptr::copy_nonoverlapping(x.as_ptr(), dst.add(i), n - i);
+            let v = f.call(s, s.load_part(a.add(i), n - i), s.load_part(b.add(i), n - i));
+            s.store_part(dst.add(i), n - i, v);
         }
     }
 }

@@ -41,6 +41,29 @@ pub fn sigmoid<S: Simd>(s: S, x: S::V) -> S::V {
     s.reciprocal(s.add(s.splat(1.0), e))
 }
 
+/// `x / (1 + e^-x)`, with an error below 1e-6 of the result or of 1e-6, whichever is larger.
+#[inline(always)]
+pub fn silu<S: Simd>(s: S, x: S::V) -> S::V {
+    // e^-x is a power of two, whose whole exponent is kept where one plus it has a reciprocal. With the constant first, NaN
+    // passes through both.
+    let t = s.mul(x, s.splat(-std::f32::consts::LOG2_E));
+    let t = s.max(s.splat(-126.0), s.min(s.splat(125.0), t));
+    let n = s.round(t);
+    let p = polynomial(
+        s,
+        s.sub(t, n),
+        [
+            1.0000000716546706,
+            0.6931469670643554,
+            0.24022119723882576,
+            0.05550713274158791,
+            0.0096755413327446,
+            0.0013276471778893362,
+        ],
+    );
+    s.mul(x, s.reciprocal(s.fma(p, s.exp2_whole(n), s.splat(1.0))))
+}
+
 /// Hyperbolic tangent.
 #[inline(always)]
 pub fn tanh<S: Simd>(s: S, x: S::V) -> S::V {
@@ -137,6 +160,7 @@ mod tests {
         Tanh,
         Erf,
         Sigmoid,
+        Silu,
     }
 
     struct Apply<'a>(Function, &'a mut [f32]);
@@ -155,6 +179,7 @@ mod tests {
                         Function::Tanh => tanh(s, v),
                         Function::Erf => erf(s, v),
                         Function::Sigmoid => sigmoid(s, v),
+                        Function::Silu => silu(s, v),
                     };
                     s.store(chunk.as_mut_ptr(), y);
                 }
@@ -204,6 +229,20 @@ mod tests {
         let lookup = |x: f32| f64::from(want[inputs.partition_point(|&v| v < x)]);
         let erf_error = worst(Function::Erf, &inputs, lookup);
         assert!(erf_error < 3.0, "erf {erf_error}");
+    }
+
+    #[test]
+    fn silu_is_close_enough_for_an_activation() {
+        let inputs = range(-40.0, 40.0);
+        for set in InstructionSet::available() {
+            let mut values = inputs.clone();
+            Isa::new(set).unwrap().dispatch(Apply(Function::Silu, &mut values));
+            for (&x, &y) in inputs.iter().zip(&values) {
+                let want = f64::from(x) / (1.0 + (-f64::from(x)).exp());
+                let error = (f64::from(y) - want).abs();
+                assert!(error <= 1e-6 * want.abs().max(1e-6), "{x} on {set}: {y} for {want}");
+            }
+        }
     }
 
     #[test]

@@ -44,6 +44,19 @@ pub trait Simd: Copy + 'static {
     /// # Safety
     /// `p` is readable for `n` elements; any alignment.
     unsafe fn load_part(self, p: *const f32, n: usize) -> Self::V;
+    /// Writes the first `n` lanes, `n <= LANES`.
+    ///
+    /// # Safety
+    /// `p` is writable for `n` elements; any alignment.
+    #[inline(always)]
+    unsafe fn store_part(self, p: *mut f32, n: usize, v: Self::V) {
+        let mut lanes = [0.0f32; 16];
+        // SAFETY: no vector has more than sixteen lanes, and the caller promises room for `n`.
+        unsafe {
+            self.store(lanes.as_mut_ptr(), v);
+            std::ptr::copy_nonoverlapping(lanes.as_ptr(), p, n.min(Self::LANES));
+        }
+    }
     /// Reads the elements `skip..end` of the `LANES` from `p` on; zeros in the other lanes.
     ///
     /// # Safety

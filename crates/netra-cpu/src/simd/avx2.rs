@@ -93,6 +93,14 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    fn zip(self, a: __m256, b: __m256) -> (__m256, __m256) {
+        // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA.
+        unsafe {
+            let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            (_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high))
+        }
+    }
+    #[inline(always)]
     fn transpose4(self, rows: [__m256; 4]) -> [__m256; 4] {
         let [a, b, c, d] = rows;
         // SAFETY: a `Avx2` exists only where the processor has AVX2 and FMA.

@@ -97,6 +97,15 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    fn zip(self, a: __m512, b: __m512) -> (__m512, __m512) {
+        // SAFETY: a `Avx512` exists only where the processor has AVX-512 F.
+        unsafe {
+            let low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            let high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+            (_mm512_permutex2var_ps(a, low, b), _mm512_permutex2var_ps(a, high, b))
+        }
+    }
+    #[inline(always)]
     fn transpose4(self, rows: [__m512; 4]) -> [__m512; 4] {
         let [a, b, c, d] = rows;
         // SAFETY: a `Avx512` exists only where the processor has AVX-512 F.

@@ -66,6 +66,8 @@ pub trait Simd: Copy + 'static {
     unsafe fn store_every_second(self, p: *mut f32, v: Self::V);
     /// Of `2 LANES` elements in a row, those at even places and those at odd ones.
     fn unzip(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
+    /// Undoes [`unzip`](Self::unzip): the lanes of `a` and `b` in turn.
+    fn zip(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
     /// Transposes: lane `4 q + j` of vector `i` becomes lane `4 q + i` of vector `j`.
     fn transpose4(self, rows: [Self::V; 4]) -> [Self::V; 4];
     /// Of `4 LANES` elements in a row, vector `j` gets elements `j, j + 4, j + 8 ...`.

@@ -61,6 +61,10 @@ impl Simd for Portable {
         ([a[0], a[2], b[0], b[2]], [a[1], a[3], b[1], b[3]])
     }
     #[inline(always)]
+    fn zip(self, a: [f32; 4], b: [f32; 4]) -> ([f32; 4], [f32; 4]) {
+        ([a[0], b[0], a[1], b[1]], [a[2], b[2], a[3], b[3]])
+    }
+    #[inline(always)]
     fn transpose4(self, rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
         std::array::from_fn(|j| std::array::from_fn(|i| rows[i][j]))
     }

@@ -66,10 +66,11 @@ fn resizes() -> Vec<Case> {
         Coordinates::AlignCorners,
         Coordinates::Asymmetric,
     ];
-    let shapes: [(&[usize], &[usize]); 4] = [
+    let shapes: [(&[usize], &[usize]); 5] = [
         (&[1, 2, 9], &[1, 2, 18]),
         (&[2, 3, 6, 5], &[2, 3, 12, 15]),
         (&[1, 2, 8, 10], &[1, 2, 4, 5]),
+        (&[1, 2, 3, 37], &[1, 2, 6, 74]),
         (&[1, 3, 4, 5, 6], &[1, 3, 8, 10, 12]),
     ];
     let mut cases = Vec::new();

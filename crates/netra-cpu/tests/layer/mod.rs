@@ -1,4 +1,5 @@
 //! Programs of one convolution.
+#![allow(dead_code)] // Each test file uses a part of it.
 
 use netra_graph::{Activation, Conv, DType, Kernel, Program, ProgramBuilder, Tensor};
 

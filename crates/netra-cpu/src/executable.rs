@@ -37,6 +37,7 @@ struct Buffers {
 impl CpuExecutable {
     /// Prepares every step.
     pub fn new(program: Arc<Program>, isa: Isa, threads: Arc<Threads>, options: &CompileOptions<'_>) -> Result<Self> {
+        let program = with_attention(program);
         let mut steps = Vec::with_capacity(program.steps.len());
         for (i, step) in program.steps.iter().enumerate() {
             steps.push(Prepared::new(&program, step, isa, threads.count(), options.precision));
@@ -164,6 +165,12 @@ impl Executable for CpuExecutable {
         self.execute(inputs, Some(&mut times))?;
         Ok(Profile::new(times, nanoseconds(started)))
     }
+}
+
+/// The program with every attention in one step.
+fn with_attention(program: Arc<Program>) -> Arc<Program> {
+    let mut fused = Program::clone(&program);
+    if netra_graph::fuse_attention(&mut fused) == 0 { program } else { Arc::new(fused) }
 }
 
 fn nanoseconds(since: Instant) -> u64 {

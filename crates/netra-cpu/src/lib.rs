@@ -7,6 +7,7 @@
 //! This is the only crate of the workspace with `unsafe` code: vector loads and stores, and threads that write
 //! disjoint parts of one output.
 
+mod attention;
 mod backend;
 mod binary;
 mod conv;

@@ -25,9 +25,11 @@ pub fn native(program: &Program, step: &Step) -> bool {
         Kernel::InstanceNormalization { activation, .. } | Kernel::GroupNormalization { activation, .. } => {
             known(*activation) && floats()
         }
-        Kernel::MatMul { .. } | Kernel::LayerNormalization { .. } | Kernel::Softmax { .. } | Kernel::Resize(_) => {
-            floats()
-        }
+        Kernel::MatMul { .. }
+        | Kernel::Attention(_)
+        | Kernel::LayerNormalization { .. }
+        | Kernel::Softmax { .. }
+        | Kernel::Resize(_) => floats(),
         Kernel::Unary(op) => match op {
             Unary::Not => first == DType::Bool,
             Unary::Abs | Unary::Neg | Unary::Sign if narrow(first) => true,

@@ -2,6 +2,7 @@
 
 use netra_graph::{Data, Error, Kernel, Precision, Program, Result, Step, Tensor, TensorView, eval};
 
+use crate::attention::Attention;
 use crate::binary::Operands;
 use crate::conv::{Convolution, Packed};
 use crate::isa::Isa;
@@ -22,6 +23,8 @@ pub enum Prepared {
     Resize(resize::Plan),
     /// A matrix product; `b` is packed unless the program computes it.
     MatMul(Box<Product>, Option<matmul::Packed>),
+    /// Attention.
+    Attention(Box<Attention>),
     /// The output is the input under another shape: nothing to do.
     Alias,
     /// Everything else that this crate has kernels for.
@@ -68,6 +71,12 @@ impl Prepared {
                 let packed = constant(1).flatten().map(|b| product.pack(b));
                 Self::MatMul(Box::new(product), packed)
             }
+            Kernel::Attention(p) => {
+                let count = |i: usize| shape(i).iter().product();
+                let elements: Vec<usize> = (0..step.inputs.len()).map(count).chain([out.iter().product()]).collect();
+                let biases: Vec<_> = (3..step.inputs.len()).map(|i| constant(i).flatten()).collect();
+                Attention::new(p, &elements, &biases, isa).map_or(Self::Reference, |a| Self::Attention(Box::new(a)))
+            }
             _ => Self::Plain,
         }
     }
@@ -78,6 +87,7 @@ impl Prepared {
             Self::Convolution(c, _) => c.scratch(),
             Self::Resize(p) => p.scratch(),
             Self::MatMul(p, _) => p.scratch(),
+            Self::Attention(p) => p.scratch(),
             _ => 0,
         }
     }
@@ -88,6 +98,7 @@ impl Prepared {
             Self::Convolution(_, packed) => packed.as_ref().map_or(0, Packed::bytes),
             Self::Resize(p) => p.bytes(),
             Self::MatMul(_, packed) => packed.as_ref().map_or(0, matmul::Packed::bytes),
+            Self::Attention(p) => p.bytes(),
             _ => 0,
         }
     }
@@ -115,6 +126,15 @@ impl Prepared {
                 Data::F32(out) => {
                     let b = packed.as_ref().map_or_else(|| need_f32(inputs, 1).map(Err), |packed| Ok(Ok(packed)))?;
                     product.run(context, need_f32(inputs, 0)?, b, maybe(inputs, 2), out);
+                    true
+                }
+                _ => false,
+            },
+            Self::Attention(attention) => match out {
+                Data::F32(out) => {
+                    let operand = |i| need_f32(inputs, i);
+                    let biases = (3..inputs.len()).map(operand).collect::<Result<Vec<_>>>()?;
+                    attention.run(context, [operand(0)?, operand(1)?, operand(2)?], &biases, out);
                     true
                 }
                 _ => false,

@@ -9,8 +9,8 @@ mod parameters;
 use crate::DType;
 
 pub use parameters::{
-    Activation, Binary, Combine, Conv, ConvTranspose, Coordinates, GridMode, GridPadding, GridSample, Nearest,
-    NonMaxSuppression, PadMode, Pool, Reduction, Resize, ResizeMode, RoiAlign, Unary,
+    Activation, Binary, Combine, Conv, ConvTranspose, Coordinates, DotProductAttention, GridMode, GridPadding,
+    GridSample, Nearest, NonMaxSuppression, PadMode, Pool, Reduction, Resize, ResizeMode, RoiAlign, StridedRows, Unary,
 };
 
 /// One operation of a [`Program`](crate::Program).
@@ -76,6 +76,9 @@ pub enum Kernel {
         /// LogSoftmax.
         log: bool,
     },
+    /// See [`DotProductAttention`]. No graph lowers to it: a backend that has it asks for
+    /// [`fuse_attention`](crate::fuse_attention).
+    Attention(Box<DotProductAttention>),
     /// See [`Unary`].
     Unary(Unary),
     /// See [`Binary`].

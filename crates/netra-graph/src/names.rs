@@ -298,6 +298,7 @@ named! {
         Kernel::GroupNormalization { .. } => "GroupNormalization",
         Kernel::LayerNormalization { .. } => "LayerNormalization",
         Kernel::Softmax { .. } => "Softmax",
+        Kernel::Attention(_) => "Attention",
         Kernel::Unary(_) => "Unary",
         Kernel::Binary(_) => "Binary",
         Kernel::Where => "Where",

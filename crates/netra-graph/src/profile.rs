@@ -63,6 +63,10 @@ fn flops(program: &Program, step: &Step) -> Option<u64> {
             let axis = a.len().checked_sub(if *trans_a { 2 } else { 1 })?;
             (count(&program.value(step.output).shape), *a.get(axis)? as u64)
         }
+        Kernel::Attention(p) => {
+            let scores = count(&[p.q.starts.len(), p.queries, p.keys]);
+            (scores, (p.width + p.value_width) as u64)
+        }
         _ => return None,
     };
     places.checked_mul(each)?.checked_mul(2)
@@ -99,6 +103,20 @@ mod tests {
         let product = |trans_a| Kernel::MatMul { trans_a, trans_b: false, alpha: 1.0 };
         assert_eq!(one(product(false), &[2, 4, 5], &[5, 6], &[2, 4, 6]), Some(2 * 2 * 4 * 6 * 5));
         assert_eq!(one(product(true), &[2, 5, 4], &[5, 6], &[2, 4, 6]), Some(2 * 2 * 4 * 6 * 5));
+        let rows = |row| crate::StridedRows { starts: vec![0, row], row: 2 * row, column: 1 };
+        let attention = crate::DotProductAttention {
+            queries: 7,
+            keys: 7,
+            width: 3,
+            value_width: 3,
+            scale: 1.0,
+            q: rows(3),
+            k: rows(3),
+            v: rows(3),
+            out: rows(3),
+            biases: Vec::new(),
+        };
+        assert_eq!(one(Kernel::Attention(Box::new(attention)), &[7, 6], &[7, 6], &[7, 6]), Some(2 * 2 * 7 * 7 * 6));
         assert_eq!(one(Kernel::Reshape, &[4], &[1], &[2, 2]), None);
     }
 }

@@ -11,9 +11,9 @@ fn backend() -> Option<WgpuBackend> {
     WgpuBackend::open(AdapterSelector::Any).inspect_err(|e| eprintln!("skipped: {e}")).ok()
 }
 
-/// Cases, by the beginning of their names, that this backend refuses: selections whose size depends on data, and rounding to
-/// formats that no adapter has.
-const REFUSED: [&str; 3] = ["non-max-suppression-", "non-zero", "narrow-"];
+/// Cases, by the beginning of their names, that this backend refuses: selections whose size depends on data, rounding to
+/// formats that no adapter has, and the kernel that only a backend which asks for it ever sees.
+const REFUSED: [&str; 4] = ["non-max-suppression-", "non-zero", "narrow-", "attention-"];
 
 #[test]
 fn every_case_agrees_with_the_oracle() {

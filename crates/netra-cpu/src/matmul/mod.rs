@@ -14,8 +14,10 @@ use crate::Context;
 use crate::isa::Isa;
 use crate::parallel::Shared;
 use crate::strided::{broadcast_strides, strides};
-use pack::{Matrix, Panels};
-use tile::{Ahead, MAX_COLUMNS, Operands, Tiles};
+pub use pack::Panels;
+pub use tile::{Ahead, MAX_COLUMNS, Operands, Tiles};
+
+use pack::Matrix;
 
 /// Least multiply-adds that are worth a unit of work.
 const UNIT_WORK: usize = 1 << 19;
@@ -30,7 +32,7 @@ const ROWS: usize = 256;
 const ASIDE: usize = CHAIN + 16;
 
 /// No bias.
-static ZEROS: [f32; MAX_COLUMNS] = [0.0; MAX_COLUMNS];
+pub static ZEROS: [f32; MAX_COLUMNS] = [0.0; MAX_COLUMNS];
 
 /// How the operands lie.
 #[derive(Clone, Copy)]
@@ -230,7 +232,18 @@ impl Product {
                         _ => (out.cast_const(), n),
                     };
                     let alpha = self.p.alpha;
-                    let o = Operands { a: a_start, a_row, k: terms, b, start, start_row, out, out_row: n, alpha };
+                    let o = Operands {
+                        a: a_start,
+                        a_row,
+                        a_step: 1,
+                        k: terms,
+                        b,
+                        start,
+                        start_row,
+                        out,
+                        out_row: n,
+                        alpha,
+                    };
                     // SAFETY: the operands were sliced from tensors of the declared shapes; the rows and columns of the
                     // output belong to this unit alone; the tiles were chosen for the context's instructions.
                     unsafe { self.tiles.panel(&o, i1 - i0, vectors, columns, ahead) };

@@ -8,10 +8,12 @@ use crate::simd::{Portable, Simd};
 /// Where the operands of one tile are. Rows of `a`, `start` and `out` are `*_row` elements apart.
 #[derive(Clone, Copy)]
 pub struct Operands {
-    /// Rows of `k` neighbouring elements.
+    /// Rows of `k` elements.
     pub a: *const f32,
     /// Between rows of `a`.
     pub a_row: usize,
+    /// Between elements of a row of `a`.
+    pub a_step: usize,
     /// Terms of each sum.
     pub k: usize,
     /// A panel: for each term, a run of whole vectors.
@@ -40,19 +42,20 @@ type Run = unsafe fn(&Operands);
 #[inline(always)]
 unsafe fn tile<S: Simd, const R: usize, const V: usize>(s: S, o: &Operands) {
     let rows: [*const f32; R] = std::array::from_fn(|r| o.a.wrapping_add(r * o.a_row));
-    let mut b = o.b;
+    let (mut b, mut at) = (o.b, 0);
     let mut sums = [[s.splat(0.0); V]; R];
-    for p in 0..o.k {
+    for _ in 0..o.k {
         // SAFETY: `b` has `V` vectors for each of `k` terms, and each row of `a` has `k` elements.
         unsafe {
             let columns: [S::V; V] = std::array::from_fn(|v| s.load(b.add(v * S::LANES)));
             for (sums, row) in sums.iter_mut().zip(rows) {
-                let x = s.splat(*row.add(p));
+                let x = s.splat(*row.add(at));
                 for (sum, &column) in sums.iter_mut().zip(&columns) {
                     *sum = s.fma(x, column, *sum);
                 }
             }
             b = b.add(V * S::LANES);
+            at += o.a_step;
         }
     }
     let alpha = s.splat(o.alpha);

@@ -1,6 +1,6 @@
 //! Functions of single elements, conversion, and the error function they need.
 
-use super::index::{broadcast_offset, each, strides};
+use super::index::{broadcast_strides, walk};
 use super::{floats, from_floats};
 use crate::{Activation, Binary, DType, Data, Error, Result, Tensor, Unary};
 
@@ -132,10 +132,24 @@ fn test(x: &Tensor, holds: impl Fn(f64) -> bool) -> Result<Tensor> {
     Tensor::new(x.shape(), Data::Bool(floats(x)?.into_iter().map(holds).collect()))
 }
 
+/// `f` of the offsets in `a` and `b` of every element of their broadcast `shape`.
+fn broadcast<T>(
+    shape: &[usize],
+    a: &Tensor,
+    b: &Tensor,
+    mut f: impl FnMut(usize, usize) -> Result<T>,
+) -> Result<Vec<T>> {
+    let steps = [broadcast_strides(a.shape(), shape.len()), broadcast_strides(b.shape(), shape.len())];
+    let mut values = Vec::with_capacity(shape.iter().product());
+    let mut failed = Ok(());
+    walk(shape, steps, |[i, j]| match f(i, j) {
+        Ok(value) => values.push(value),
+        Err(e) => failed = Err(e),
+    });
+    failed.map(|()| values)
+}
+
 pub fn binary(op: Binary, a: &Tensor, b: &Tensor, dtype: DType, shape: &[usize]) -> Result<Tensor> {
-    let (sa, sb) = (strides(a.shape()), strides(b.shape()));
-    let mut pairs = Vec::with_capacity(shape.iter().product());
-    each(shape, |i| pairs.push((broadcast_offset(i, a.shape(), &sa), broadcast_offset(i, b.shape(), &sb))));
     if let (Data::Bool(x), Data::Bool(y)) = (a.data(), b.data()) {
         let f = |p: bool, q: bool| match op {
             Binary::And => Ok(p && q),
@@ -144,24 +158,24 @@ pub fn binary(op: Binary, a: &Tensor, b: &Tensor, dtype: DType, shape: &[usize])
             Binary::Equal => Ok(p == q),
             _ => Err(Error::unsupported(format!("{op:?} of booleans"))),
         };
-        let values = pairs.iter().map(|&(i, j)| f(x[i], y[j])).collect::<Result<_>>()?;
+        let values = broadcast(shape, a, b, |i, j| f(x[i], y[j]))?;
         return Tensor::new(shape, Data::Bool(values));
     }
     if matches!(a.dtype(), DType::F32 | DType::F64) {
         let (x, y) = (floats(a)?, floats(b)?);
         if dtype == DType::Bool {
-            let values = pairs.iter().map(|&(i, j)| compare(op, &x[i], &y[j])).collect::<Result<_>>()?;
+            let values = broadcast(shape, a, b, |i, j| compare(op, &x[i], &y[j]))?;
             return Tensor::new(shape, Data::Bool(values));
         }
-        let values = pairs.iter().map(|&(i, j)| float_binary(op, x[i], y[j])).collect::<Result<_>>()?;
+        let values = broadcast(shape, a, b, |i, j| float_binary(op, x[i], y[j]))?;
         return from_floats(a, shape, values);
     }
     let (x, y) = (integers(a)?, integers(b)?);
     if dtype == DType::Bool {
-        let values = pairs.iter().map(|&(i, j)| compare(op, &x[i], &y[j])).collect::<Result<_>>()?;
+        let values = broadcast(shape, a, b, |i, j| compare(op, &x[i], &y[j]))?;
         return Tensor::new(shape, Data::Bool(values));
     }
-    let values = pairs.iter().map(|&(i, j)| integer_binary(op, x[i], y[j])).collect::<Result<_>>()?;
+    let values = broadcast(shape, a, b, |i, j| integer_binary(op, x[i], y[j]))?;
     from_integers(a.dtype(), shape, values)
 }
 

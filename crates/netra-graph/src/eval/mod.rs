@@ -2,6 +2,7 @@
 //!
 //! It folds constants during lowering and is the oracle that every backend is tested against.
 
+mod attention;
 mod bits;
 mod boxes;
 mod conv;
@@ -80,6 +81,10 @@ pub fn step(kernel: &Kernel, inputs: &[Option<&Tensor>], dtype: DType, shape: &[
         }
         Kernel::LayerNormalization { axis, epsilon } => norm::layer(need(0)?, need(1)?, optional(2), *axis, *epsilon),
         Kernel::Softmax { axis, log } => norm::softmax(need(0)?, *axis, *log),
+        Kernel::Attention(p) => {
+            let operands: Vec<&Tensor> = (0..inputs.len()).map(need).collect::<Result<_>>()?;
+            attention::attention(p, &operands, shape)
+        }
         Kernel::Unary(op) => elementwise::unary(*op, need(0)?),
         Kernel::Binary(op) => elementwise::binary(*op, need(0)?, need(1)?, dtype, shape),
         Kernel::Where => movement::select(need(0)?, need(1)?, need(2)?, shape),

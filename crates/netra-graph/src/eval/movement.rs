@@ -1,7 +1,7 @@
 //! Kernels that move elements without changing them, for every element type.
 
 use super::elementwise::integers;
-use super::index::{broadcast_offset, each, offset, strides};
+use super::index::{broadcast_strides, each, offset, strides, walk};
 use crate::{Data, Error, PadMode, Result, Tensor};
 
 /// `Data` of the elements of `x` at `offsets`.
@@ -31,9 +31,16 @@ pub fn remap(x: &Tensor, shape: &[usize], mut f: impl FnMut(&[usize]) -> usize) 
     Tensor::new(shape, pick(x, &offsets))
 }
 
+/// A tensor whose elements are those of `x` that strides reach.
+fn strided(x: &Tensor, shape: &[usize], steps: Vec<usize>) -> Result<Tensor> {
+    let mut offsets = Vec::with_capacity(shape.iter().product());
+    walk(shape, [steps], |[at]| offsets.push(at));
+    Tensor::new(shape, pick(x, &offsets))
+}
+
 pub fn transpose(x: &Tensor, perm: &[usize], shape: &[usize]) -> Result<Tensor> {
     let steps = strides(x.shape());
-    remap(x, shape, |o| o.iter().zip(perm).map(|(i, &axis)| i * steps[axis]).sum())
+    strided(x, shape, perm.iter().map(|&axis| steps[axis]).collect())
 }
 
 pub fn slice(x: &Tensor, starts: &[usize], by: &[isize], shape: &[usize]) -> Result<Tensor> {
@@ -42,8 +49,7 @@ pub fn slice(x: &Tensor, starts: &[usize], by: &[isize], shape: &[usize]) -> Res
 }
 
 pub fn expand(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
-    let steps = strides(x.shape());
-    remap(x, shape, |o| broadcast_offset(o, x.shape(), &steps))
+    strided(x, shape, broadcast_strides(x.shape(), shape.len()))
 }
 
 pub fn gather(x: &Tensor, indices: &Tensor, axis: usize, shape: &[usize]) -> Result<Tensor> {
@@ -133,13 +139,12 @@ pub fn select(condition: &Tensor, a: &Tensor, b: &Tensor, shape: &[usize]) -> Re
     let Data::Bool(condition_values) = condition.data() else {
         return Err(Error::malformed("the condition of Where is not boolean"));
     };
-    let (a, b) = (expand(a, shape)?, expand(b, shape)?);
-    let n = a.data().len();
-    let both = concat(&[&a.reshaped([n])?, &b.reshaped([n])?], 0, &[2 * n])?;
-    let steps = strides(condition.shape());
-    let mut i = 0;
-    remap(&both, shape, |o| {
-        i += 1;
-        if condition_values[broadcast_offset(o, condition.shape(), &steps)] { i - 1 } else { n + i - 1 }
-    })
+    // One array of both, so that an element of either is an offset.
+    let (n, m) = (a.data().len(), b.data().len());
+    let both = concat(&[&a.clone().reshaped([n])?, &b.clone().reshaped([m])?], 0, &[n + m])?;
+    let rank = shape.len();
+    let steps = [condition, a, b].map(|t| broadcast_strides(t.shape(), rank));
+    let mut offsets = Vec::with_capacity(shape.iter().product());
+    walk(shape, steps, |[c, i, j]| offsets.push(if condition_values[c] { i } else { n + j }));
+    Tensor::new(shape, pick(&both, &offsets))
 }

@@ -35,6 +35,54 @@ pub struct Conv {
     pub activation: Option<Activation>,
 }
 
+/// Scaled dot-product attention, `softmax(scale q k^T + biases) v`, for each of many sequences (every head of every image
+/// or window is one). Inputs: `q`, `k`, `v`, and a tensor for each of `biases`. The operands are read, and the result is
+/// written, where they lie: the transpositions that take heads apart and join them again are places, not steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DotProductAttention {
+    /// Rows of `q` and of the result.
+    pub queries: usize,
+    /// Rows of `k` and `v`.
+    pub keys: usize,
+    /// Columns of `q` and `k`.
+    pub width: usize,
+    /// Columns of `v` and of the result.
+    pub value_width: usize,
+    /// Factor of the products.
+    pub scale: f32,
+    /// `queries` rows of `width`.
+    pub q: StridedRows,
+    /// `keys` rows of `width`.
+    pub k: StridedRows,
+    /// `keys` rows of `value_width`.
+    pub v: StridedRows,
+    /// `queries` rows of `value_width`. Every element of the output is written once.
+    pub out: StridedRows,
+    /// What is added to the scores, `queries` rows of `keys` each: position biases and masks.
+    pub biases: Vec<StridedRows>,
+}
+
+/// Where the matrices of a sequence lie in a tensor: element (i, j) of matrix `s` is `starts[s] + i row + j column`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StridedRows {
+    /// First element of each sequence's matrix.
+    pub starts: Vec<usize>,
+    /// Elements between neighbouring rows; 0 for one row that all share.
+    pub row: usize,
+    /// Elements between neighbours in a row; 0 for one column that all share.
+    pub column: usize,
+}
+
+impl StridedRows {
+    /// Whether `rows` by `columns` matrices for `sequences` lie within `elements`.
+    pub fn fits(&self, sequences: usize, (rows, columns): (usize, usize), elements: usize) -> bool {
+        let last = |n: usize, step: usize| n.checked_sub(1)?.checked_mul(step);
+        let span = last(rows, self.row).zip(last(columns, self.column)).and_then(|(a, b)| a.checked_add(b));
+        let inside = |span: usize| self.starts.iter().all(|s| s.checked_add(span).is_some_and(|end| end < elements));
+        self.starts.len() == sequences && span.is_some_and(inside)
+    }
+}
+
 /// Transposed convolution. Inputs: `x [N, C, ...]`, `weight [C, M / groups, kernel...]`, optional `bias [M]`.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // The ONNX attributes of the same names.

@@ -5,6 +5,7 @@
 
 mod activation;
 mod affine;
+mod attention;
 mod channel_affine;
 mod compact;
 mod edit;
@@ -19,6 +20,10 @@ mod residual;
 mod swish;
 #[cfg(test)]
 mod testing;
+mod view;
+mod windows;
+
+pub use attention::fuse_attention;
 
 use crate::Program;
 

@@ -1,6 +1,7 @@
 //! One suite for every backend: a case for each kernel and its corners, and seeded random programs, all compared with the
 //! reference evaluator.
 
+mod attention;
 mod convolution;
 mod corners;
 mod elementwise;
@@ -117,6 +118,7 @@ fn tensor(shape: &[usize], data: Data) -> Tensor {
 pub fn cases() -> Vec<Case> {
     let mut cases = convolution::cases();
     cases.extend(normalisation::cases());
+    cases.extend(attention::cases());
     cases.extend(elementwise::cases());
     cases.extend(movement::cases());
     cases.extend(numbers::cases());

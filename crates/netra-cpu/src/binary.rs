@@ -1,9 +1,10 @@
 //! Functions of two arguments, with broadcasting.
 
-use netra_graph::{Binary, Data, DataView, Error, Result, TensorView};
+use netra_graph::{Binary, DataView, Error, Result, TensorView};
 
 use crate::Context;
 use crate::parallel::Shared;
+use crate::region::DataMut;
 use crate::simd::function::{self, First, Function2, Second};
 use crate::simd::map::{map, zip};
 use crate::simd::{Simd, SimdOp};
@@ -26,12 +27,12 @@ pub fn binary(
     op: Binary,
     operands: &Operands<'_>,
     shape: &[usize],
-    out: &mut Data,
+    out: &mut DataMut<'_>,
 ) -> Result<bool> {
     let sample = operands.a.or(operands.b).map(|v| v.data());
     macro_rules! integers {
         ($variant:ident, $t:ty) => {{
-            if let Data::Bool(out) = out {
+            if let DataMut::Bool(out) = out {
                 return Ok(match comparison::<$t>(op) {
                     Some(f) => {
                         Walk::new(operands, shape).run::<$t, bool>(context, pick!($variant), out, f);
@@ -40,7 +41,7 @@ pub fn binary(
                     None => false,
                 });
             }
-            let Data::$variant(out) = out else { return Ok(false) };
+            let DataMut::$variant(out) = out else { return Ok(false) };
             let walk = Walk::new(operands, shape);
             if matches!(op, Binary::Div | Binary::Mod | Binary::Fmod) {
                 if let Some(DataView::$variant(b)) = operands.b.map(|v| v.data()) {
@@ -83,8 +84,8 @@ pub fn binary(
     }
     match sample {
         Some(DataView::F32(_)) => match out {
-            Data::F32(out) => Ok(float(context, op, operands, shape, out)),
-            Data::Bool(out) => {
+            DataMut::F32(out) => Ok(float(context, op, operands, shape, out)),
+            DataMut::Bool(out) => {
                 let walk = Walk::new(operands, shape);
                 // A closure each, which the loop takes in: masks of attention are compared in their tens of millions.
                 match op {
@@ -100,7 +101,7 @@ pub fn binary(
             _ => Ok(false),
         },
         Some(DataView::Bool(_)) => {
-            let Data::Bool(out) = out else { return Ok(false) };
+            let DataMut::Bool(out) = out else { return Ok(false) };
             let f: fn(bool, bool) -> bool = match op {
                 Binary::And => |a, b| a & b,
                 Binary::Or => |a, b| a | b,

@@ -1,8 +1,9 @@
 //! Functions of one argument.
 
-use netra_graph::{Activation, Data, DataView, Unary};
+use netra_graph::{Activation, DataView, Unary};
 
 use crate::Context;
+use crate::region::DataMut;
 use crate::simd::map::{map, with_activation};
 use crate::simd::{Simd, SimdOp, function};
 
@@ -32,25 +33,25 @@ macro_rules! integer {
 }
 
 /// `op` of `x` into `out`, or of `out` in place when there is no `x`. Returns whether the element types are known.
-pub fn unary(context: &Context<'_>, op: Unary, x: Option<DataView<'_>>, out: &mut Data) -> bool {
+pub fn unary(context: &Context<'_>, op: Unary, x: Option<DataView<'_>>, out: &mut DataMut<'_>) -> bool {
     match (x, out) {
-        (Some(DataView::F32(x)), Data::F32(out)) => context.threads.for_chunks(out, CHUNK, |i, out| {
+        (Some(DataView::F32(x)), DataMut::F32(out)) => context.threads.for_chunks(out, CHUNK, |i, out| {
             let x = &x[i * CHUNK..][..out.len()];
             context.isa.dispatch(Pass { op, src: x.as_ptr(), dst: out.as_mut_ptr(), n: out.len() });
         }),
-        (None, Data::F32(out)) => context.threads.for_chunks(out, CHUNK, |_, out| {
+        (None, DataMut::F32(out)) => context.threads.for_chunks(out, CHUNK, |_, out| {
             let dst = out.as_mut_ptr();
             context.isa.dispatch(Pass { op, src: dst, dst, n: out.len() });
         }),
-        (Some(DataView::F32(x)), Data::Bool(out)) if op == Unary::IsNaN => each(context, x, out, f32::is_nan),
-        (Some(DataView::Bool(x)), Data::Bool(out)) if op == Unary::Not => each(context, x, out, |v| !v),
-        (None, Data::Bool(out)) if op == Unary::Not => {
+        (Some(DataView::F32(x)), DataMut::Bool(out)) if op == Unary::IsNaN => each(context, x, out, f32::is_nan),
+        (Some(DataView::Bool(x)), DataMut::Bool(out)) if op == Unary::Not => each(context, x, out, |v| !v),
+        (None, DataMut::Bool(out)) if op == Unary::Not => {
             context.threads.for_chunks(out, CHUNK, |_, out| out.iter_mut().for_each(|v| *v = !*v));
         }
-        (x, Data::I64(out)) => return integer!(context, op, x, out, I64, i64),
-        (x, Data::I32(out)) => return integer!(context, op, x, out, I32, i32),
-        (x, Data::I8(out)) => return integer!(context, op, x, out, I8, i8),
-        (x, Data::U8(out)) => {
+        (x, DataMut::I64(out)) => return integer!(context, op, x, out, I64, i64),
+        (x, DataMut::I32(out)) => return integer!(context, op, x, out, I32, i32),
+        (x, DataMut::I8(out)) => return integer!(context, op, x, out, I8, i8),
+        (x, DataMut::U8(out)) => {
             let f: fn(u8) -> u8 = match op {
                 Unary::Abs => |v| v,
                 Unary::Neg => u8::wrapping_neg,

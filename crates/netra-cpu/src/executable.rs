@@ -4,20 +4,46 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use netra_graph::{
-    CompileOptions, DType, Data, DataView, Error, Executable, MemoryPlan, Profile, Program, Result, RunFuture,
-    StepTime, StepValue, Tensor, TensorView, ValueId,
+    CompileOptions, DType, Data, Error, Executable, MemoryPlan, Profile, Program, Result, RunFuture, StepTime,
+    StepValue, Tensor, TensorView, ValueId,
 };
 
 use crate::Context;
 use crate::isa::Isa;
 use crate::memory::{Memory, Place, Slot};
+use crate::movement;
 use crate::pages;
 use crate::parallel::{Scratch, Threads};
+use crate::region::{DataMut, Region, Span};
+use crate::split::split_joined;
 use crate::step::Prepared;
+
+/// Bytes of a cache line, at which the arena begins.
+const LINE: usize = 64;
+
+macro_rules! each_variant {
+    ($data:expr, $v:ident => $body:expr) => {
+        match $data {
+            Data::F32($v) => $body,
+            Data::F64($v) => $body,
+            Data::I8($v) => $body,
+            Data::U8($v) => $body,
+            Data::I16($v) => $body,
+            Data::U16($v) => $body,
+            Data::I32($v) => $body,
+            Data::U32($v) => $body,
+            Data::I64($v) => $body,
+            Data::U64($v) => $body,
+            Data::Bool($v) => $body,
+            _ => return Err(Error::unsupported("an element type unknown to the cpu backend")),
+        }
+    };
+}
 
 /// A program compiled for the processor.
 pub struct CpuExecutable {
-    program: Arc<Program>,
+    /// Without the constants that are only needed in packed form.
+    program: Program,
     steps: Vec<Prepared>,
     memory: Memory,
     /// Floats of scratch a worker.
@@ -30,17 +56,66 @@ pub struct CpuExecutable {
 
 /// The buffers of one run.
 struct Buffers {
-    slots: Vec<Data>,
+    /// A little larger than planned, so that a cache line can begin at its start.
+    arena: Vec<f32>,
+    /// Those of the outputs; empty when the caller has them.
+    outputs: Vec<Data>,
     scratch: Scratch,
 }
 
+impl Buffers {
+    fn new(of: &CpuExecutable) -> Self {
+        // Zeroed pages straight from the system: nothing is written before it is used.
+        let arena = vec![0.0; (of.memory.arena + LINE).div_ceil(size_of::<f32>())];
+        pages::large(&arena);
+        Self {
+            arena,
+            outputs: of.memory.outputs.iter().map(|_| Data::U8(Vec::new())).collect(),
+            scratch: Scratch::new(of.threads.count(), of.scratch),
+        }
+    }
+
+    /// The arena and the outputs by their addresses, those of outputs made where they are missing.
+    fn regions(&mut self, memory: &Memory) -> Result<Vec<Region>> {
+        let spare = self.arena.len() * size_of::<f32>() - memory.arena;
+        let arena = self.arena.as_mut_ptr().cast::<u8>();
+        let ahead = arena.align_offset(LINE).min(spare);
+        let mut regions = vec![Region { start: arena.wrapping_add(ahead), bytes: memory.arena }];
+        for (slot, data) in memory.outputs.iter().zip(&mut self.outputs) {
+            if data.len() != slot.elements || data.dtype() != slot.dtype {
+                *data = zeroed(*slot)?;
+            }
+            let start = each_variant!(data, v => v.as_mut_ptr().cast::<u8>());
+            regions.push(Region { start, bytes: slot.bytes() });
+        }
+        Ok(regions)
+    }
+}
+
 impl CpuExecutable {
-    /// Prepares every step.
+    /// Prepares every step. Constants go as soon as no step reads them any more.
     pub fn new(program: Arc<Program>, isa: Isa, threads: Arc<Threads>, options: &CompileOptions<'_>) -> Result<Self> {
-        let program = with_attention(program);
+        let mut program = split_joined(Arc::unwrap_or_clone(with_attention(program)));
+        let mut readers = vec![0usize; program.values.len()];
+        for id in program.steps.iter().flat_map(|s| s.inputs.iter().flatten()).chain(&program.outputs) {
+            readers[id.index()] += 1;
+        }
+        for (value, &readers) in program.values.iter_mut().zip(&readers) {
+            if readers == 0 {
+                value.constant = None;
+            }
+        }
         let mut steps = Vec::with_capacity(program.steps.len());
-        for (i, step) in program.steps.iter().enumerate() {
-            steps.push(Prepared::new(&program, step, isa, threads.count(), options.precision));
+        for i in 0..program.steps.len() {
+            let prepared = Prepared::new(&program, &program.steps[i], isa, threads.count(), options.precision);
+            for (k, id) in program.steps[i].inputs.iter().enumerate() {
+                let Some(v) = id.filter(|_| prepared.holds(k)).map(netra_graph::ValueId::index) else { continue };
+                readers[v] -= 1;
+                if readers[v] == 0 {
+                    program.values[v].constant = None;
+                }
+            }
+            steps.push(prepared);
             if let Some(progress) = options.progress {
                 progress(i + 1, program.steps.len());
             }
@@ -55,18 +130,17 @@ impl CpuExecutable {
     fn execute(&self, inputs: &[TensorView<'_>], mut times: Option<&mut Vec<StepTime>>) -> Result<Vec<Tensor>> {
         self.program.check_inputs(inputs)?;
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut buffers = spare.unwrap_or_else(|| Buffers {
-            slots: self.memory.slots.iter().map(|slot| empty(slot.dtype)).collect(),
-            scratch: Scratch::new(self.threads.count(), self.scratch),
-        });
+        let mut buffers = spare.unwrap_or_else(|| Buffers::new(self));
+        let regions = buffers.regions(&self.memory)?;
         for i in 0..self.steps.len() {
             let started = times.is_some().then(Instant::now);
-            self.step(i, inputs, &mut buffers).map_err(|e| e.at(format!("node '{}'", self.program.steps[i].node)))?;
+            self.step(i, inputs, &regions, &buffers.scratch)
+                .map_err(|e| e.at(format!("node '{}'", self.program.steps[i].node)))?;
             if let (Some(started), Some(times)) = (started, times.as_deref_mut()) {
                 times.push(StepTime::new(&self.program, &self.program.steps[i], nanoseconds(started)));
             }
         }
-        let outputs = self.program.trim(self.outputs(inputs, &mut buffers)?)?;
+        let outputs = self.program.trim(self.outputs(inputs, &regions, &mut buffers.outputs)?)?;
         // The next run finds its pages mapped. Overlapping runs each have buffers; one set is enough to keep.
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         spare.get_or_insert(buffers);
@@ -74,38 +148,79 @@ impl CpuExecutable {
         Ok(outputs)
     }
 
-    fn step(&self, i: usize, inputs: &[TensorView<'_>], buffers: &mut Buffers) -> Result<()> {
-        if matches!(self.steps[i], Prepared::Alias) {
+    fn step(&self, i: usize, inputs: &[TensorView<'_>], regions: &[Region], scratch: &Scratch) -> Result<()> {
+        if self.memory.aliases[i] {
             return Ok(());
         }
         let step = &self.program.steps[i];
         let value = self.program.value(step.output);
-        let Place::Slot(slot) = self.memory.places[step.output.index()] else {
+        let Place::Buffer(span) = self.memory.places[step.output.index()] else {
             return Err(Error::malformed("a step's output has no buffer"));
         };
-        let mut out = std::mem::replace(&mut buffers.slots[slot], Data::F32(Vec::new()));
-        // A slot that the caller gets is new in every run, and large pages would have to be found for each.
-        let lasting = !self.program.outputs.iter().any(|id| self.memory.places[id.index()] == Place::Slot(slot));
-        fit(&mut out, self.memory.slots[slot], value.elements(), lasting)?;
+        let context = Context { isa: self.isa, threads: &self.threads, scratch };
+        if self.memory.joins[i] {
+            return self.join(i, inputs, regions, &context);
+        }
         let in_place = self.memory.in_place[i];
-        let result = (|| {
-            let views: Vec<Option<TensorView<'_>>> = step
-                .inputs
-                .iter()
-                .enumerate()
-                .map(|(k, id)| match id {
-                    Some(id) if in_place != Some(k) => self.view(*id, inputs, &buffers.slots).map(Some),
-                    _ => Ok(None),
-                })
-                .collect::<Result<_>>()?;
-            let context = Context { isa: self.isa, threads: &self.threads, scratch: &buffers.scratch };
-            self.steps[i].run(&context, &step.kernel, &views, in_place, &value.shape, &mut out)
-        })();
-        buffers.slots[slot] = out;
-        result
+        let mut views = Vec::with_capacity(step.inputs.len());
+        for (k, id) in step.inputs.iter().enumerate() {
+            let read = id.filter(|_| in_place != Some(k) && !self.steps[i].holds(k));
+            views.push(read.map(|id| self.read(id, span, inputs, regions)).transpose()?);
+        }
+        // SAFETY: `read` refuses inputs that share bytes with the output, and one that is written over has no view.
+        let mut out = unsafe { write(regions, span, value.dtype, in_place.is_some()) }?;
+        self.steps[i].run(&context, &step.kernel, &views, in_place, &value.shape, &mut out)
     }
 
-    fn view<'a>(&'a self, id: ValueId, inputs: &[TensorView<'a>], slots: &'a [Data]) -> Result<TensorView<'a>> {
+    /// A concatenation whose parts lie behind one another: copies those that are not there yet.
+    fn join(&self, i: usize, inputs: &[TensorView<'_>], regions: &[Region], context: &Context<'_>) -> Result<()> {
+        let step = &self.program.steps[i];
+        let Place::Buffer(whole) = self.memory.places[step.output.index()] else {
+            return Err(Error::malformed("a step's output has no buffer"));
+        };
+        let mut start = whole.start;
+        for &id in step.inputs.iter().flatten() {
+            let value = self.program.value(id);
+            let span = Span { start, bytes: value.bytes(), ..whole };
+            start += span.bytes;
+            if self.memory.places[id.index()] == Place::Buffer(span) {
+                continue;
+            }
+            let from = self.read(id, span, inputs, regions)?;
+            // SAFETY: `read` refuses what shares bytes with `span`.
+            let mut out = unsafe { write(regions, span, value.dtype, false) }?;
+            if !movement::copy(context, from, &mut out) {
+                return Err(Error::unsupported(format!("Concat of {}", value.dtype)));
+            }
+        }
+        Ok(())
+    }
+
+    /// A value that is read while `written` is written. Fails when they share memory.
+    fn read<'a>(
+        &'a self,
+        id: ValueId,
+        written: Span,
+        inputs: &[TensorView<'a>],
+        regions: &'a [Region],
+    ) -> Result<TensorView<'a>> {
+        if matches!(self.memory.places[id.index()], Place::Buffer(span) if span.meets(written)) {
+            return Err(Error::malformed("a step would write over what it reads"));
+        }
+        // SAFETY: only the bytes of `written` are written while the view is in use.
+        unsafe { self.view(id, inputs, regions) }
+    }
+
+    /// A value's elements.
+    ///
+    /// # Safety
+    /// The buffers behind `regions` are alive, and no step writes over the value while the view is in use.
+    unsafe fn view<'a>(
+        &'a self,
+        id: ValueId,
+        inputs: &[TensorView<'a>],
+        regions: &'a [Region],
+    ) -> Result<TensorView<'a>> {
         let value: &StepValue = self.program.value(id);
         let data = match self.memory.places[id.index()] {
             Place::Input(i) => inputs[i].data(),
@@ -113,30 +228,52 @@ impl CpuExecutable {
                 Some(tensor) => tensor.view().data(),
                 None => return Err(Error::malformed(format!("value '{}' is not constant", value.name))),
             },
-            Place::Slot(slot) => prefix(slots[slot].view(), value.elements()),
+            // SAFETY: the buffer is alive and not written, as the caller promises; the step before made these values.
+            Place::Buffer(span) => unsafe { regions[span.buffer].view(span.start, value.dtype, value.elements())? },
             Place::Nowhere => return Err(Error::malformed(format!("value '{}' is never computed", value.name))),
         };
         TensorView::new(&value.shape, data)
     }
 
-    /// Takes the outputs out of their buffers; what two outputs share is copied.
-    fn outputs(&self, inputs: &[TensorView<'_>], buffers: &mut Buffers) -> Result<Vec<Tensor>> {
+    /// Takes the outputs out of their buffers; what is not alone in one is copied.
+    fn outputs(&self, inputs: &[TensorView<'_>], regions: &[Region], buffers: &mut [Data]) -> Result<Vec<Tensor>> {
         let ids = &self.program.outputs;
         let place = |id: &ValueId| self.memory.places[id.index()];
         let mut outputs = Vec::with_capacity(ids.len());
         for (i, id) in ids.iter().enumerate() {
             let value = self.program.value(*id);
-            let wanted_again = ids[i + 1..].iter().any(|later| place(later) == place(id));
+            let wanted = |id: &ValueId, of: usize| matches!(place(id), Place::Buffer(span) if span.buffer == of);
             match place(id) {
-                Place::Slot(slot) if !wanted_again => {
-                    let data = std::mem::replace(&mut buffers.slots[slot], empty(value.dtype));
+                // A whole buffer, of which no later output is a part.
+                Place::Buffer(Span { buffer, bytes, .. })
+                    if buffer > 0
+                        && bytes == self.memory.outputs[buffer - 1].bytes()
+                        && !ids[i + 1..].iter().any(|later| wanted(later, buffer)) =>
+                {
+                    let data = std::mem::replace(&mut buffers[buffer - 1], Data::U8(Vec::new()));
                     outputs.push(Tensor::new(value.shape.clone(), data)?);
                 }
-                _ => outputs.push(self.view(*id, inputs, &buffers.slots)?.to_tensor()),
+                // SAFETY: no step runs any more, and a buffer goes to the last output that wants it.
+                _ => outputs.push(unsafe { self.view(*id, inputs, regions) }?.to_tensor()),
             }
         }
         Ok(outputs)
     }
+}
+
+/// The elements of `span`, to be written. Truth values are false at first, unless the output is written over them: the
+/// bytes that another value left are none.
+///
+/// # Safety
+/// The buffers behind `regions` are alive, and nothing else reads or writes these bytes while the slice is in use.
+unsafe fn write<'a>(regions: &'a [Region], span: Span, dtype: DType, over: bool) -> Result<DataMut<'a>> {
+    let region = regions[span.buffer];
+    if dtype == DType::Bool && !over {
+        // SAFETY: as the caller promises.
+        unsafe { region.clear(span.start, span.bytes)? };
+    }
+    // SAFETY: as the caller promises; truth values are valid now, and any bytes are values of the other types.
+    unsafe { region.view_mut(span.start, dtype, span.bytes / dtype.size()) }
 }
 
 impl Executable for CpuExecutable {
@@ -177,78 +314,21 @@ fn nanoseconds(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
-macro_rules! each_variant {
-    ($data:expr, $v:ident => $body:expr) => {
-        match $data {
-            Data::F32($v) => $body,
-            Data::F64($v) => $body,
-            Data::I8($v) => $body,
-            Data::U8($v) => $body,
-            Data::I16($v) => $body,
-            Data::U16($v) => $body,
-            Data::I32($v) => $body,
-            Data::U32($v) => $body,
-            Data::I64($v) => $body,
-            Data::U64($v) => $body,
-            Data::Bool($v) => $body,
-            _ => return Err(Error::unsupported("an element type unknown to the cpu backend")),
-        }
-    };
-}
-
-fn empty(dtype: DType) -> Data {
-    match dtype {
-        DType::F64 => Data::F64(Vec::new()),
-        DType::I8 => Data::I8(Vec::new()),
-        DType::U8 => Data::U8(Vec::new()),
-        DType::I16 => Data::I16(Vec::new()),
-        DType::U16 => Data::U16(Vec::new()),
-        DType::I32 => Data::I32(Vec::new()),
-        DType::U32 => Data::U32(Vec::new()),
-        DType::I64 => Data::I64(Vec::new()),
-        DType::U64 => Data::U64(Vec::new()),
-        DType::Bool => Data::Bool(Vec::new()),
-        _ => Data::F32(Vec::new()),
-    }
-}
-
-/// Makes `data` `n` elements long, within a buffer of the slot's size, which is `lasting` when it serves many runs. Elements
-/// keep their values; new ones have any.
-fn fit(data: &mut Data, slot: Slot, n: usize, lasting: bool) -> Result<()> {
-    fn grow<T: Copy + Default>(v: &mut Vec<T>, whole: usize, n: usize, lasting: bool) {
-        if v.capacity() < whole {
-            // Zeroed pages straight from the system: nothing is written before it is used.
-            *v = vec![T::default(); whole];
-            if lasting {
-                pages::large(v.as_slice());
-            }
-        }
-        // SAFETY: `n <= whole <= capacity`, and all `whole` elements were initialised when the buffer was made; plain
-        // values stay valid when the vector is shortened.
-        unsafe { v.set_len(n) };
-    }
-    if data.dtype() != slot.dtype {
-        *data = empty(slot.dtype);
-    }
-    let whole = slot.elements.max(n);
-    each_variant!(data, v => grow(v, whole, n, lasting));
-    Ok(())
-}
-
-/// The first `n` elements.
-fn prefix(data: DataView<'_>, n: usize) -> DataView<'_> {
-    match data {
-        DataView::F32(v) => DataView::F32(&v[..n.min(v.len())]),
-        DataView::F64(v) => DataView::F64(&v[..n.min(v.len())]),
-        DataView::I8(v) => DataView::I8(&v[..n.min(v.len())]),
-        DataView::U8(v) => DataView::U8(&v[..n.min(v.len())]),
-        DataView::I16(v) => DataView::I16(&v[..n.min(v.len())]),
-        DataView::U16(v) => DataView::U16(&v[..n.min(v.len())]),
-        DataView::I32(v) => DataView::I32(&v[..n.min(v.len())]),
-        DataView::U32(v) => DataView::U32(&v[..n.min(v.len())]),
-        DataView::I64(v) => DataView::I64(&v[..n.min(v.len())]),
-        DataView::U64(v) => DataView::U64(&v[..n.min(v.len())]),
-        DataView::Bool(v) => DataView::Bool(&v[..n.min(v.len())]),
-        other => other,
-    }
+/// A buffer of zeros, as fresh pages of the system are.
+fn zeroed(slot: Slot) -> Result<Data> {
+    let n = slot.elements;
+    Ok(match slot.dtype {
+        DType::F32 => Data::F32(vec![0.0; n]),
+        DType::F64 => Data::F64(vec![0.0; n]),
+        DType::I8 => Data::I8(vec![0; n]),
+        DType::U8 => Data::U8(vec![0; n]),
+        DType::I16 => Data::I16(vec![0; n]),
+        DType::U16 => Data::U16(vec![0; n]),
+        DType::I32 => Data::I32(vec![0; n]),
+        DType::U32 => Data::U32(vec![0; n]),
+        DType::I64 => Data::I64(vec![0; n]),
+        DType::U64 => Data::U64(vec![0; n]),
+        DType::Bool => Data::Bool(vec![false; n]),
+        other => return Err(Error::unsupported(format!("{other} on the cpu backend"))),
+    })
 }

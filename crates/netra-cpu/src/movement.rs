@@ -1,9 +1,10 @@
 //! Kernels that move elements without changing them, for every element type.
 
-use netra_graph::{Data, DataView, Error, PadMode, Result, TensorView};
+use netra_graph::{DataView, Error, PadMode, Result, TensorView};
 
 use crate::Context;
 use crate::parallel::Shared;
+use crate::region::DataMut;
 use crate::strided::{Nest, broadcast_strides, strides};
 
 /// Least elements that are worth a unit of work.
@@ -13,13 +14,13 @@ const UNIT: usize = 16 * 1024;
 macro_rules! same_type {
     ($view:expr, $data:expr, |$x:ident, $out:ident| $body:expr, else $otherwise:expr) => {
         match ($view, $data) {
-            (DataView::F32($x), Data::F32($out)) => $body,
-            (DataView::F64($x), Data::F64($out)) => $body,
-            (DataView::I8($x), Data::I8($out)) => $body,
-            (DataView::U8($x), Data::U8($out)) => $body,
-            (DataView::I32($x), Data::I32($out)) => $body,
-            (DataView::I64($x), Data::I64($out)) => $body,
-            (DataView::Bool($x), Data::Bool($out)) => $body,
+            (DataView::F32($x), DataMut::F32($out)) => $body,
+            (DataView::F64($x), DataMut::F64($out)) => $body,
+            (DataView::I8($x), DataMut::I8($out)) => $body,
+            (DataView::U8($x), DataMut::U8($out)) => $body,
+            (DataView::I32($x), DataMut::I32($out)) => $body,
+            (DataView::I64($x), DataMut::I64($out)) => $body,
+            (DataView::Bool($x), DataMut::Bool($out)) => $body,
             _ => $otherwise,
         }
     };
@@ -113,7 +114,7 @@ impl Gatherer {
         (shape, strides)
     }
 
-    fn run(&self, context: &Context<'_>, x: TensorView<'_>, out: &mut Data) -> bool {
+    fn run(&self, context: &Context<'_>, x: TensorView<'_>, out: &mut DataMut<'_>) -> bool {
         same_type!(x.data(), out, |x, out| { self.copy(context, x, out); true }, else false)
     }
 }
@@ -123,7 +124,13 @@ fn signed(strides: Vec<usize>) -> Vec<isize> {
 }
 
 /// Output axis `i` is input axis `perm[i]`.
-pub fn transpose(context: &Context<'_>, perm: &[usize], x: TensorView<'_>, shape: &[usize], out: &mut Data) -> bool {
+pub fn transpose(
+    context: &Context<'_>,
+    perm: &[usize],
+    x: TensorView<'_>,
+    shape: &[usize],
+    out: &mut DataMut<'_>,
+) -> bool {
     let steps = strides(x.shape());
     let strides = perm.iter().map(|&axis| steps[axis] as isize).collect();
     Gatherer { first: 0, shape: shape.to_vec(), strides }.run(context, x, out)
@@ -136,7 +143,7 @@ pub fn slice(
     by: &[isize],
     x: TensorView<'_>,
     shape: &[usize],
-    out: &mut Data,
+    out: &mut DataMut<'_>,
 ) -> bool {
     let steps = strides(x.shape());
     let first = starts.iter().zip(&steps).map(|(s, step)| s * step).sum();
@@ -145,13 +152,13 @@ pub fn slice(
 }
 
 /// NumPy broadcasting.
-pub fn expand(context: &Context<'_>, x: TensorView<'_>, shape: &[usize], out: &mut Data) -> bool {
+pub fn expand(context: &Context<'_>, x: TensorView<'_>, shape: &[usize], out: &mut DataMut<'_>) -> bool {
     let strides = signed(broadcast_strides(x.shape(), shape));
     Gatherer { first: 0, shape: shape.to_vec(), strides }.run(context, x, out)
 }
 
 /// A plain copy.
-pub fn copy(context: &Context<'_>, x: TensorView<'_>, out: &mut Data) -> bool {
+pub fn copy(context: &Context<'_>, x: TensorView<'_>, out: &mut DataMut<'_>) -> bool {
     same_type!(x.data(), out, |x, out| {
         context.threads.for_chunks(out, UNIT, |i, out| out.copy_from_slice(&x[i * UNIT..][..out.len()]));
         true
@@ -159,7 +166,13 @@ pub fn copy(context: &Context<'_>, x: TensorView<'_>, out: &mut Data) -> bool {
 }
 
 /// Joins `parts` along `axis`.
-pub fn concat(context: &Context<'_>, axis: usize, parts: &[TensorView<'_>], shape: &[usize], out: &mut Data) -> bool {
+pub fn concat(
+    context: &Context<'_>,
+    axis: usize,
+    parts: &[TensorView<'_>],
+    shape: &[usize],
+    out: &mut DataMut<'_>,
+) -> bool {
     let outer: usize = shape[..axis].iter().product();
     let whole: usize = shape[axis..].iter().product();
     let mut start = 0;
@@ -208,7 +221,7 @@ pub fn pad(
     mode: PadMode,
     x: TensorView<'_>,
     shape: &[usize],
-    out: &mut Data,
+    out: &mut DataMut<'_>,
 ) -> Result<bool> {
     if !matches!(mode, PadMode::Constant(_)) && x.shape().contains(&0) {
         return Err(Error::invalid("an empty axis has no edge to pad from"));
@@ -285,7 +298,7 @@ pub fn gather(
     axis: usize,
     x: TensorView<'_>,
     indices: TensorView<'_>,
-    out: &mut Data,
+    out: &mut DataMut<'_>,
 ) -> Result<bool> {
     let size = x.shape()[axis];
     let wide: Vec<i64> = match indices.data() {
@@ -322,7 +335,7 @@ pub fn select(
     a: TensorView<'_>,
     b: TensorView<'_>,
     shape: &[usize],
-    out: &mut Data,
+    out: &mut DataMut<'_>,
 ) -> bool {
     let DataView::Bool(c) = condition.data() else { return false };
     let of = |v: TensorView<'_>| broadcast_strides(v.shape(), shape);
@@ -375,19 +388,19 @@ fn same_slice<'a, T: Element>(_like: &[T], data: DataView<'a>) -> Option<&'a [T]
 }
 
 /// Conversion of element type, as ONNX Cast. Returns whether the types are known.
-pub fn cast(context: &Context<'_>, x: DataView<'_>, out: &mut Data) -> bool {
+pub fn cast(context: &Context<'_>, x: DataView<'_>, out: &mut DataMut<'_>) -> bool {
     use crate::elementwise::each;
     macro_rules! from {
         ($x:expr, $zero:expr, |$v:ident| $wide:expr) => {
             match out {
-                Data::F32(out) => each(context, $x, out, |$v| $wide as f32),
-                Data::F64(out) => each(context, $x, out, |$v| $wide as f64),
+                DataMut::F32(out) => each(context, $x, out, |$v| $wide as f32),
+                DataMut::F64(out) => each(context, $x, out, |$v| $wide as f64),
                 // Narrow integers wrap: out of range is undefined in ONNX, and this is what the reference does.
-                Data::I8(out) => each(context, $x, out, |$v| $wide as i64 as i8),
-                Data::U8(out) => each(context, $x, out, |$v| $wide as i64 as u8),
-                Data::I32(out) => each(context, $x, out, |$v| $wide as i64 as i32),
-                Data::I64(out) => each(context, $x, out, |$v| $wide as i64),
-                Data::Bool(out) => each(context, $x, out, |$v| $wide != $zero),
+                DataMut::I8(out) => each(context, $x, out, |$v| $wide as i64 as i8),
+                DataMut::U8(out) => each(context, $x, out, |$v| $wide as i64 as u8),
+                DataMut::I32(out) => each(context, $x, out, |$v| $wide as i64 as i32),
+                DataMut::I64(out) => each(context, $x, out, |$v| $wide as i64),
+                DataMut::Bool(out) => each(context, $x, out, |$v| $wide != $zero),
                 _ => return false,
             }
         };

@@ -1,8 +1,9 @@
 //! Reductions over axes, and the index of an extremum along one.
 
-use netra_graph::{Data, DataView, Error, Reduction, Result, TensorView};
+use netra_graph::{DataView, Error, Reduction, Result, TensorView};
 
 use crate::Context;
+use crate::region::DataMut;
 use crate::simd::{Simd, SimdOp};
 use crate::strided::{Nest, strides};
 
@@ -15,7 +16,7 @@ pub fn reduce(
     reduction: Reduction,
     axes: &[usize],
     x: TensorView<'_>,
-    out: &mut Data,
+    out: &mut DataMut<'_>,
 ) -> Result<bool> {
     let walk = Walk::new(x.shape(), axes);
     macro_rules! integers {
@@ -49,11 +50,11 @@ pub fn reduce(
         }};
     }
     match (x.data(), out) {
-        (DataView::F32(x), Data::F32(out)) => Ok(floats(context, reduction, &walk, x, out)),
-        (DataView::I64(x), Data::I64(out)) => integers!(x, out, i64),
-        (DataView::I32(x), Data::I32(out)) => integers!(x, out, i32),
-        (DataView::I8(x), Data::I8(out)) => integers!(x, out, i8),
-        (DataView::U8(x), Data::U8(out)) => integers!(x, out, u8),
+        (DataView::F32(x), DataMut::F32(out)) => Ok(floats(context, reduction, &walk, x, out)),
+        (DataView::I64(x), DataMut::I64(out)) => integers!(x, out, i64),
+        (DataView::I32(x), DataMut::I32(out)) => integers!(x, out, i32),
+        (DataView::I8(x), DataMut::I8(out)) => integers!(x, out, i8),
+        (DataView::U8(x), DataMut::U8(out)) => integers!(x, out, u8),
         _ => Ok(false),
     }
 }
@@ -250,8 +251,8 @@ pub struct ArgMax {
 }
 
 /// Index of the extremum along an axis. Returns whether the element type is known.
-pub fn arg_max(context: &Context<'_>, p: ArgMax, x: DataView<'_>, out: &mut Data) -> bool {
-    let Data::I64(out) = out else { return false };
+pub fn arg_max(context: &Context<'_>, p: ArgMax, x: DataView<'_>, out: &mut DataMut<'_>) -> bool {
+    let DataMut::I64(out) = out else { return false };
     match x {
         DataView::F32(x) => pick(context, p, x, out),
         DataView::F64(x) => pick(context, p, x, out),

@@ -11,6 +11,7 @@ use crate::native::native;
 use crate::norm::Groups;
 use crate::pool::Pooling;
 use crate::reduce::ArgMax;
+use crate::region::DataMut;
 use crate::simd::map::Residual;
 use crate::softmax::Softmax;
 use crate::{Context, binary, elementwise, movement, norm, pool, reduce, resize, softmax};
@@ -103,7 +104,17 @@ impl Prepared {
         }
     }
 
-    /// Runs a step. The input that the output is written over, if any, is `None` in `inputs`, and `out` holds it.
+    /// Whether an input was prepared, so that a run no longer reads it.
+    pub fn holds(&self, input: usize) -> bool {
+        match self {
+            Self::Convolution(_, packed) => packed.is_some() && (input == 1 || input == 2),
+            Self::MatMul(_, packed) => packed.is_some() && input == 1,
+            _ => false,
+        }
+    }
+
+    /// Runs a step. The input that the output is written over, if any, is `None` in `inputs`, and `out` holds it; so are
+    /// those that the step [holds](Self::holds).
     pub fn run(
         &self,
         context: &Context<'_>,
@@ -111,19 +122,19 @@ impl Prepared {
         inputs: &[Option<TensorView<'_>>],
         in_place: Option<usize>,
         shape: &[usize],
-        out: &mut Data,
+        out: &mut DataMut<'_>,
     ) -> Result<()> {
         let known = match self {
             Self::Convolution(c, packed) => convolve(context, c, packed.as_ref(), inputs, in_place, out)?,
             Self::Resize(plan) => match (need(inputs, 0)?.as_f32(), out) {
-                (Some(x), Data::F32(out)) => {
+                (Some(x), DataMut::F32(out)) => {
                     plan.run(context, x, out);
                     true
                 }
                 _ => false,
             },
             Self::MatMul(product, packed) => match out {
-                Data::F32(out) => {
+                DataMut::F32(out) => {
                     let b = packed.as_ref().map_or_else(|| need_f32(inputs, 1).map(Err), |packed| Ok(Ok(packed)))?;
                     product.run(context, need_f32(inputs, 0)?, b, maybe(inputs, 2), out);
                     true
@@ -131,7 +142,7 @@ impl Prepared {
                 _ => false,
             },
             Self::Attention(attention) => match out {
-                Data::F32(out) => {
+                DataMut::F32(out) => {
                     let operand = |i| need_f32(inputs, i);
                     let biases = (3..inputs.len()).map(operand).collect::<Result<Vec<_>>>()?;
                     attention.run(context, [operand(0)?, operand(1)?, operand(2)?], &biases, out);
@@ -151,13 +162,12 @@ impl Prepared {
     }
 }
 
-/// Copies into a buffer of the run, which must stay the one that it is: later steps count on its capacity, and that all of
-/// it was initialised.
-fn overwrite(out: &mut Data, from: &Data) -> bool {
+/// Copies into the memory of the run.
+fn overwrite(out: &mut DataMut<'_>, from: &Data) -> bool {
     macro_rules! same {
         ($($variant:ident)*) => {
             match (out, from) {
-                $((Data::$variant(out), Data::$variant(from)) if out.len() == from.len() => out.copy_from_slice(from),)*
+                $((DataMut::$variant(out), Data::$variant(from)) if out.len() == from.len() => out.copy_from_slice(from),)*
                 _ => return false,
             }
         };
@@ -185,9 +195,9 @@ fn convolve(
     packed: Option<&Packed>,
     inputs: &[Option<TensorView<'_>>],
     in_place: Option<usize>,
-    out: &mut Data,
+    out: &mut DataMut<'_>,
 ) -> Result<bool> {
-    let Data::F32(out) = out else { return Ok(false) };
+    let DataMut::F32(out) = out else { return Ok(false) };
     let residual = match (in_place, maybe(inputs, 3).and_then(|r| r.as_f32())) {
         (Some(_), _) => Residual::Output,
         (None, Some(r)) => Residual::Tensor(r),
@@ -209,36 +219,36 @@ fn plain(
     kernel: &Kernel,
     inputs: &[Option<TensorView<'_>>],
     shape: &[usize],
-    out: &mut Data,
+    out: &mut DataMut<'_>,
 ) -> Result<bool> {
     if shape.contains(&0) {
         return Ok(true);
     }
     Ok(match (kernel, &mut *out) {
-        (Kernel::MaxPool(p), Data::F32(out)) => {
+        (Kernel::MaxPool(p), DataMut::F32(out)) => {
             let x = need(inputs, 0)?;
             pool::pool(context, p, Pooling::Max, need_f32(inputs, 0)?, x.shape(), shape, out);
             true
         }
-        (Kernel::AveragePool { pool: p, count_include_pad }, Data::F32(out)) => {
+        (Kernel::AveragePool { pool: p, count_include_pad }, DataMut::F32(out)) => {
             let kind = if *count_include_pad { Pooling::MeanWithPadding } else { Pooling::Mean };
             let x = need(inputs, 0)?;
             pool::pool(context, p, kind, need_f32(inputs, 0)?, x.shape(), shape, out);
             true
         }
-        (Kernel::InstanceNormalization { epsilon, activation }, Data::F32(out)) => {
+        (Kernel::InstanceNormalization { epsilon, activation }, DataMut::F32(out)) => {
             let p = groups(shape, shape[1], *epsilon, *activation);
             let x = maybe(inputs, 0).and_then(|x| x.as_f32());
             norm::groups(context, p, x, need_f32(inputs, 1)?, need_f32(inputs, 2)?, out);
             true
         }
-        (Kernel::GroupNormalization { groups: n, epsilon, activation }, Data::F32(out)) => {
+        (Kernel::GroupNormalization { groups: n, epsilon, activation }, DataMut::F32(out)) => {
             let p = groups(shape, *n, *epsilon, *activation);
             let x = maybe(inputs, 0).and_then(|x| x.as_f32());
             norm::groups(context, p, x, need_f32(inputs, 1)?, need_f32(inputs, 2)?, out);
             true
         }
-        (Kernel::LayerNormalization { axis, epsilon }, Data::F32(out)) => {
+        (Kernel::LayerNormalization { axis, epsilon }, DataMut::F32(out)) => {
             let inner = &shape[*axis..];
             let Some(scale) = norm::spread(need(inputs, 1)?, inner) else { return Ok(false) };
             let bias = maybe(inputs, 2).and_then(|b| norm::spread(b, inner));
@@ -246,7 +256,7 @@ fn plain(
             norm::layer(context, *epsilon, x, &scale, bias.as_deref(), out);
             true
         }
-        (Kernel::Softmax { axis, log }, Data::F32(out)) => {
+        (Kernel::Softmax { axis, log }, DataMut::F32(out)) => {
             let p = Softmax { size: shape[*axis], inner: shape[axis + 1..].iter().product(), log: *log };
             softmax::softmax(context, p, maybe(inputs, 0).and_then(|x| x.as_f32()), out);
             true

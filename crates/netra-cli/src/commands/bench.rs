@@ -62,11 +62,13 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let inputs: Vec<Tensor> =
         program.inputs.iter().map(|&id| input(program.value(id))).collect::<netra::Result<_>>()?;
     let views: Vec<_> = inputs.iter().map(Tensor::view).collect();
+    // From here on the weights belong to the program, and the last backend is given it alone: it need not keep what it packs.
+    drop(graph);
     let mut rows = Vec::new();
-    for &device in &args.backends {
+    for (&device, program) in args.backends.iter().zip(std::iter::repeat_n(program, args.backends.len())) {
         let backend = device.open_with(args.threads)?.backend;
         let (executable, compile_ms) = timed(|| {
-            backend.compile(program.clone(), &CompileOptions::default().precision(args.precision)).map_err(from_graph)
+            backend.compile(program, &CompileOptions::default().precision(args.precision)).map_err(from_graph)
         })?;
         let stages = Stages { read_ms, specialise_ms, compile_ms };
         if args.serve {

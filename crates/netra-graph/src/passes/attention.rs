@@ -164,7 +164,7 @@ fn placed(edit: &Editor<'_>, step: &Step) -> Option<(DotProductAttention, Vec<Op
         return None;
     }
     let out: StridedRows = places.rows(lead, false)?;
-    Some((DotProductAttention { out, ..p.clone() }, source.inputs.clone()))
+    Some((DotProductAttention { out, ..(**p).clone() }, source.inputs.clone()))
 }
 
 #[cfg(test)]

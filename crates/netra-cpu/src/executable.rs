@@ -1,6 +1,7 @@
 //! A compiled program and its runs.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use netra_graph::{
@@ -84,6 +85,8 @@ impl Buffers {
         for (slot, data) in memory.outputs.iter().zip(&mut self.outputs) {
             if data.len() != slot.elements || data.dtype() != slot.dtype {
                 *data = zeroed(*slot)?;
+                // Other values live here before the output does.
+                each_variant!(data, v => pages::large(v));
             }
             let start = each_variant!(data, v => v.as_mut_ptr().cast::<u8>());
             regions.push(Region { start, bytes: slot.bytes() });
@@ -105,19 +108,24 @@ impl CpuExecutable {
                 value.constant = None;
             }
         }
-        let mut steps = Vec::with_capacity(program.steps.len());
-        for i in 0..program.steps.len() {
-            let prepared = Prepared::new(&program, &program.steps[i], isa, threads.count(), options.precision);
-            for (k, id) in program.steps[i].inputs.iter().enumerate() {
+        // Bringing weights into their order is most of the work, and each step's is its own.
+        let prepared: Vec<OnceLock<Prepared>> = program.steps.iter().map(|_| OnceLock::new()).collect();
+        let done = AtomicUsize::new(0);
+        threads.for_each(prepared.len(), |_, i| {
+            let step = &program.steps[i];
+            let _ = prepared[i].set(Prepared::new(&program, step, isa, threads.count(), options.precision));
+            if let Some(progress) = options.progress {
+                progress(done.fetch_add(1, Ordering::Relaxed) + 1, prepared.len());
+            }
+        });
+        let steps: Vec<Prepared> = prepared.into_iter().filter_map(OnceLock::into_inner).collect();
+        for (step, prepared) in program.steps.iter().zip(&steps) {
+            for (k, id) in step.inputs.iter().enumerate() {
                 let Some(v) = id.filter(|_| prepared.holds(k)).map(netra_graph::ValueId::index) else { continue };
                 readers[v] -= 1;
                 if readers[v] == 0 {
                     program.values[v].constant = None;
                 }
-            }
-            steps.push(prepared);
-            if let Some(progress) = options.progress {
-                progress(i + 1, program.steps.len());
             }
         }
         let reference: Vec<bool> = steps.iter().map(|s| matches!(s, Prepared::Reference)).collect();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use crate::{Error, MemoryPlan, Profile, Program, Result, Tensor, TensorView, Tuning};
+use crate::{Error, MemoryPlan, Profile, Program, Result, Tensor, TensorView};
 
 /// What a backend runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,22 +107,13 @@ pub struct CompileOptions<'a> {
     pub progress: Option<Progress<'a>>,
     /// Accuracy that may be given up.
     pub precision: Precision,
-    /// Where algorithms that were chosen by measurement are kept; without it shapes alone decide.
-    pub tuning: Option<&'a Tuning>,
 }
 
-impl<'a> CompileOptions<'a> {
+impl CompileOptions<'_> {
     /// Sets the precision.
     #[must_use]
     pub fn precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
-        self
-    }
-
-    /// Sets where measured choices are kept.
-    #[must_use]
-    pub fn tuning(mut self, tuning: Option<&'a Tuning>) -> Self {
-        self.tuning = tuning;
         self
     }
 }

@@ -34,7 +34,6 @@ pub mod pytorch;
 mod resample;
 pub mod safetensors;
 mod tensor;
-mod tuning;
 pub mod weights;
 
 pub use backend::{
@@ -58,5 +57,4 @@ pub use profile::{Profile, StepTime};
 pub use program::{Program, ProgramBuilder, Step, StepValue};
 pub use resample::Taps;
 pub use tensor::{DType, Data, DataView, Tensor, TensorView};
-pub use tuning::Tuning;
 pub use weights::StateDict;

@@ -51,11 +51,13 @@ pub fn filter(g: [f64; 9]) -> [f32; POINTS] {
         [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
         [0.0, 0.0, 1.0],
     ];
-    std::array::from_fn(|at| {
-        let (i, j) = (at / IN, at % IN);
-        let row = |b: usize| (0..3).map(|a| G[i][a] * g[a * 3 + b]).sum::<f64>();
-        (0..3).map(|b| row(b) * G[j][b]).sum::<f64>() as f32
-    })
+    let mut rows = [[0.0; 3]; IN];
+    for (row, weights) in rows.iter_mut().zip(&G) {
+        for (b, value) in row.iter_mut().enumerate() {
+            *value = (0..3).map(|a| weights[a] * g[a * 3 + b]).sum::<f64>();
+        }
+    }
+    std::array::from_fn(|at| (0..3).map(|b| rows[at / IN][b] * G[at % IN][b]).sum::<f64>() as f32)
 }
 
 #[cfg(test)]

@@ -141,7 +141,7 @@ impl SimdOp for Weigh<'_> {
 /// The polynomial was fitted here (relative minimax on [-1/2, 1/2], error below 8e-8).
 #[inline(always)]
 fn exp2<S: Simd>(s: S, x: S::V) -> S::V {
-    const C: [f32; 6] = [1.0, 0.693_146_97, 0.240_221_2, 0.055_507_133, 0.009_675_541_3, 0.001_327_646_7];
+    const C: [f32; 6] = [1.0, 0.693_146_97, 0.240_221_2, 0.055_507_133, 0.009_675_541, 0.001_327_646_7];
     // With the constant first, NaN passes. The exponent of 2^-127 has the bits of zero.
     let x = s.max(s.splat(-127.0), x);
     let n = s.round(x);

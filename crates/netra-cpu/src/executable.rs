@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use netra_graph::{
     CompileOptions, DType, Data, Error, Executable, MemoryPlan, Profile, Program, Result, RunFuture, StepTime,
-    StepValue, Tensor, TensorView, ValueId,
+    StepValue, Tensor, TensorView, ValueId, fuse_attention,
 };
 
 use crate::Context;
@@ -15,12 +15,9 @@ use crate::memory::{Memory, Place, Slot};
 use crate::movement;
 use crate::pages;
 use crate::parallel::{Scratch, Threads};
-use crate::region::{DataMut, Region, Span};
+use crate::region::{DataMut, Region, Span, of_type};
 use crate::split::split_joined;
 use crate::step::Prepared;
-
-/// Bytes of a cache line, at which the arena begins.
-const LINE: usize = 64;
 
 macro_rules! each_variant {
     ($data:expr, $v:ident => $body:expr) => {
@@ -57,8 +54,7 @@ pub struct CpuExecutable {
 
 /// The buffers of one run.
 struct Buffers {
-    /// A little larger than planned, so that a cache line can begin at its start.
-    arena: Vec<f32>,
+    arena: pages::Buffer,
     /// Those of the outputs; empty when the caller has them.
     outputs: Vec<Data>,
     scratch: Scratch,
@@ -66,11 +62,8 @@ struct Buffers {
 
 impl Buffers {
     fn new(of: &CpuExecutable) -> Self {
-        // Zeroed pages straight from the system: nothing is written before it is used.
-        let arena = vec![0.0; (of.memory.arena + LINE).div_ceil(size_of::<f32>())];
-        pages::large(&arena);
         Self {
-            arena,
+            arena: pages::Buffer::new(of.memory.arena.div_ceil(size_of::<f32>())),
             outputs: of.memory.outputs.iter().map(|_| Data::U8(Vec::new())).collect(),
             scratch: Scratch::new(of.threads.count(), of.scratch),
         }
@@ -78,10 +71,8 @@ impl Buffers {
 
     /// The arena and the outputs by their addresses, those of outputs made where they are missing.
     fn regions(&mut self, memory: &Memory) -> Result<Vec<Region>> {
-        let spare = self.arena.len() * size_of::<f32>() - memory.arena;
-        let arena = self.arena.as_mut_ptr().cast::<u8>();
-        let ahead = arena.align_offset(LINE).min(spare);
-        let mut regions = vec![Region { start: arena.wrapping_add(ahead), bytes: memory.arena }];
+        let arena = self.arena.floats().as_mut_ptr().cast();
+        let mut regions = vec![Region { start: arena, bytes: memory.arena }];
         for (slot, data) in memory.outputs.iter().zip(&mut self.outputs) {
             if data.len() != slot.elements || data.dtype() != slot.dtype {
                 *data = zeroed(*slot)?;
@@ -98,7 +89,9 @@ impl Buffers {
 impl CpuExecutable {
     /// Prepares every step. Constants go as soon as no step reads them any more.
     pub fn new(program: Arc<Program>, isa: Isa, threads: Arc<Threads>, options: &CompileOptions<'_>) -> Result<Self> {
-        let mut program = split_joined(Arc::unwrap_or_clone(with_attention(program)));
+        let mut program = Arc::unwrap_or_clone(program);
+        fuse_attention(&mut program);
+        let mut program = split_joined(program);
         let mut readers = vec![0usize; program.values.len()];
         for id in program.steps.iter().flat_map(|s| s.inputs.iter().flatten()).chain(&program.outputs) {
             readers[id.index()] += 1;
@@ -121,7 +114,7 @@ impl CpuExecutable {
         let steps: Vec<Prepared> = prepared.into_iter().filter_map(OnceLock::into_inner).collect();
         for (step, prepared) in program.steps.iter().zip(&steps) {
             for (k, id) in step.inputs.iter().enumerate() {
-                let Some(v) = id.filter(|_| prepared.holds(k)).map(netra_graph::ValueId::index) else { continue };
+                let Some(v) = id.filter(|_| prepared.holds(k)).map(ValueId::index) else { continue };
                 readers[v] -= 1;
                 if readers[v] == 0 {
                     program.values[v].constant = None;
@@ -312,31 +305,11 @@ impl Executable for CpuExecutable {
     }
 }
 
-/// The program with every attention in one step.
-fn with_attention(program: Arc<Program>) -> Arc<Program> {
-    let mut fused = Program::clone(&program);
-    if netra_graph::fuse_attention(&mut fused) == 0 { program } else { Arc::new(fused) }
-}
-
 fn nanoseconds(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A buffer of zeros, as fresh pages of the system are.
 fn zeroed(slot: Slot) -> Result<Data> {
-    let n = slot.elements;
-    Ok(match slot.dtype {
-        DType::F32 => Data::F32(vec![0.0; n]),
-        DType::F64 => Data::F64(vec![0.0; n]),
-        DType::I8 => Data::I8(vec![0; n]),
-        DType::U8 => Data::U8(vec![0; n]),
-        DType::I16 => Data::I16(vec![0; n]),
-        DType::U16 => Data::U16(vec![0; n]),
-        DType::I32 => Data::I32(vec![0; n]),
-        DType::U32 => Data::U32(vec![0; n]),
-        DType::I64 => Data::I64(vec![0; n]),
-        DType::U64 => Data::U64(vec![0; n]),
-        DType::Bool => Data::Bool(vec![false; n]),
-        other => return Err(Error::unsupported(format!("{other} on the cpu backend"))),
-    })
+    of_type!(Data, slot.dtype, vec![Default::default(); slot.elements])
 }

@@ -1,12 +1,11 @@
 //! Work shared among threads.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use netra_graph::Result;
 
-use crate::pages;
+use crate::pages::Buffer;
 use crate::team::Team;
 
 /// A number of threads: the one that asks, and a team of the others.
@@ -69,6 +68,19 @@ impl Threads {
     }
 }
 
+/// The number of a unit of work, taken apart into the places of several loops, innermost first; what is left is that of the
+/// outermost.
+pub struct Digits(pub usize);
+
+impl Digits {
+    /// The place in a loop of `base` turns.
+    pub fn next(&mut self, base: usize) -> usize {
+        let place = self.0 % base;
+        self.0 /= base;
+        place
+    }
+}
+
 /// A slice of which several threads write parts that do not overlap.
 pub struct Shared<T> {
     start: *mut T,
@@ -118,28 +130,11 @@ impl<T> Shared<T> {
 /// Something alone in its cache line.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Line<T>(T);
+pub struct Line<T>(pub T);
 
 /// Scratch memory of a run: one float32 buffer a worker, aligned to cache lines, and to large pages when it fills most of one.
 pub struct Scratch {
     buffers: Vec<Mutex<Buffer>>,
-}
-
-struct Buffer {
-    memory: Vec<f32>,
-    used: Range<usize>,
-}
-
-impl Buffer {
-    fn new(floats: usize) -> Self {
-        let bytes = floats * size_of::<f32>();
-        let align = if bytes > pages::LARGE / 2 { pages::LARGE } else { size_of::<Line<f32>>() };
-        let memory = vec![0.0; (bytes.next_multiple_of(align) + align) / size_of::<f32>()];
-        pages::large(&memory);
-        let start = memory.as_ptr().addr();
-        let start = (start.next_multiple_of(align) - start) / size_of::<f32>();
-        Self { memory, used: start..start + floats }
-    }
 }
 
 impl Scratch {
@@ -161,14 +156,14 @@ pub struct ScratchGuard<'a>(MutexGuard<'a, Buffer>);
 impl ScratchGuard<'_> {
     /// The elements. Their values are whatever was left there.
     pub fn floats(&mut self) -> &mut [f32] {
-        let Buffer { memory, used } = &mut *self.0;
-        &mut memory[used.clone()]
+        self.0.floats()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pages;
 
     #[test]
     fn scratch_is_zeroed_and_aligned() {

@@ -37,6 +37,27 @@ impl DataMut<'_> {
     }
 }
 
+/// `$elements` as the variant of `$data` for an element type; it is written out for each, so that each has its own type.
+macro_rules! of_type {
+    ($data:ident, $dtype:expr, $elements:expr) => {
+        Ok(match $dtype {
+            DType::F32 => $data::F32($elements),
+            DType::F64 => $data::F64($elements),
+            DType::I8 => $data::I8($elements),
+            DType::U8 => $data::U8($elements),
+            DType::I16 => $data::I16($elements),
+            DType::U16 => $data::U16($elements),
+            DType::I32 => $data::I32($elements),
+            DType::U32 => $data::U32($elements),
+            DType::I64 => $data::I64($elements),
+            DType::U64 => $data::U64($elements),
+            DType::Bool => $data::Bool($elements),
+            other => return Err(Error::unsupported(format!("{other} on the cpu backend"))),
+        })
+    };
+}
+pub(crate) use of_type;
+
 /// Bytes of one buffer of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -81,27 +102,9 @@ impl Region {
     /// # Safety
     /// The buffer outlives `'a`, nothing writes these bytes for as long, and they hold values of `dtype`.
     pub unsafe fn view<'a>(self, at: usize, dtype: DType, n: usize) -> Result<DataView<'a>> {
-        let p = self.address(at, dtype, n)?;
-        macro_rules! of {
-            ($variant:ident) => {
-                // SAFETY: inside the buffer and aligned (`address`), of this type and not written, as the caller promises.
-                DataView::$variant(unsafe { std::slice::from_raw_parts(p.cast_const().cast(), n) })
-            };
-        }
-        Ok(match dtype {
-            DType::F32 => of!(F32),
-            DType::F64 => of!(F64),
-            DType::I8 => of!(I8),
-            DType::U8 => of!(U8),
-            DType::I16 => of!(I16),
-            DType::U16 => of!(U16),
-            DType::I32 => of!(I32),
-            DType::U32 => of!(U32),
-            DType::I64 => of!(I64),
-            DType::U64 => of!(U64),
-            DType::Bool => of!(Bool),
-            other => return Err(Error::unsupported(format!("{other} on the cpu backend"))),
-        })
+        let p = self.address(at, dtype, n)?.cast_const();
+        // SAFETY: inside the buffer and aligned (`address`), of this type and not written, as the caller promises.
+        of_type!(DataView, dtype, unsafe { std::slice::from_raw_parts(p.cast(), n) })
     }
 
     /// As [`view`](Self::view), to be written.
@@ -111,26 +114,8 @@ impl Region {
     /// (any bytes do, unless it is the type of truth values).
     pub unsafe fn view_mut<'a>(self, at: usize, dtype: DType, n: usize) -> Result<DataMut<'a>> {
         let p = self.address(at, dtype, n)?;
-        macro_rules! of {
-            ($variant:ident) => {
-                // SAFETY: inside the buffer and aligned (`address`), of this type and ours alone, as the caller promises.
-                DataMut::$variant(unsafe { std::slice::from_raw_parts_mut(p.cast(), n) })
-            };
-        }
-        Ok(match dtype {
-            DType::F32 => of!(F32),
-            DType::F64 => of!(F64),
-            DType::I8 => of!(I8),
-            DType::U8 => of!(U8),
-            DType::I16 => of!(I16),
-            DType::U16 => of!(U16),
-            DType::I32 => of!(I32),
-            DType::U32 => of!(U32),
-            DType::I64 => of!(I64),
-            DType::U64 => of!(U64),
-            DType::Bool => of!(Bool),
-            other => return Err(Error::unsupported(format!("{other} on the cpu backend"))),
-        })
+        // SAFETY: inside the buffer and aligned (`address`), of this type and ours alone, as the caller promises.
+        of_type!(DataMut, dtype, unsafe { std::slice::from_raw_parts_mut(p.cast(), n) })
     }
 
     /// Makes `bytes` bytes from `at` on zero.

@@ -2,6 +2,7 @@
 
 use netra_graph::StridedRows;
 
+use crate::simd::math::polynomial;
 use crate::simd::{Simd, SimdOp};
 
 /// Copies `rows` rows of `width` elements, the first of which starts at `start`, one after the other. Up to a vector of what
@@ -145,10 +146,5 @@ fn exp2<S: Simd>(s: S, x: S::V) -> S::V {
     // With the constant first, NaN passes. The exponent of 2^-127 has the bits of zero.
     let x = s.max(s.splat(-127.0), x);
     let n = s.round(x);
-    let r = s.sub(x, n);
-    let mut sum = s.splat(C[5]);
-    for c in [C[4], C[3], C[2], C[1], C[0]] {
-        sum = s.fma(sum, r, s.splat(c));
-    }
-    s.mul(sum, s.exp2_whole(n))
+    s.mul(polynomial(s, s.sub(x, n), C), s.exp2_whole(n))
 }

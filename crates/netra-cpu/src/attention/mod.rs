@@ -50,16 +50,13 @@ impl Attention {
     /// constant comes with its values. `None` when rows lie outside, or results lie where this kernel does not write.
     pub fn new(p: &DotProductAttention, elements: &[usize], constants: &[Option<&[f32]>], isa: Isa) -> Option<Self> {
         let sequences = p.q.starts.len();
-        let (&[q, k, v], rest) = elements.split_first_chunk()?;
-        let (&out, biases) = rest.split_last()?;
-        let inside = p.q.fits(sequences, (p.queries, p.width), q)
-            && p.k.fits(sequences, (p.keys, p.width), k)
-            && p.v.fits(sequences, (p.keys, p.value_width), v)
-            && p.out.fits(sequences, (p.queries, p.value_width), out)
-            && biases.len() == p.biases.len()
-            && constants.len() == p.biases.len()
-            && p.biases.iter().zip(biases).all(|(rows, &n)| rows.fits(sequences, (p.queries, p.keys), n));
-        if !inside || p.width == 0 || p.keys == 0 || !written_once(p, out) {
+        let &out = elements.last()?;
+        if !p.fits(elements)
+            || constants.len() != p.biases.len()
+            || p.width == 0
+            || p.keys == 0
+            || !written_once(p, out)
+        {
             return None;
         }
         let tiles = Tiles::new(isa);

@@ -39,8 +39,32 @@ impl Axis {
         Self::forward(1, 1, 1, 1, 1, 0)
     }
 
-    fn first_tap(&self) -> isize {
+    /// The tap furthest in front.
+    pub fn first_tap(&self) -> isize {
         self.taps.iter().copied().min().unwrap_or(0)
+    }
+
+    /// Distance from the first tap to the last.
+    pub fn reach(&self) -> usize {
+        self.taps.iter().max().map_or(0, |last| (last - self.first_tap()) as usize)
+    }
+
+    /// Inputs from the first to the last that `outputs` neighbours read.
+    pub fn window(&self, outputs: usize) -> usize {
+        (outputs - 1) * self.stride + self.reach() + 1
+    }
+
+    /// Where in a line of input `i` lies, when it exists.
+    pub fn existing(&self, i: isize) -> Option<usize> {
+        usize::try_from(i).ok().filter(|&i| i < self.input)
+    }
+
+    /// What there is of the `length` inputs from the first on that output `output` reads.
+    pub fn stretch(&self, output: usize, length: usize) -> Stretch {
+        let first = (output * self.stride) as isize + self.first_tap();
+        let before = first.min(0).unsigned_abs().min(length);
+        let start = (first.max(0) as usize).min(self.input);
+        Stretch { before, start, inside: (self.input - start).min(length - before) }
     }
 
     /// Taps counted from the first.
@@ -48,6 +72,17 @@ impl Axis {
         let first = self.first_tap();
         self.taps.iter().map(|t| (t - first) as usize).collect()
     }
+}
+
+/// Some inputs in a row: so many before the first that exists, then `inside` from `start` on, then none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// Inputs before the axis.
+    pub before: usize,
+    /// The first input that exists.
+    pub start: usize,
+    /// How many exist.
+    pub inside: usize,
 }
 
 /// How an outer axis (depth or height) is tiled. A tile is `count` outputs, `step` apart, so that tiles of a dilated
@@ -189,6 +224,23 @@ fn gcd(a: usize, b: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A stretch names the inputs that the definition reads.
+    #[test]
+    fn a_stretch_is_what_exists_of_a_row() {
+        for (kernel, stride, dilation, before) in [(3, 1, 1, 1), (5, 2, 3, 7), (1, 1, 1, 0), (3, 1, 9, 9)] {
+            let axis = Axis::forward(8, 8, kernel, stride, dilation, before);
+            for output in 0..8 {
+                let length = axis.window(3);
+                let Stretch { before, start, inside } = axis.stretch(output, length);
+                for i in 0..length {
+                    let want = axis.existing((output * stride) as isize + axis.first_tap() + i as isize);
+                    let got = i.checked_sub(before).filter(|&i| i < inside).map(|i| start + i);
+                    assert_eq!(got, want, "{axis:?}, output {output}, {i}");
+                }
+            }
+        }
+    }
 
     /// Every output of every tile finds, at its tap's position, the input that the definition names.
     #[test]

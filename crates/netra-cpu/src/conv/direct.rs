@@ -6,15 +6,15 @@
 //! all in registers, and each finished register tile gets its residual and activation while hot. A transposed convolution
 //! is one ordinary convolution for each remainder of the output index modulo the stride.
 
-use netra_graph::{Conv, ConvTranspose};
+use netra_graph::ConvTranspose;
 
 use super::axis::Axis;
 use super::plan::{Geometry, Plan};
-use super::three;
 use super::tile::{CHAIN, Manner};
+use super::{Weights, three};
 use crate::Context;
 use crate::isa::Isa;
-use crate::parallel::Shared;
+use crate::parallel::{Digits, Shared};
 use crate::simd::map::{Finish, Rows};
 use crate::simd::{Simd, SimdOp};
 
@@ -40,30 +40,22 @@ struct Layout {
     transposed: bool,
 }
 
-/// Weights and bias of one [`Direct`] in the order of its inner loop.
-pub struct Packed(Vec<PackedPiece>);
-
-struct PackedPiece {
-    /// `[group][block][term][channel of the block]`, zero beyond the last channel.
-    weights: Vec<f32>,
-    /// `[group][block][channel of the block]`.
-    bias: Vec<f32>,
-}
+/// Weights and bias of each piece of one [`Direct`].
+pub struct Packed(Vec<Weights>);
 
 impl Packed {
     /// Bytes of the copies.
     pub fn bytes(&self) -> usize {
-        self.0.iter().map(|p| (p.weights.len() + p.bias.len()) * size_of::<f32>()).sum()
+        self.0.iter().map(Weights::bytes).sum()
     }
 }
 
 impl Direct {
-    /// Plans a convolution. Shapes are `N, C, spatial...` and the weight's `M, C / groups, kernel...`.
-    pub fn new(p: &Conv, x: &[usize], weight: &[usize], out: &[usize], isa: Isa, threads: usize) -> Self {
-        let geometry = Geometry::forward(p, x, weight, out).flattened();
-        let kernel = three(&weight[2..], 1);
+    /// Plans a convolution.
+    pub fn new(geometry: &Geometry, isa: Isa, threads: usize) -> Self {
+        let kernel = std::array::from_fn(|i| geometry.axes[i].taps.len());
         let taps = kernel.map(|k| (0..k).collect());
-        let plan = Plan::new(geometry, isa, threads);
+        let plan = Plan::new(geometry.clone(), isa, threads);
         Self { pieces: vec![Piece { plan, taps }], layout: Layout { kernel, transposed: false } }
     }
 
@@ -159,7 +151,9 @@ impl Direct {
 }
 
 impl Piece {
-    fn pack(&self, layout: Layout, weight: &[f32], bias: Option<&[f32]>) -> PackedPiece {
+    /// Weights in `[group][block][term][channel of the block]`, zero beyond the last channel; the bias in
+    /// `[group][block][channel of the block]`.
+    fn pack(&self, layout: Layout, weight: &[f32], bias: Option<&[f32]>) -> Weights {
         let Plan { geometry: g, tile, blocks, .. } = &self.plan;
         let [_, kh, kw] = layout.kernel;
         let kernel: usize = layout.kernel.iter().product();
@@ -188,7 +182,7 @@ impl Piece {
                 }
             }
         }
-        PackedPiece { weights, bias: packed_bias }
+        Weights { weights, bias: packed_bias }
     }
 }
 
@@ -196,7 +190,7 @@ impl Piece {
 struct Job<'a> {
     isa: Isa,
     plan: &'a Plan,
-    packed: &'a PackedPiece,
+    packed: &'a Weights,
     finish: Finish<'a>,
     x: &'a [f32],
     out: &'a Shared<f32>,
@@ -214,16 +208,11 @@ impl Job<'_> {
     fn unit(&self, unit: usize, scratch: &mut [f32]) {
         let plan = self.plan;
         let g = &plan.geometry;
-        let mut rest = unit;
-        let mut digit = |base: usize| {
-            let value = rest % base;
-            rest /= base;
-            value
-        };
-        let part = digit(plan.parts);
-        let at = [2, 1, 0].map(|axis| plan.tiles[axis][digit(plan.tiles[axis].len())]);
-        let group = digit(g.groups);
-        let place = Place { batch: digit(g.batch), group, at: [at[2], at[1], at[0]] };
+        let mut digits = Digits(unit);
+        let part = digits.next(plan.parts);
+        let at = [2, 1, 0].map(|axis| plan.tiles[axis][digits.next(plan.tiles[axis].len())]);
+        let group = digits.next(g.groups);
+        let place = Place { batch: digits.0, group, at: [at[2], at[1], at[0]] };
 
         let (slab, tile) = scratch.split_at_mut(plan.slab.len);
         let (from, to) = (plan.blocks * part / plan.parts, plan.blocks * (part + 1) / plan.parts);
@@ -246,15 +235,14 @@ impl Job<'_> {
         let Plan { geometry: g, depth, height, width, slab: layout, .. } = self.plan;
         let [(d0, dn), (h0, hn), (w0, wn)] = place.at;
         let [rows, columns] = [g.axes[1].input, g.axes[2].input];
-        let row_of = |i: isize, size: usize| usize::try_from(i).ok().filter(|&i| i < size);
         let plane = g.input_plane();
         let run = wn + width.reach();
         for c in 0..g.channels {
             let x = &self.x[((place.batch * g.groups + place.group) * g.channels + c) * plane..][..plane];
             for rd in 0..depth.rows(dn) {
-                let d = row_of(depth.input(d0, rd), g.axes[0].input);
+                let d = g.axes[0].existing(depth.input(d0, rd));
                 for rh in 0..height.rows(hn) {
-                    let h = row_of(height.input(h0, rh), rows);
+                    let h = g.axes[1].existing(height.input(h0, rh));
                     let row = match (d, h) {
                         (Some(d), Some(h)) => &x[(d * rows + h) * columns..][..columns],
                         _ => &[],

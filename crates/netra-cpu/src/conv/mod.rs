@@ -25,6 +25,7 @@ use direct::Direct;
 use narrow::Narrow;
 use panel::Panel;
 use pixel::Pixel;
+use plan::Geometry;
 use upsample::Upsample;
 use winograd::{Shape, Winograd};
 
@@ -51,17 +52,17 @@ pub enum Packed {
     /// Of a direct convolution.
     Direct(direct::Packed),
     /// Of a direct convolution with output channels in the lanes.
-    Blocked(blocked::Packed),
+    Blocked(Weights),
     /// Of a depthwise convolution.
-    Depthwise(depthwise::Packed),
+    Depthwise(Weights),
     /// Of a convolution over panels.
-    Panel(panel::Packed),
+    Panel(Weights),
     /// Of a convolution of single pixels.
     Pixel(pixel::Packed),
     /// Of a transposed convolution whose windows do not overlap.
-    Upsample(upsample::Packed),
+    Upsample(Weights),
     /// Of a Winograd convolution.
-    Winograd(winograd::Packed),
+    Winograd(Weights),
     /// Of a convolution in bfloat16.
     #[cfg(target_arch = "x86_64")]
     Narrow(narrow::Packed),
@@ -84,10 +85,25 @@ impl Packed {
     }
 }
 
+/// Weights and bias of one convolution in the order that an algorithm reads them; its `pack` tells which.
+pub struct Weights {
+    /// The weights.
+    pub weights: Vec<f32>,
+    /// The bias.
+    pub bias: Vec<f32>,
+}
+
+impl Weights {
+    /// Bytes of the copies.
+    pub fn bytes(&self) -> usize {
+        (self.weights.len() + self.bias.len()) * size_of::<f32>()
+    }
+}
+
 /// Whether this processor has instructions for bfloat16 that are worth it.
 pub fn has_bf16(isa: Isa) -> bool {
     #[cfg(target_arch = "x86_64")]
-    return narrow::available(isa);
+    return narrow::available(isa).is_some();
     #[cfg(not(target_arch = "x86_64"))]
     {
         let _ = isa;
@@ -111,16 +127,18 @@ impl Convolution {
         threads: usize,
         precision: Precision,
     ) -> Self {
-        if let Some(d) = Depthwise::new(p, x, weight, out, threads) {
+        let geometry = Geometry::forward(p, x, weight, out);
+        if let Some(d) = Depthwise::new(&geometry, threads) {
             return Self { algorithm: Algorithm::Depthwise(Box::new(d)), activation: p.activation };
         }
         if let Some(pixel) = Pixel::new(p, x, weight, out, isa) {
             return Self { algorithm: Algorithm::Pixel(Box::new(pixel)), activation: p.activation };
         }
-        let direct = Direct::new(p, x, weight, out, isa, threads);
-        let blocked = Blocked::new(p, x, weight, out, isa, threads, direct.cost());
+        let geometry = geometry.flattened();
+        let direct = Direct::new(&geometry, isa, threads);
+        let blocked = Blocked::new(&geometry, isa, threads, direct.cost());
         let cost = blocked.as_ref().map_or(direct.cost(), Blocked::cost);
-        let panel = Panel::new(p, x, weight, out, isa, threads, cost);
+        let panel = Panel::new(&geometry, isa, threads, cost);
         let cost = panel.as_ref().map_or(cost, Panel::cost);
         let winograd = match precision {
             Precision::Exact => None,
@@ -135,7 +153,7 @@ impl Convolution {
         #[cfg(target_arch = "x86_64")]
         if precision == Precision::Bf16 {
             let cost = if let Algorithm::Winograd(w) = &algorithm { w.cost() } else { cost };
-            if let Some(n) = Narrow::new(p, x, weight, out, isa, threads, cost) {
+            if let Some(n) = Narrow::new(&geometry, isa, threads, cost) {
                 return Self { algorithm: Algorithm::Narrow(Box::new(n)), activation: p.activation };
             }
         }

@@ -4,8 +4,8 @@
 
 use netra_graph::ConvTranspose;
 
-use super::three;
 use super::tile::{CHAIN, Manner, Tile, tiles};
+use super::{Weights, three};
 use crate::Context;
 use crate::isa::Isa;
 use crate::parallel::Shared;
@@ -36,20 +36,6 @@ pub struct Upsample {
     parts: usize,
     /// Where each channel begins in the copied input.
     offsets: Vec<usize>,
-}
-
-/// Weights and bias: `[group][block][channel][row of the block]`, and `[group][block][row of the block]`. Rows are output
-/// channels, and the taps of each.
-pub struct Packed {
-    weights: Vec<f32>,
-    bias: Vec<f32>,
-}
-
-impl Packed {
-    /// Bytes of the copies.
-    pub fn bytes(&self) -> usize {
-        (self.weights.len() + self.bias.len()) * size_of::<f32>()
-    }
 }
 
 impl Upsample {
@@ -109,8 +95,9 @@ impl Upsample {
         self.channels * self.pixels + (self.tile.channels + self.factors[2]) * self.tile.pixels
     }
 
-    /// Brings weights and bias into the order of the inner loop.
-    pub fn pack(&self, weight: &[f32], bias: Option<&[f32]>) -> Packed {
+    /// Brings weights into `[group][block][channel][row of the block]`, and the bias into `[group][block][row of the block]`.
+    /// Rows are output channels, and the taps of each.
+    pub fn pack(&self, weight: &[f32], bias: Option<&[f32]>) -> Weights {
         let (width, taps, blocks) = (self.tile.channels, self.taps(), self.blocks());
         let mut weights = vec![0.0; self.groups * blocks * self.channels * width];
         let mut packed_bias = vec![0.0; self.groups * blocks * width];
@@ -128,11 +115,11 @@ impl Upsample {
                 }
             }
         }
-        Packed { weights, bias: packed_bias }
+        Weights { weights, bias: packed_bias }
     }
 
     /// Computes `out`.
-    pub fn run(&self, context: &Context<'_>, x: &[f32], packed: &Packed, finish: Finish<'_>, out: &mut [f32]) {
+    pub fn run(&self, context: &Context<'_>, x: &[f32], packed: &Weights, finish: Finish<'_>, out: &mut [f32]) {
         let out = Shared::new(out);
         let chunks = self.plane().div_ceil(self.pixels);
         let job = Job { up: self, isa: context.isa, packed, finish, x, out: &out };
@@ -147,7 +134,7 @@ impl Upsample {
 struct Job<'a> {
     up: &'a Upsample,
     isa: Isa,
-    packed: &'a Packed,
+    packed: &'a Weights,
     finish: Finish<'a>,
     x: &'a [f32],
     out: &'a Shared<f32>,

@@ -8,7 +8,7 @@ use super::Simd;
 
 /// The polynomial with the coefficients `c`, lowest degree first, by Horner's rule.
 #[inline(always)]
-fn polynomial<S: Simd, const N: usize>(s: S, x: S::V, c: [f32; N]) -> S::V {
+pub fn polynomial<S: Simd, const N: usize>(s: S, x: S::V, c: [f32; N]) -> S::V {
     let mut sum = s.splat(c[N - 1]);
     for i in (0..N - 1).rev() {
         sum = s.fma(sum, x, s.splat(c[i]));

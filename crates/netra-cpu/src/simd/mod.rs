@@ -135,6 +135,9 @@ pub trait Simd: Copy + 'static {
     }
 }
 
+/// Float32 elements of a cache line.
+pub const LINE: usize = 16;
+
 /// Asks for the cache line at `p`, which need not be readable.
 #[inline(always)]
 pub fn prefetch(p: *const f32) {

@@ -6,15 +6,9 @@ use crate::{DotProductAttention, Error, Result, StridedRows, Tensor};
 pub fn attention(p: &DotProductAttention, inputs: &[&Tensor], shape: &[usize]) -> Result<Tensor> {
     let (&[q, k, v], biases) = inputs.split_first_chunk().ok_or_else(|| Error::malformed("Attention of nothing"))?;
     let sequences = p.q.starts.len();
-    let fits = |rows: &StridedRows, size, tensor: &Tensor| rows.fits(sequences, size, tensor.data().len());
     let elements = shape.iter().product();
-    let within = fits(&p.q, (p.queries, p.width), q)
-        && fits(&p.k, (p.keys, p.width), k)
-        && fits(&p.v, (p.keys, p.value_width), v)
-        && p.out.fits(sequences, (p.queries, p.value_width), elements)
-        && biases.len() == p.biases.len()
-        && p.biases.iter().zip(biases).all(|(rows, b)| fits(rows, (p.queries, p.keys), b));
-    if !within {
+    let all: Vec<usize> = inputs.iter().map(|tensor| tensor.data().len()).chain([elements]).collect();
+    if !p.fits(&all) {
         return Err(Error::malformed("Attention over rows that its operands do not have"));
     }
     let (queries, keys, values) = (floats(q)?, floats(k)?, floats(v)?);

@@ -19,6 +19,7 @@ mod scatter;
 mod sort;
 mod types;
 
+pub(crate) use index::strides;
 pub use types::defines;
 
 use crate::{DType, Data, Error, Kernel, Program, Result, Tensor, TensorView};

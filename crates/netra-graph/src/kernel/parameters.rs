@@ -62,6 +62,20 @@ pub struct DotProductAttention {
     pub biases: Vec<StridedRows>,
 }
 
+impl DotProductAttention {
+    /// Whether all rows lie within tensors of so many elements: `q`, `k`, `v`, the biases and the result.
+    pub fn fits(&self, elements: &[usize]) -> bool {
+        let (keys, scores) = ((self.keys, self.width), (self.queries, self.keys));
+        let mut rows =
+            vec![(&self.q, (self.queries, self.width)), (&self.k, keys), (&self.v, (self.keys, self.value_width))];
+        rows.extend(self.biases.iter().map(|bias| (bias, scores)));
+        rows.push((&self.out, (self.queries, self.value_width)));
+        let sequences = self.q.starts.len();
+        rows.len() == elements.len()
+            && rows.iter().zip(elements).all(|((rows, size), &n)| rows.fits(sequences, *size, n))
+    }
+}
+
 /// Where the matrices of a sequence lie in a tensor: element (i, j) of matrix `s` is `starts[s] + i row + j column`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StridedRows {

@@ -72,17 +72,14 @@ pub fn read(proto: &TensorProto, from: &mut dyn TensorData) -> Result<Tensor> {
     let kept = dtype(data_type)?;
     check_size(&shape)?;
     let elements = shape.iter().product();
-    let needed = bytes(data_type, elements);
     let data = match (&proto.data_location, &proto.raw_data) {
         (Some(l), _) if *l == DataLocation::EXTERNAL => {
+            let needed = bytes(data_type, elements);
             from_raw(data_type, &mut from.external(&proto.external_data, needed)?, elements)?
         }
         (_, Some(marker)) => {
             let hole = decode::hole(&marker.borrow());
-            let there = hole.map_or(0, |hole| hole.length);
-            if there != needed as u64 {
-                return Err(Error::malformed(format!("{there} bytes of data for {elements} elements of {data_type}")));
-            }
+            fills(hole.map_or(0, |hole| hole.length), data_type, elements)?;
             match hole {
                 Some(hole) => from_raw(data_type, from.raw(hole)?, elements)?,
                 None => from_raw(data_type, &mut std::io::empty(), elements)?,
@@ -102,6 +99,14 @@ fn bytes(data_type: DataType, elements: usize) -> usize {
         DataType::FLOAT16 | DataType::BFLOAT16 | DataType::INT16 | DataType::UINT16 => elements.saturating_mul(2),
         _ => elements.div_ceil(narrow(data_type).map_or(1, per_byte)),
     }
+}
+
+/// Fails (`Malformed`) when `there` are not the bytes that `elements` take.
+fn fills(there: u64, data_type: DataType, elements: usize) -> Result<()> {
+    if there == bytes(data_type, elements) as u64 {
+        return Ok(());
+    }
+    Err(Error::malformed(format!("{there} bytes of data for {elements} elements of {data_type}")))
 }
 
 /// Elements in one byte.
@@ -183,12 +188,7 @@ fn from_typed(data_type: DataType, proto: &TensorProto, elements: usize) -> Resu
         DataType::BFLOAT16 => Data::F32(within(ints, |v| half(v).map(|b| bf16::from_bits(b).to_f32()))?),
         other if let Some(narrow) = narrow(other) => {
             let packed: Vec<u8> = within(ints, |v| v.try_into().ok())?;
-            if packed.len() != bytes(other, elements) {
-                return Err(Error::malformed(format!(
-                    "{} bytes of data for {elements} elements of {other}",
-                    packed.len()
-                )));
-            }
+            fills(packed.len() as u64, other, elements)?;
             return Ok(from_packed(narrow, &packed, elements));
         }
         DataType::UINT32 if elements == 0 => Data::U32(Vec::new()),

@@ -3,8 +3,9 @@
 
 use super::compact;
 use super::edit::{Editor, either_order, input};
-use super::view::{View, strides};
+use super::view::View;
 use super::windows::distinct;
+use crate::eval::strides;
 use crate::{Binary, DType, DotProductAttention, Kernel, Program, Step, StridedRows, ValueId};
 
 /// Fewest queries and keys that are worth the kernel.

@@ -2,6 +2,7 @@
 //! them do, as strides.
 
 use super::edit::{Editor, input};
+use crate::eval::strides;
 use crate::{Binary, Kernel, StridedRows, ValueId};
 
 /// Longest chain of steps that is looked through.
@@ -115,13 +116,4 @@ impl View {
             StridedRows { starts, row, column }
         })
     }
-}
-
-/// Elements between neighbours along each axis of a row-major array.
-pub fn strides(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
-    for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = strides[axis] * shape[axis];
-    }
-    strides
 }

@@ -8,50 +8,24 @@
 mod kernel;
 mod plan;
 
-use netra_graph::Conv;
-
-use super::axis::Axis;
+use super::Weights;
+use super::axis::{Axis, Stretch};
 use super::plan::Geometry;
 use crate::Context;
 use crate::isa::Isa;
-use crate::parallel::Shared;
+use crate::parallel::{Digits, Shared};
 use crate::simd::map::{Finish, Rows};
 use crate::simd::{Simd, SimdOp};
+use plan::Plan;
 pub use plan::STAGE;
-use plan::{Plan, reach};
 
 /// A planned convolution.
 pub struct Blocked(Plan);
 
-/// Weights and bias in the order of the inner loop.
-pub struct Packed {
-    /// `[group][block][term][channel of the block]`, zero beyond the last channel.
-    weights: Vec<f32>,
-    /// `[group][channel]`, as many as there are lanes.
-    bias: Vec<f32>,
-}
-
-impl Packed {
-    /// Bytes of the copies.
-    pub fn bytes(&self) -> usize {
-        (self.weights.len() + self.bias.len()) * size_of::<f32>()
-    }
-}
-
 impl Blocked {
-    /// Plans a convolution, unless it costs more than `limit`. Shapes are `N, C, spatial...` and the weight's
-    /// `M, C / groups, kernel...`.
-    pub fn new(
-        p: &Conv,
-        x: &[usize],
-        weight: &[usize],
-        out: &[usize],
-        isa: Isa,
-        threads: usize,
-        limit: usize,
-    ) -> Option<Self> {
-        let geometry = Geometry::forward(p, x, weight, out).flattened();
-        Plan::new(&geometry, isa, threads).filter(|plan| plan.cost < limit).map(Self)
+    /// Plans a convolution, unless it costs more than `limit`.
+    pub fn new(geometry: &Geometry, isa: Isa, threads: usize, limit: usize) -> Option<Self> {
+        Plan::new(geometry, isa, threads).filter(|plan| plan.cost < limit).map(Self)
     }
 
     /// Rough half cycles of the whole convolution.
@@ -64,8 +38,9 @@ impl Blocked {
         self.0.scratch()
     }
 
-    /// Brings weights and bias into the order of the inner loop.
-    pub fn pack(&self, weight: &[f32], bias: Option<&[f32]>) -> Packed {
+    /// Brings weights into `[group][block][term][channel of the block]`, zero beyond the last channel, and the bias into
+    /// `[group][channel]`, as many as there are lanes.
+    pub fn pack(&self, weight: &[f32], bias: Option<&[f32]>) -> Weights {
         let Plan { geometry: g, lanes, vectors, .. } = &self.0;
         let (terms, width) = (g.terms(), vectors * lanes);
         let padded = self.0.channel_vectors() * lanes;
@@ -81,11 +56,11 @@ impl Blocked {
                 to.zip(&weight[filter * terms..][..terms]).for_each(|(to, &w)| *to = w);
             }
         }
-        Packed { weights, bias: packed_bias }
+        Weights { weights, bias: packed_bias }
     }
 
     /// Computes `out`.
-    pub fn run(&self, context: &Context<'_>, x: &[f32], packed: &Packed, finish: Finish<'_>, out: &mut [f32]) {
+    pub fn run(&self, context: &Context<'_>, x: &[f32], packed: &Weights, finish: Finish<'_>, out: &mut [f32]) {
         let out = Shared::new(out);
         let job = Job { isa: context.isa, plan: &self.0, packed, finish, x, out: &out };
         context.threads.for_each(self.0.units(), |worker, unit| {
@@ -98,7 +73,7 @@ impl Blocked {
 struct Job<'a> {
     isa: Isa,
     plan: &'a Plan,
-    packed: &'a Packed,
+    packed: &'a Weights,
     finish: Finish<'a>,
     x: &'a [f32],
     out: &'a Shared<f32>,
@@ -121,17 +96,12 @@ struct Block {
 impl Job<'_> {
     fn unit(&self, unit: usize, scratch: &mut [f32]) {
         let plan = self.plan;
-        let mut rest = unit;
-        let mut digit = |base: usize| {
-            let value = rest % base;
-            rest /= base;
-            value
-        };
+        let mut digits = Digits(unit);
         let [dn, hn, wn] = plan.counts();
-        let (w, h, depth) = (digit(wn), digit(hn), digit(dn));
+        let (w, h, depth) = (digits.next(wn), digits.next(hn), digits.next(dn));
         // Neighbouring units share their weights, and hand channels to the kernels that follow.
-        let part = digit(plan.parts);
-        let image = rest;
+        let part = digits.next(plan.parts);
+        let image = digits.0;
         let range = |i: usize, most: usize, outputs: usize| (i * most, most.min(outputs - i * most));
         let [_, height, width] = &plan.geometry.axes;
         let (rows, columns) = (range(h, plan.tile[0], height.outputs), range(w, plan.tile[1], width.outputs));
@@ -162,24 +132,19 @@ impl Job<'_> {
     fn fill(&self, place: &Place, x: &[f32], slab: &mut [f32]) {
         let Plan { geometry: g, window, pitch, .. } = self.plan;
         let [d, h, w] = &g.axes;
-        let first = |axis: &Axis, at: usize| (at * axis.stride) as isize + axis.taps.first().copied().unwrap_or(0);
-        let (top, left) = (first(h, place.rows.0), first(w, place.columns.0));
-        let rows = (place.rows.1 - 1) * h.stride + reach(h) + 1;
-        // Columns of the row before the input, in it and after it.
-        let before = left.min(0).unsigned_abs().min(*pitch);
-        let start = left.max(0) as usize;
-        let inside = w.input.saturating_sub(start).min(pitch - before);
-        let existing = |i: isize, size: usize| usize::try_from(i).ok().filter(|&i| i < size);
+        let top = (place.rows.0 * h.stride) as isize + h.first_tap();
+        let rows = h.window(place.rows.1);
+        let Stretch { before, start, inside } = w.stretch(place.columns.0, *pitch);
         let slices = slab.chunks_mut(window[0] * pitch);
         let wanted = (0..g.channels).flat_map(|c| d.taps.iter().map(move |t| (c, t)));
         for ((c, tap), slice) in wanted.zip(slices) {
-            let depth = existing((place.depth * d.stride) as isize + tap, d.input);
+            let depth = d.existing((place.depth * d.stride) as isize + tap);
             for (i, to) in slice.chunks_mut(*pitch).take(rows).enumerate() {
-                match (depth, existing(top + i as isize, h.input)) {
+                match (depth, h.existing(top + i as isize)) {
                     (Some(depth), Some(row)) => {
                         let from = &x[((c * d.input + depth) * h.input + row) * w.input..][..w.input];
                         to[..before].fill(0.0);
-                        to[before..before + inside].copy_from_slice(&from[start.min(w.input)..][..inside]);
+                        to[before..before + inside].copy_from_slice(&from[start..][..inside]);
                         to[before + inside..].fill(0.0);
                     }
                     _ => to.fill(0.0),

@@ -41,14 +41,6 @@ pub struct Plan {
     pub cost: usize,
 }
 
-/// Distance from an axis' first tap to its last.
-pub fn reach(axis: &Axis) -> usize {
-    match (axis.taps.first(), axis.taps.last()) {
-        (Some(first), Some(last)) => (last - first) as usize,
-        _ => 0,
-    }
-}
-
 /// Whether all that the axis reads exists.
 fn inside(axis: &Axis) -> bool {
     let last = axis.taps.last().map_or(0, |&t| (axis.outputs.max(1) - 1) as isize * axis.stride as isize + t);
@@ -94,7 +86,7 @@ impl Plan {
     ) -> Self {
         let [_, h, w] = &geometry.axes;
         let in_place = geometry.axes.iter().all(inside);
-        let window = [(tile[0] - 1) * h.stride + reach(h) + 1, (tile[1] - 1) * w.stride + reach(w) + 1];
+        let window = [h.window(tile[0]), w.window(tile[1])];
         let mut plan = Self {
             geometry: geometry.clone(),
             kernels,

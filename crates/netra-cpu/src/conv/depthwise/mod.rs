@@ -7,8 +7,7 @@ mod copied;
 mod element;
 mod straight;
 
-use netra_graph::Conv;
-
+use super::Weights;
 use super::plan::{Geometry, wanted_units};
 use crate::Context;
 use crate::parallel::Shared;
@@ -52,29 +51,14 @@ struct Band<'a> {
     bias: f32,
 }
 
-/// Weights `[filter][term]` and a bias for each filter.
-pub struct Packed {
-    weights: Vec<f32>,
-    bias: Vec<f32>,
-}
-
-impl Packed {
-    /// Bytes of the copies.
-    pub fn bytes(&self) -> usize {
-        (self.weights.len() + self.bias.len()) * size_of::<f32>()
-    }
-}
-
 /// Rows of a band: `most` at most but at least one, and about as many in the last band as in the others.
 fn balanced(rows: usize, most: usize) -> usize {
     rows.div_ceil(rows.div_ceil(most.max(1)))
 }
 
 impl Depthwise {
-    /// Plans a convolution of one channel and one filter a group; `None` for others, and where rows are too long to
-    /// copy. Shapes are `N, C, spatial...` and the weight's `M, C / groups, kernel...`.
-    pub fn new(p: &Conv, x: &[usize], weight: &[usize], out: &[usize], threads: usize) -> Option<Self> {
-        let geometry = Geometry::forward(p, x, weight, out);
+    /// Plans a convolution of one channel and one filter a group; `None` for others, and where rows are too long to copy.
+    pub fn new(geometry: &Geometry, threads: usize) -> Option<Self> {
         let empty = geometry.axes.iter().any(|a| a.outputs == 0 || a.taps.is_empty());
         if geometry.channels != 1 || geometry.filters != 1 || empty {
             return None;
@@ -82,15 +66,15 @@ impl Depthwise {
         let (form, rows) = if geometry.axes.iter().all(element::fits) {
             let [_, h, w] = &geometry.axes;
             (Form::Element, balanced(h.outputs, NEAR / w.outputs))
-        } else if let Some(straight) = Straight::new(&geometry) {
+        } else if let Some(straight) = Straight::new(geometry) {
             let rows = straight.rows();
             (Form::Straight(straight), rows)
         } else {
-            let copied = Copied::new(&geometry)?;
+            let copied = Copied::new(geometry)?;
             let rows = copied.rows();
             (Form::Copied(copied), rows)
         };
-        let mut plan = Self { geometry, form, rows, together: 1 };
+        let mut plan = Self { geometry: geometry.clone(), form, rows, together: 1 };
         plan.together = plan.bands().div_ceil(2 * wanted_units(&plan.geometry, threads));
         Some(plan)
     }
@@ -115,14 +99,14 @@ impl Depthwise {
             }
     }
 
-    /// Copies weights and bias.
-    pub fn pack(&self, weight: &[f32], bias: Option<&[f32]>) -> Packed {
+    /// Copies weights `[filter][term]`, and a bias for each filter.
+    pub fn pack(&self, weight: &[f32], bias: Option<&[f32]>) -> Weights {
         let bias = bias.map_or_else(|| vec![0.0; self.geometry.groups], <[f32]>::to_vec);
-        Packed { weights: weight.to_vec(), bias }
+        Weights { weights: weight.to_vec(), bias }
     }
 
     /// Computes `out`.
-    pub fn run(&self, context: &Context<'_>, x: &[f32], packed: &Packed, finish: Finish<'_>, out: &mut [f32]) {
+    pub fn run(&self, context: &Context<'_>, x: &[f32], packed: &Weights, finish: Finish<'_>, out: &mut [f32]) {
         let out = Shared::new(out);
         let bands = self.bands();
         context.threads.for_each(bands.div_ceil(self.together), |worker, unit| {
@@ -140,7 +124,7 @@ impl Depthwise {
         context: &Context<'_>,
         band: usize,
         x: &[f32],
-        packed: &Packed,
+        packed: &Weights,
         scratch: &mut [f32],
         finish: Finish<'_>,
         out: &Shared<f32>,

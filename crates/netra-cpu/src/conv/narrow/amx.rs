@@ -94,6 +94,28 @@ pub struct Operands<'a> {
     pub sums: *mut f32,
 }
 
+/// Fills a tile with rows that are `step` bytes apart.
+macro_rules! load {
+    ($tile:literal, $from:expr, $step:expr) => {
+        asm!(concat!("tileloadd ", $tile, ", [{0} + {1}*1]"), in(reg) $from, in(reg) $step,
+            options(nostack, preserves_flags, readonly))
+    };
+}
+
+/// Writes a tile's rows, `step` bytes apart.
+macro_rules! store {
+    ($tile:literal, $to:expr, $step:expr) => {
+        asm!(concat!("tilestored [{0} + {1}*1], ", $tile), in(reg) $to, in(reg) $step, options(nostack, preserves_flags))
+    };
+}
+
+/// Adds the products of a tile of pixels and one of weights.
+macro_rules! multiply {
+    ($sums:literal, $pixels:literal, $weights:literal) => {
+        asm!(concat!("tdpbf16ps ", $sums, ", ", $pixels, ", ", $weights), options(nostack, preserves_flags, nomem))
+    };
+}
+
 /// `sums[p][f] = start[f] + sum over the elements k of all runs of x[p][k] w[k][f]` for `16 P` pixels and `16 F` output
 /// channels of bfloat16.
 ///
@@ -101,75 +123,50 @@ pub struct Operands<'a> {
 /// The tiles are of this thread. `x` is readable for [`ROW`] bytes at each offset from each of `16 P` pixels, `weights` for
 /// two tiles an offset, `start` for `16 F` elements; `sums` is writable for `16 P` pixels.
 pub unsafe fn block<const P: usize, const F: usize>(_: &Tiles, o: &Operands<'_>) {
+    // Tiles 0 to 3 hold the sums, of the first and the next pixels by the first and the next output channels; 4 and 5 hold
+    // pixels, 6 and 7 weights.
     let (next_pixels, next_channels) = (o.x.wrapping_add(SIDE * o.pixel), o.start.wrapping_add(SIDE));
-    // SAFETY: what is read is in the caller's promise; a row distance of 0 reads the same 64 bytes for every row. The
-    // compiler itself uses no tiles, so that they keep their values between these blocks.
+    // SAFETY: what is read and written is in the caller's promise; a row distance of 0 reads the same 64 bytes for every row.
+    // The compiler itself uses no tiles, so that they keep their values between these instructions.
     unsafe {
-        asm!("tileloadd tmm0, [{0} + {1}*1]", in(reg) o.start, in(reg) 0usize, options(nostack, preserves_flags, readonly));
+        load!("tmm0", o.start, 0usize);
         if F == 2 {
-            asm!("tileloadd tmm1, [{0} + {1}*1]", in(reg) next_channels, in(reg) 0usize,
-                options(nostack, preserves_flags, readonly));
+            load!("tmm1", next_channels, 0usize);
         }
         if P == 2 {
-            asm!("tileloadd tmm2, [{0} + {1}*1]", in(reg) o.start, in(reg) 0usize,
-                options(nostack, preserves_flags, readonly));
+            load!("tmm2", o.start, 0usize);
         }
         if P == 2 && F == 2 {
-            asm!("tileloadd tmm3, [{0} + {1}*1]", in(reg) next_channels, in(reg) 0usize,
-                options(nostack, preserves_flags, readonly));
+            load!("tmm3", next_channels, 0usize);
         }
         let mut weights = o.weights;
         for &offset in o.offsets {
-            let (x, y) = (o.x.wrapping_add(offset), next_pixels.wrapping_add(offset));
-            match (P, F) {
-                (2, 2) => asm!(
-                    "tileloadd tmm4, [{x} + {pixel}*1]",
-                    "tileloadd tmm6, [{w} + {row}*1]",
-                    "tileloadd tmm7, [{w} + {row}*1 + 1024]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
-                    "tileloadd tmm5, [{y} + {pixel}*1]",
-                    "tdpbf16ps tmm1, tmm4, tmm7",
-                    "tdpbf16ps tmm2, tmm5, tmm6",
-                    "tdpbf16ps tmm3, tmm5, tmm7",
-                    x = in(reg) x, y = in(reg) y, pixel = in(reg) o.pixel, w = in(reg) weights, row = in(reg) ROW,
-                    options(nostack, preserves_flags, readonly)),
-                (2, _) => asm!(
-                    "tileloadd tmm4, [{x} + {pixel}*1]",
-                    "tileloadd tmm6, [{w} + {row}*1]",
-                    "tileloadd tmm5, [{y} + {pixel}*1]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
-                    "tdpbf16ps tmm2, tmm5, tmm6",
-                    x = in(reg) x, y = in(reg) y, pixel = in(reg) o.pixel, w = in(reg) weights, row = in(reg) ROW,
-                    options(nostack, preserves_flags, readonly)),
-                (_, 2) => asm!(
-                    "tileloadd tmm4, [{x} + {pixel}*1]",
-                    "tileloadd tmm6, [{w} + {row}*1]",
-                    "tileloadd tmm7, [{w} + {row}*1 + 1024]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
-                    "tdpbf16ps tmm1, tmm4, tmm7",
-                    x = in(reg) x, pixel = in(reg) o.pixel, w = in(reg) weights, row = in(reg) ROW,
-                    options(nostack, preserves_flags, readonly)),
-                _ => asm!(
-                    "tileloadd tmm4, [{x} + {pixel}*1]",
-                    "tileloadd tmm6, [{w} + {row}*1]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
-                    x = in(reg) x, pixel = in(reg) o.pixel, w = in(reg) weights, row = in(reg) ROW,
-                    options(nostack, preserves_flags, readonly)),
+            load!("tmm4", o.x.wrapping_add(offset), o.pixel);
+            load!("tmm6", weights, ROW);
+            multiply!("tmm0", "tmm4", "tmm6");
+            if F == 2 {
+                load!("tmm7", weights.add(TILE), ROW);
+                multiply!("tmm1", "tmm4", "tmm7");
+            }
+            if P == 2 {
+                load!("tmm5", next_pixels.wrapping_add(offset), o.pixel);
+                multiply!("tmm2", "tmm5", "tmm6");
+            }
+            if P == 2 && F == 2 {
+                multiply!("tmm3", "tmm5", "tmm7");
             }
             weights = weights.add(2 * TILE);
         }
-        let (sums, step) = (o.sums, BLOCK * size_of::<f32>());
-        asm!("tilestored [{0} + {1}*1], tmm0", in(reg) sums, in(reg) step, options(nostack, preserves_flags));
+        let (next_sums, step) = (o.sums.wrapping_add(SIDE * BLOCK), BLOCK * size_of::<f32>());
+        store!("tmm0", o.sums, step);
         if F == 2 {
-            asm!("tilestored [{0} + {1}*1], tmm1", in(reg) sums.add(SIDE), in(reg) step, options(nostack, preserves_flags));
+            store!("tmm1", o.sums.add(SIDE), step);
         }
         if P == 2 {
-            let sums = sums.add(SIDE * BLOCK);
-            asm!("tilestored [{0} + {1}*1], tmm2", in(reg) sums, in(reg) step, options(nostack, preserves_flags));
-            if F == 2 {
-                asm!("tilestored [{0} + {1}*1], tmm3", in(reg) sums.add(SIDE), in(reg) step,
-                    options(nostack, preserves_flags));
-            }
+            store!("tmm2", next_sums, step);
+        }
+        if P == 2 && F == 2 {
+            store!("tmm3", next_sums.add(SIDE), step);
         }
     }
 }

@@ -9,20 +9,20 @@ mod amx;
 mod pack;
 mod plan;
 
-use netra_graph::Conv;
-
+use super::axis::Stretch;
 use super::blocked::{STAGE, Transpose};
 use super::plan::Geometry;
 use crate::Context;
 use crate::isa::{InstructionSet, Isa};
-use crate::parallel::Shared;
+use crate::parallel::{self, Digits, Shared};
 use crate::simd::map::{Finish, Rows};
-use amx::{Amx, BLOCK, Operands, SIDE, TILE, Tiles};
+pub use amx::Amx;
+use amx::{BLOCK, Operands, SIDE, TILE, Tiles};
 use plan::Plan;
 
-/// Whether convolutions can run this way. Weaker sets are chosen by tests alone, which want to see what such a processor does.
-pub fn available(isa: Isa) -> bool {
-    isa.set() == InstructionSet::Avx512 && Amx::detect().is_some()
+/// What convolutions run on this way. Weaker sets are chosen by tests alone, which want to see what such a processor does.
+pub fn available(isa: Isa) -> Option<Amx> {
+    Amx::detect().filter(|_| isa.set() == InstructionSet::Avx512)
 }
 
 /// A planned convolution.
@@ -31,10 +31,8 @@ pub struct Narrow {
     amx: Amx,
 }
 
-/// Something alone in its cache line.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([u8; 64]);
+/// The bytes of one cache line.
+type Line = parallel::Line<[u8; 64]>;
 
 /// Weights and bias in the order of the inner loop.
 pub struct Packed {
@@ -53,19 +51,10 @@ impl Packed {
 
 impl Narrow {
     /// Plans a convolution, when the processor has the instructions and it is expected to cost less than `limit` (half
-    /// cycles). Shapes are `N, C, spatial...` and the weight's `M, C / groups, kernel...`.
-    pub fn new(
-        p: &Conv,
-        x: &[usize],
-        weight: &[usize],
-        out: &[usize],
-        isa: Isa,
-        threads: usize,
-        limit: usize,
-    ) -> Option<Self> {
-        let amx = Amx::detect().filter(|_| available(isa))?;
-        let geometry = Geometry::forward(p, x, weight, out).flattened();
-        let plan = Plan::new(&geometry, threads).filter(|plan| plan.cost < limit)?;
+    /// cycles).
+    pub fn new(geometry: &Geometry, isa: Isa, threads: usize, limit: usize) -> Option<Self> {
+        let amx = available(isa)?;
+        let plan = Plan::new(geometry, threads).filter(|plan| plan.cost < limit)?;
         Some(Self { plan, amx })
     }
 
@@ -83,7 +72,7 @@ impl Narrow {
     pub fn pack(&self, weight: &[f32], bias: Option<&[f32]>) -> Packed {
         let (g, blocks) = (&self.plan.geometry, self.plan.blocks());
         let (taps, lines) = (g.taps(), self.block_lines());
-        let mut weights = vec![Line([0; 64]); g.groups * blocks * lines];
+        let mut weights = vec![parallel::Line([0; 64]); g.groups * blocks * lines];
         let mut packed_bias = vec![0.0; g.groups * blocks * BLOCK];
         for (i, to) in weights.chunks_exact_mut(lines).enumerate() {
             let (group, first) = (i / blocks, i % blocks * BLOCK);
@@ -92,7 +81,7 @@ impl Narrow {
                 let filter = group * g.filters + first + f;
                 if exists { weight[(filter * g.channels + c) * taps + tap] } else { 0.0 }
             };
-            pack::weights(taps, g.channels, value, to.as_flattened_bytes());
+            pack::weights(taps, g.channels, value, bytes(to));
             for f in 0..BLOCK.min(g.filters - first) {
                 packed_bias[i * BLOCK + f] = bias.map_or(0.0, |b| b[group * g.filters + first + f]);
             }
@@ -110,16 +99,10 @@ impl Narrow {
     }
 }
 
-/// Bytes of some lines.
-trait Bytes {
-    fn as_flattened_bytes(&mut self) -> &mut [u8];
-}
-
-impl Bytes for [Line] {
-    fn as_flattened_bytes(&mut self) -> &mut [u8] {
-        // SAFETY: a `Line` is 64 bytes without padding (`repr(C)`).
-        unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr().cast(), size_of_val(self)) }
-    }
+/// The bytes of some lines.
+fn bytes(lines: &mut [Line]) -> &mut [u8] {
+    // SAFETY: a `Line` is 64 bytes without padding (`repr(C)`).
+    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), size_of_val(lines)) }
 }
 
 /// What the units of a convolution share.
@@ -144,17 +127,12 @@ impl Job<'_> {
     fn unit(&self, unit: usize, scratch: &mut [f32]) {
         let plan = &self.narrow.plan;
         let g = &plan.geometry;
-        let mut rest = unit;
-        let mut digit = |base: usize| {
-            let value = rest % base;
-            rest /= base;
-            value
-        };
-        let part = digit(plan.parts);
-        let columns = plan.columns[digit(plan.columns.len())];
-        let rows = plan.bands[digit(plan.bands.len())];
-        let depth = plan.chains[digit(plan.chains.len())];
-        let place = Place { image: rest, depth, rows, columns };
+        let mut digits = Digits(unit);
+        let part = digits.next(plan.parts);
+        let columns = plan.columns[digits.next(plan.columns.len())];
+        let rows = plan.bands[digits.next(plan.bands.len())];
+        let depth = plan.chains[digits.next(plan.chains.len())];
+        let place = Place { image: digits.0, depth, rows, columns };
 
         let (slab, scratch) = scratch.split_at_mut(plan.slab() / size_of::<f32>());
         // SAFETY: any bytes may lie in a float32, and any four bytes are one.
@@ -183,18 +161,13 @@ impl Job<'_> {
         let plan = &self.narrow.plan;
         let g = &plan.geometry;
         let [d, h, w] = &g.axes;
-        let existing = |i: isize, size: usize| usize::try_from(i).ok().filter(|&i| i < size);
         let pixel = plan.pixel();
-        let left = (place.columns.0 * w.stride) as isize + w.taps.iter().copied().min().unwrap_or(0);
-        // Pixels of a row before the input and in it.
-        let before = left.min(0).unsigned_abs().min(plan.pitch);
-        let start = left.max(0) as usize;
-        let inside = w.input.saturating_sub(start).min(plan.pitch - before);
-        let depth = existing(plan.depth.input(place.depth.0, number), d.input);
+        let Stretch { before, start, inside } = w.stretch(place.columns.0, plan.pitch);
+        let depth = d.existing(plan.depth.input(place.depth.0, number));
         let plane = g.input_plane();
         let x = &self.x[place.image * g.channels * plane..][..g.channels * plane];
         for (r, to) in to.chunks_exact_mut(plan.pitch * pixel).enumerate().take(plan.height.span(place.rows.1)) {
-            match (depth, existing(plan.height.input(place.rows.0, r), h.input)) {
+            match (depth, h.existing(plan.height.input(place.rows.0, r))) {
                 (Some(depth), Some(row)) if inside > 0 => {
                     to[..before * pixel].fill(0);
                     let x = &x[(depth * h.input + row) * w.input + start..];
@@ -211,7 +184,7 @@ impl Job<'_> {
     fn offsets(&self, i: usize, offsets: &mut Vec<usize>) {
         let plan = &self.narrow.plan;
         let [.., w] = &plan.geometry.axes;
-        let first = w.taps.iter().copied().min().unwrap_or(0);
+        let first = w.first_tap();
         offsets.clear();
         for tap in &plan.depth.tap_rows {
             let slot = (i * plan.depth.advance + tap) % plan.ring;

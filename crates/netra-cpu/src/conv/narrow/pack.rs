@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::amx::{Amx, BLOCK, ROW, SIDE, TILE};
+use super::amx::{Amx, ROW, SIDE, TILE};
 use crate::simd::{Avx512, Simd};
 
 /// Channels that one row of a tile holds.
@@ -109,7 +109,6 @@ pub fn weights(taps: usize, channels: usize, weight: impl Fn(usize, usize, usize
             to.copy_from_slice(&round(value).to_le_bytes());
         }
     }
-    debug_assert_eq!(BLOCK, 2 * SIDE);
 }
 
 #[cfg(test)]

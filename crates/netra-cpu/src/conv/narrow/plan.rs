@@ -2,7 +2,7 @@
 
 use super::amx::{BLOCK, ROW, SIDE};
 use super::pack::CHANNELS;
-use crate::conv::axis::{Axis, RowTiling};
+use crate::conv::axis::RowTiling;
 use crate::conv::plan::Geometry;
 
 /// Most bytes of packed input that a unit keeps: with the weights of a block they stay in the second-level cache.
@@ -40,12 +40,6 @@ pub struct Plan {
     pub cost: usize,
 }
 
-/// Pixels that an axis reads from the first to the last of `n` outputs.
-fn reach(axis: &Axis, n: usize) -> usize {
-    let (first, last) = (axis.taps.iter().min(), axis.taps.iter().max());
-    (n - 1) * axis.stride + last.zip(first).map_or(0, |(l, f)| (l - f) as usize) + 1
-}
-
 impl Plan {
     /// The cheapest plan by a rough count of cycles; `None` when there is nothing to compute.
     pub fn new(geometry: &Geometry, threads: usize) -> Option<Self> {
@@ -69,9 +63,9 @@ impl Plan {
                     let mut plan = Self {
                         chains: depth.tiles(d.outputs, depth.longest(d.outputs).div_ceil(cuts)),
                         rows: height.span(largest),
-                        pitch: reach(w, wide.min(w.outputs)),
+                        pitch: w.window(wide.min(w.outputs)),
                         ring: depth.span(1),
-                        flat: height.advance == 1 && w.stride == 1 && bands.len() * h.outputs > 1,
+                        flat: height.advance == 1 && w.stride == 1 && h.outputs > 1,
                         geometry: g.clone(),
                         depth: depth.clone(),
                         height: height.clone(),
@@ -117,7 +111,7 @@ impl Plan {
     /// Bytes of a unit's packed input, with what a block of pixels may read beyond the last row.
     pub fn slab(&self) -> usize {
         let [.., w] = &self.geometry.axes;
-        (self.ring * self.rows * self.pitch + 2 * BLOCK * w.stride + reach(w, 1)) * self.pixel()
+        (self.ring * self.rows * self.pitch + 2 * BLOCK * w.stride + w.window(1)) * self.pixel()
     }
 
     fn estimate(&self, threads: usize) -> usize {

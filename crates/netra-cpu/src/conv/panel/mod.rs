@@ -13,53 +13,24 @@ mod plan;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use netra_graph::Conv;
-
+use super::Weights;
 use super::plan::Geometry;
 use crate::Context;
 use crate::isa::Isa;
 use crate::parallel::Shared;
 use crate::simd::map::{Finish, Residual, Rows};
-use crate::simd::{prefetch, prefetch_to_write};
+use crate::simd::{LINE, prefetch, prefetch_to_write};
 use fill::Fill;
 use kernel::VECTORS;
 use plan::Plan;
 
-/// Elements of a cache line.
-const LINE: usize = 16;
-
 /// A planned convolution.
 pub struct Panel(Plan);
 
-/// Weights and bias in the order of the inner loop.
-pub struct Packed {
-    /// `[group][chain][block][term of the chain][filter of the block]`, zero beyond the last filter.
-    weights: Vec<f32>,
-    /// `[group][filter]`, as many as the blocks have.
-    bias: Vec<f32>,
-}
-
-impl Packed {
-    /// Bytes of the copies.
-    pub fn bytes(&self) -> usize {
-        (self.weights.len() + self.bias.len()) * size_of::<f32>()
-    }
-}
-
 impl Panel {
-    /// Plans a convolution, unless it costs more than `limit`. Shapes are `N, C, spatial...` and the weight's
-    /// `M, C / groups, kernel...`.
-    pub fn new(
-        p: &Conv,
-        x: &[usize],
-        weight: &[usize],
-        out: &[usize],
-        isa: Isa,
-        threads: usize,
-        limit: usize,
-    ) -> Option<Self> {
-        let geometry = Geometry::forward(p, x, weight, out).flattened();
-        Plan::new(geometry, isa, threads).filter(|plan| plan.cost < limit).map(Self)
+    /// Plans a convolution, unless it costs more than `limit`.
+    pub fn new(geometry: &Geometry, isa: Isa, threads: usize, limit: usize) -> Option<Self> {
+        Plan::new(geometry.clone(), isa, threads).filter(|plan| plan.cost < limit).map(Self)
     }
 
     /// Rough half cycles of the whole convolution.
@@ -72,8 +43,9 @@ impl Panel {
         self.0.scratch()
     }
 
-    /// Brings weights and bias into the order of the inner loop.
-    pub fn pack(&self, weight: &[f32], bias: Option<&[f32]>) -> Packed {
+    /// Brings weights into `[group][chain][block][term of the chain][filter of the block]`, zero beyond the last filter, and
+    /// the bias into `[group][filter]`, as many as the blocks have.
+    pub fn pack(&self, weight: &[f32], bias: Option<&[f32]>) -> Weights {
         let plan = &self.0;
         let g = &plan.geometry;
         let (terms, taps, block) = (g.terms(), g.taps(), plan.kernels.filters);
@@ -95,11 +67,11 @@ impl Panel {
                 }
             }
         }
-        Packed { weights, bias: packed_bias }
+        Weights { weights, bias: packed_bias }
     }
 
     /// Computes `out`.
-    pub fn run(&self, context: &Context<'_>, x: &[f32], packed: &Packed, finish: Finish<'_>, out: &mut [f32]) {
+    pub fn run(&self, context: &Context<'_>, x: &[f32], packed: &Weights, finish: Finish<'_>, out: &mut [f32]) {
         let out = Shared::new(out);
         let job = Job { isa: context.isa, plan: &self.0, packed, finish, x, out: &out };
         // Which group's panels each worker has in its scratch.
@@ -117,7 +89,7 @@ impl Panel {
 struct Job<'a> {
     isa: Isa,
     plan: &'a Plan,
-    packed: &'a Packed,
+    packed: &'a Weights,
     finish: Finish<'a>,
     x: &'a [f32],
     out: &'a Shared<f32>,
@@ -184,7 +156,7 @@ impl Job<'_> {
         let at = (group.image * g.filters + block * filters) * outputs + first;
         let last = chain.end == g.terms();
         if last {
-            self.expect(rows, at);
+            self.ask_output(rows, at);
         }
         // SAFETY: the kernels were chosen for this instruction set; panel, weights, bias and tile were cut to the sizes that
         // it works on.
@@ -196,7 +168,7 @@ impl Job<'_> {
     }
 
     /// Asks for the cache lines of some rows of the output, which would otherwise come only when they are written.
-    fn expect(&self, rows: Rows, at: usize) {
+    fn ask_output(&self, rows: Rows, at: usize) {
         for row in 0..rows.count {
             for i in (0..rows.n).step_by(LINE) {
                 let at = at + row * rows.to_step + i;
@@ -214,7 +186,7 @@ mod tests {
     use super::*;
     use crate::isa::InstructionSet;
     use crate::parallel::{Scratch, Threads};
-    use netra_graph::{Activation, DType, Kernel, ProgramBuilder, Tensor, eval};
+    use netra_graph::{Activation, Conv, DType, Kernel, ProgramBuilder, Tensor, eval};
 
     fn tensor(shape: &[usize], seed: usize) -> Tensor {
         let value = |i: usize| ((i * 7919 + seed * 104_729) % 2003) as f32 / 2003.0 - 0.5;
@@ -243,7 +215,8 @@ mod tests {
             for count in [1, 3] {
                 let isa = Isa::new(set).unwrap();
                 let threads = Threads::new(count).unwrap();
-                let panel = Panel::new(&p, x, weight.shape(), &out, isa, count, usize::MAX).unwrap();
+                let geometry = Geometry::forward(&p, x, weight.shape(), &out).flattened();
+                let panel = Panel::new(&geometry, isa, count, usize::MAX).unwrap();
                 let packed = panel.pack(weight.as_f32().unwrap(), bias.as_f32());
                 let scratch = Scratch::new(count, panel.scratch());
                 let context = Context { isa, threads: &threads, scratch: &scratch };

@@ -7,10 +7,8 @@ use std::ops::Range;
 
 use super::transform::{IN, OUT};
 use super::{Job, Place, Step};
+use crate::simd::LINE;
 use crate::simd::map::Residual;
-
-/// Floats of a cache line.
-const LINE: usize = 16;
 
 /// Most lines that are asked for during one register tile.
 pub const ROOM: usize = 96;
@@ -45,7 +43,7 @@ impl Ahead {
         let mut lines = Lines { room, n: 0 };
         for _ in 0..self.inputs.share() {
             if let (Some((place, step)), Some(at)) = (self.input, self.inputs.next()) {
-                job.input_rows(place, step, at).for_each(|row| lines.add(row));
+                job.input_rows(place, step, at).for_each(|row| lines.add(row.as_ptr(), row.len()));
             }
         }
         for _ in 0..self.outputs.share() {
@@ -120,10 +118,9 @@ impl Job<'_> {
         let (filter, slice, r) = at;
         let width = self.w.shape.output[2];
         for at in (0..OUT).filter_map(|i| self.output_row(place, step, filter, slice, r, i)) {
-            // SAFETY: the row is this unit's, and only its address is used.
-            lines.add(unsafe { self.out.slice(at, width) });
+            lines.add(self.out.pointer(at), width);
             if let Residual::Tensor(t) = self.finish.residual {
-                lines.add(&t[at..at + width]);
+                lines.add(t[at..].as_ptr(), width);
             }
         }
     }
@@ -136,10 +133,10 @@ struct Lines<'r> {
 }
 
 impl Lines<'_> {
-    /// The lines of a row; those beyond the room are left out.
-    fn add(&mut self, row: &[f32]) {
-        for (to, line) in self.room[self.n..].iter_mut().zip(row.chunks(LINE)) {
-            *to = line.as_ptr();
+    /// The lines of a row of `width` elements; those beyond the room are left out.
+    fn add(&mut self, row: *const f32, width: usize) {
+        for (to, at) in self.room[self.n..].iter_mut().zip((0..width).step_by(LINE)) {
+            *to = row.wrapping_add(at);
             self.n += 1;
         }
     }

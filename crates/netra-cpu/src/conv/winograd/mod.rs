@@ -17,9 +17,10 @@ mod transform;
 use std::ops::Range;
 
 use crate::Context;
+use crate::conv::Weights;
 use crate::conv::tile::Manner;
 use crate::isa::Isa;
-use crate::parallel::Shared;
+use crate::parallel::{Digits, Shared};
 use crate::simd::map::Finish;
 use ahead::{Ahead, ROOM};
 pub use plan::Shape;
@@ -46,19 +47,6 @@ pub struct Winograd {
     /// A row outside the input.
     zeros: Vec<f32>,
     isa: Isa,
-}
-
-/// Transformed weights: `[group][block][point][term][channel of the block]`, and the bias by block.
-pub struct Packed {
-    weights: Vec<f32>,
-    bias: Vec<f32>,
-}
-
-impl Packed {
-    /// Bytes of the copies.
-    pub fn bytes(&self) -> usize {
-        (self.weights.len() + self.bias.len()) * size_of::<f32>()
-    }
 }
 
 impl Winograd {
@@ -94,8 +82,9 @@ impl Winograd {
         self.buffers.len(&self.shape)
     }
 
-    /// Transforms weights `[M, C / groups, taps, 3, 3]`.
-    pub fn pack(&self, weight: &[f32], bias: Option<&[f32]>) -> Packed {
+    /// Transforms weights `[M, C / groups, taps, 3, 3]` to `[group][block][point][term][channel of the block]`; the bias is by
+    /// block.
+    pub fn pack(&self, weight: &[f32], bias: Option<&[f32]>) -> Weights {
         let (s, width) = (&self.shape, self.plan.tile.channels);
         let (terms, rows) = (s.terms(), s.groups * self.plan.blocks);
         let mut weights = vec![0.0; rows * POINTS * terms * width];
@@ -114,11 +103,11 @@ impl Winograd {
                 }
             }
         }
-        Packed { weights, bias: packed_bias }
+        Weights { weights, bias: packed_bias }
     }
 
     /// Computes `out`.
-    pub fn run(&self, context: &Context<'_>, x: &[f32], packed: &Packed, finish: Finish<'_>, out: &mut [f32]) {
+    pub fn run(&self, context: &Context<'_>, x: &[f32], packed: &Weights, finish: Finish<'_>, out: &mut [f32]) {
         let out = Shared::new(out);
         context.threads.for_each(self.plan.units(&self.shape), |worker, unit| {
             let mut scratch = context.scratch.lock(worker);
@@ -168,7 +157,7 @@ fn lanes(shape: &Shape, plan: &Plan, buffers: &Buffers, isa: Isa) -> (Vec<usize>
 /// What the units share.
 struct Job<'a> {
     w: &'a Winograd,
-    packed: &'a Packed,
+    packed: &'a Weights,
     finish: Finish<'a>,
     x: &'a [f32],
     out: &'a Shared<f32>,
@@ -201,18 +190,13 @@ struct Step {
 impl Job<'_> {
     fn place(&self, unit: usize) -> Place {
         let Winograd { shape: s, plan, .. } = self.w;
-        let mut rest = unit;
-        let mut digit = |base: usize| {
-            let value = rest % base;
-            rest /= base;
-            value
-        };
-        let part = digit(plan.parts);
-        let segment = plan.segments[digit(plan.segments.len())];
-        let row = digit(plan.row_groups(s)) * plan.rows;
-        let group = digit(s.groups);
+        let mut digits = Digits(unit);
+        let part = digits.next(plan.parts);
+        let segment = plan.segments[digits.next(plan.segments.len())];
+        let row = digits.next(plan.row_groups(s)) * plan.rows;
+        let group = digits.next(s.groups);
         let blocks = (plan.blocks * part / plan.parts, plan.blocks * (part + 1) / plan.parts);
-        Place { batch: digit(s.batch), group, row, segment, blocks }
+        Place { batch: digits.0, group, row, segment, blocks }
     }
 
     /// The step that begins with output slice `first`, when the segment is so long.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use netra_graph::{
     CompileOptions, DType, Data, Error, Executable, MemoryPlan, Profile, Program, Result, RunFuture, StepTime,
-    StepValue, Tensor, TensorView, ValueId, fuse_attention,
+    StepValue, Tensor, TensorView, ValueId, fuse_attention, fuse_normalization,
 };
 
 use crate::Context;
@@ -92,6 +92,9 @@ impl CpuExecutable {
         let mut program = Arc::unwrap_or_clone(program);
         fuse_attention(&mut program);
         let mut program = split_joined(program);
+        fuse_normalization(&mut program, |program, step| {
+            Prepared::takes_affine(program, step, isa, threads.count(), options.precision)
+        });
         let mut readers = vec![0usize; program.values.len()];
         for id in program.steps.iter().flat_map(|s| s.inputs.iter().flatten()).chain(&program.outputs) {
             readers[id.index()] += 1;

@@ -21,12 +21,14 @@ pub fn native(program: &Program, step: &Step) -> bool {
         Kernel::Conv(Conv { activation, .. }) | Kernel::ConvTranspose(ConvTranspose { activation, .. }) => {
             spatial() && known(*activation) && floats()
         }
+        Kernel::NormalizedConv(p) => spatial() && known(p.activation) && known(p.conv.activation) && floats(),
         Kernel::MaxPool(_) | Kernel::AveragePool { .. } => spatial() && floats(),
         Kernel::InstanceNormalization { activation, .. } | Kernel::GroupNormalization { activation, .. } => {
             known(*activation) && floats()
         }
         Kernel::MatMul { .. }
         | Kernel::Attention(_)
+        | Kernel::GroupAffine { .. }
         | Kernel::LayerNormalization { .. }
         | Kernel::Softmax { .. }
         | Kernel::Resize(_) => floats(),

@@ -141,24 +141,7 @@ pub fn groups(context: &Context<'_>, p: Groups, x: Option<&[f32]>, scale: &[f32]
     if run == 0 {
         return;
     }
-    let runs = len / run;
-
-    // First pass: moments of equal pieces of each run.
-    let pieces = self::pieces(context, runs, run);
-    let piece = run.div_ceil(pieces).next_multiple_of(BLOCK);
-    let mut moments = vec![Moments::default(); runs * pieces];
-    {
-        let moments = Shared::new(&mut moments);
-        context.threads.for_each(runs * pieces, |_, unit| {
-            let (r, i) = (unit / pieces, unit % pieces);
-            let (from, to) = ((i * piece).min(run), ((i + 1) * piece).min(run));
-            let part = Moments::of(context.isa, &source[r * run + from..r * run + to]);
-            // SAFETY: each unit writes an element of its own.
-            unsafe { moments.write(unit, part) };
-        });
-    }
-    let moments: Vec<Moments> =
-        moments.chunks(pieces).map(|m| m.iter().copied().fold(Moments::default(), Moments::merge)).collect();
+    let moments = moments(context, run, source);
 
     // Second pass: equal pieces of each channel.
     let planes = len / plane;
@@ -176,6 +159,40 @@ pub fn groups(context: &Context<'_>, p: Groups, x: Option<&[f32]>, scale: &[f32]
         let dst = shared.pointer(at);
         context.isa.dispatch(Affine { src, dst, n: to - from, factor, shift, activation: p.activation });
     });
+}
+
+/// Writes the factors and then the shifts, one an image and channel, with which `factor x + shift` is [`groups`].
+pub fn affine(context: &Context<'_>, p: Groups, x: &[f32], scale: &[f32], bias: &[f32], out: &mut [f32]) {
+    let per_group = p.channels / p.groups.max(1);
+    let (factors, shifts) = out.split_at_mut(out.len() / 2);
+    let moments = moments(context, per_group * p.plane, x);
+    for (i, (factor, shift)) in factors.iter_mut().zip(shifts).enumerate() {
+        let channel = i % p.channels;
+        let moments = moments.get(i / per_group).copied().unwrap_or_default();
+        (*factor, *shift) = moments.affine(p.epsilon, scale[channel], bias[channel]);
+    }
+}
+
+/// The moments of each run of `run` elements, taken of equal pieces of it.
+fn moments(context: &Context<'_>, run: usize, source: &[f32]) -> Vec<Moments> {
+    if run == 0 {
+        return Vec::new();
+    }
+    let runs = source.len() / run;
+    let pieces = self::pieces(context, runs, run);
+    let piece = run.div_ceil(pieces).next_multiple_of(BLOCK);
+    let mut moments = vec![Moments::default(); runs * pieces];
+    {
+        let moments = Shared::new(&mut moments);
+        context.threads.for_each(runs * pieces, |_, unit| {
+            let (r, i) = (unit / pieces, unit % pieces);
+            let (from, to) = ((i * piece).min(run), ((i + 1) * piece).min(run));
+            let part = Moments::of(context.isa, &source[r * run + from..r * run + to]);
+            // SAFETY: each unit writes an element of its own.
+            unsafe { moments.write(unit, part) };
+        });
+    }
+    moments.chunks(pieces).map(|m| m.iter().copied().fold(Moments::default(), Moments::merge)).collect()
 }
 
 /// Into how many pieces each of `runs` runs of `length` elements is cut to keep every thread busy.

@@ -1,6 +1,6 @@
 //! One step: what is prepared when a program is compiled, and how it runs.
 
-use netra_graph::{Data, Error, Kernel, Precision, Program, Result, Step, Tensor, TensorView, eval};
+use netra_graph::{Activation, Data, Error, Kernel, Precision, Program, Result, Step, Tensor, TensorView, eval};
 
 use crate::attention::Attention;
 use crate::binary::Operands;
@@ -12,7 +12,7 @@ use crate::norm::Groups;
 use crate::pool::Pooling;
 use crate::reduce::ArgMax;
 use crate::region::DataMut;
-use crate::simd::map::Residual;
+use crate::simd::map::{ChannelAffine, Residual, Source};
 use crate::softmax::Softmax;
 use crate::{Context, binary, elementwise, movement, norm, pool, reduce, resize, softmax};
 
@@ -61,6 +61,10 @@ impl Prepared {
         };
         match &step.kernel {
             Kernel::Conv(p) => packed(Convolution::new(p, shape(0), shape(1), out, isa, threads, precision)),
+            Kernel::NormalizedConv(p) => {
+                let c = Convolution::new(&p.conv, shape(0), shape(1), out, isa, threads, precision);
+                if c.takes_affine() { packed(c) } else { Self::Reference }
+            }
             Kernel::ConvTranspose(p) => packed(Convolution::transposed(p, shape(0), shape(1), out, isa, threads)),
             Kernel::Resize(p) => Self::Resize(resize::Plan::new(p, shape(0), out)),
             Kernel::Reshape => Self::Alias,
@@ -80,6 +84,17 @@ impl Prepared {
             }
             _ => Self::Plain,
         }
+    }
+
+    /// Whether a step is a convolution that can scale, shift and activate what it reads.
+    pub fn takes_affine(program: &Program, step: &Step, isa: Isa, threads: usize, precision: Precision) -> bool {
+        let (Kernel::Conv(p), &[Some(x), Some(weight), ..]) = (&step.kernel, step.inputs.as_slice()) else {
+            return false;
+        };
+        let [x, weight, out] = [x, weight, step.output].map(|id| program.value(id).shape.as_slice());
+        native(program, step)
+            && !out.contains(&0)
+            && Convolution::new(p, x, weight, out, isa, threads, precision).takes_affine()
     }
 
     /// Floats of scratch that each worker needs.
@@ -125,7 +140,14 @@ impl Prepared {
         out: &mut DataMut<'_>,
     ) -> Result<()> {
         let known = match self {
-            Self::Convolution(c, packed) => convolve(context, c, packed.as_ref(), inputs, in_place, out)?,
+            Self::Convolution(c, packed) => {
+                let affine = match kernel {
+                    Kernel::NormalizedConv(p) => Some(channel_affine(need(inputs, 4)?, p.activation)?),
+                    _ => None,
+                };
+                let source = Source { x: need_f32(inputs, 0)?, affine };
+                convolve(context, c, source, packed.as_ref(), inputs, in_place, out)?
+            }
             Self::Resize(plan) => match (need(inputs, 0)?.as_f32(), out) {
                 (Some(x), DataMut::F32(out)) => {
                     plan.run(context, x, out);
@@ -192,6 +214,7 @@ fn maybe<'a>(inputs: &[Option<TensorView<'a>>], i: usize) -> Option<TensorView<'
 fn convolve(
     context: &Context<'_>,
     c: &Convolution,
+    source: Source<'_>,
     packed: Option<&Packed>,
     inputs: &[Option<TensorView<'_>>],
     in_place: Option<usize>,
@@ -203,15 +226,21 @@ fn convolve(
         (None, Some(r)) => Residual::Tensor(r),
         (None, None) => Residual::None,
     };
-    let x = need_f32(inputs, 0)?;
     match packed {
-        Some(packed) => c.run(context, x, packed, residual, out),
+        Some(packed) => c.run(context, source, packed, residual, out),
         None => {
             let packed = c.pack(need_f32(inputs, 1)?, maybe(inputs, 2).and_then(|b| b.as_f32()));
-            c.run(context, x, &packed, residual, out);
+            c.run(context, source, &packed, residual, out);
         }
     }
     Ok(true)
+}
+
+/// Reads factors and shifts `[2, N, C]`, or factors `[1, N, C]`.
+fn channel_affine(affine: TensorView<'_>, activation: Option<Activation>) -> Result<ChannelAffine<'_>> {
+    let values = affine.as_f32().ok_or_else(|| Error::malformed("factors that are not float32"))?;
+    let (factors, shifts) = values.split_at(affine.shape()[1..].iter().product());
+    Ok(ChannelAffine { factors, shifts, activation })
 }
 
 fn plain(
@@ -246,6 +275,12 @@ fn plain(
             let p = groups(shape, *n, *epsilon, *activation);
             let x = maybe(inputs, 0).and_then(|x| x.as_f32());
             norm::groups(context, p, x, need_f32(inputs, 1)?, need_f32(inputs, 2)?, out);
+            true
+        }
+        (Kernel::GroupAffine { groups: n, epsilon }, DataMut::F32(out)) => {
+            let x = need(inputs, 0)?;
+            let p = groups(x.shape(), *n, *epsilon, None);
+            norm::affine(context, p, need_f32(inputs, 0)?, need_f32(inputs, 1)?, need_f32(inputs, 2)?, out);
             true
         }
         (Kernel::LayerNormalization { axis, epsilon }, DataMut::F32(out)) => {
@@ -291,6 +326,6 @@ fn plain(
     })
 }
 
-fn groups(shape: &[usize], groups: usize, epsilon: f32, activation: Option<netra_graph::Activation>) -> Groups {
+fn groups(shape: &[usize], groups: usize, epsilon: f32, activation: Option<Activation>) -> Groups {
     Groups { channels: shape[1], plane: shape[2..].iter().product(), groups, epsilon, activation }
 }

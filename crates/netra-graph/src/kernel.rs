@@ -10,7 +10,8 @@ use crate::DType;
 
 pub use parameters::{
     Activation, Binary, Combine, Conv, ConvTranspose, Coordinates, DotProductAttention, GridMode, GridPadding,
-    GridSample, Nearest, NonMaxSuppression, PadMode, Pool, Reduction, Resize, ResizeMode, RoiAlign, StridedRows, Unary,
+    GridSample, Nearest, NonMaxSuppression, NormalizedConv, PadMode, Pool, Reduction, Resize, ResizeMode, RoiAlign,
+    StridedRows, Unary,
 };
 
 /// One operation of a [`Program`](crate::Program).
@@ -24,6 +25,9 @@ pub enum Kernel {
     Conv(Conv),
     /// See [`ConvTranspose`].
     ConvTranspose(ConvTranspose),
+    /// See [`NormalizedConv`]. No graph lowers to it: a backend that has it asks for
+    /// [`fuse_normalization`](crate::fuse_normalization).
+    NormalizedConv(Box<NormalizedConv>),
     /// Largest element of each window; padding is minus infinity.
     MaxPool(Pool),
     /// Mean of each window, over the padded elements as well when `count_include_pad`.
@@ -60,6 +64,14 @@ pub enum Kernel {
         epsilon: f32,
         /// Applied last.
         activation: Option<Activation>,
+    },
+    /// Inputs as group normalisation; output `[2, N, C]`: the factors, then the shifts, with which `factor x + shift` is group
+    /// normalisation. No graph lowers to it either.
+    GroupAffine {
+        /// Number of groups; divides C.
+        groups: usize,
+        /// Added to the variance.
+        epsilon: f32,
     },
     /// Inputs `x`, `scale`, optional `bias` (both broadcast to the normalised axes): normalises over `axis` and all
     /// axes after it.

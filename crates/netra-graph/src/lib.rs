@@ -43,15 +43,15 @@ pub use error::{Error, ErrorKind, Result};
 pub use graph::{Dim, Graph, Node, TensorType, Value, ValueId};
 pub use kernel::{
     Activation, Binary, Combine, Conv, ConvTranspose, Coordinates, DotProductAttention, GridMode, GridPadding,
-    GridSample, Kernel, Nearest, NonMaxSuppression, PadMode, Pool, Reduction, Resize, ResizeMode, RoiAlign,
-    StridedRows, Unary,
+    GridSample, Kernel, Nearest, NonMaxSuppression, NormalizedConv, PadMode, Pool, Reduction, Resize, ResizeMode,
+    RoiAlign, StridedRows, Unary,
 };
 pub use narrow::{FloatFormat, Narrow, NarrowFloat, Rounding};
 pub use op::{
     AspectRatio, Attention, AutoPad, Casting, Cell, Direction, Op, PadFill, Recurrent, ResizeOptions, ScanLines,
     ScoreOutput, Subgraph, Taper, Variadic, Window,
 };
-pub use passes::fuse_attention;
+pub use passes::{fuse_attention, fuse_normalization};
 pub use plan::MemoryPlan;
 pub use profile::{Profile, StepTime};
 pub use program::{Program, ProgramBuilder, Step, StepValue};

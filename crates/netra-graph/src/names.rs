@@ -291,11 +291,13 @@ named! {
     names {
         Kernel::Conv(_) => "Conv",
         Kernel::ConvTranspose(_) => "ConvTranspose",
+        Kernel::NormalizedConv(_) => "NormalizedConv",
         Kernel::MaxPool(_) => "MaxPool",
         Kernel::AveragePool { .. } => "AveragePool",
         Kernel::MatMul { .. } => "MatMul",
         Kernel::InstanceNormalization { .. } => "InstanceNormalization",
         Kernel::GroupNormalization { .. } => "GroupNormalization",
+        Kernel::GroupAffine { .. } => "GroupAffine",
         Kernel::LayerNormalization { .. } => "LayerNormalization",
         Kernel::Softmax { .. } => "Softmax",
         Kernel::Attention(_) => "Attention",

@@ -55,7 +55,9 @@ fn flops(program: &Program, step: &Step) -> Option<u64> {
     let count = |sizes: &[usize]| sizes.iter().map(|&n| n as u64).product::<u64>();
     let (places, each) = match &step.kernel {
         // Each output element sums over a filter of the weight [M, C / groups, kernel...].
-        Kernel::Conv(_) => (count(&program.value(step.output).shape), count(shape(1)?.get(1..)?)),
+        Kernel::Conv(_) | Kernel::NormalizedConv(_) => {
+            (count(&program.value(step.output).shape), count(shape(1)?.get(1..)?))
+        }
         // Each input element is spread by a filter of the weight [C, M / groups, kernel...].
         Kernel::ConvTranspose(_) => (count(shape(0)?), count(shape(1)?.get(1..)?)),
         Kernel::MatMul { trans_a, .. } => {

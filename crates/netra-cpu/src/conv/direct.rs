@@ -266,7 +266,7 @@ impl Job<'_> {
         let bias = &self.packed.bias[index * t.channels..][..t.channels];
         let tile = &mut tile[..(t.channels + 1) * t.pixels];
         let channels = t.channels.min(g.filters - block * t.channels);
-        let manner = Manner { chain: CHAIN, ahead: &[] };
+        let manner = Manner { chain: CHAIN, more: false, ahead: &[] };
         let run = |start: usize, tile: &mut [f32]| {
             // SAFETY: the plan's tiles come from `tiles(isa)`. The slab is as long as the plan says: `start` and each
             // offset together lie inside the rows of the slab, which one more run of pixels follows. Weights and bias

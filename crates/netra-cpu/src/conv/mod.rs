@@ -17,7 +17,7 @@ use netra_graph::{Activation, Conv, ConvTranspose, Precision};
 
 use crate::Context;
 use crate::isa::Isa;
-use crate::simd::map::{Finish, Residual};
+use crate::simd::map::{Finish, Residual, Source};
 use blocked::Blocked;
 use depthwise::Depthwise;
 use direct::Direct;
@@ -206,17 +206,35 @@ impl Convolution {
         }
     }
 
-    /// Computes `out`. `residual` is of `out`'s size when given; `packed` comes from [`pack`](Self::pack).
-    pub fn run(&self, context: &Context<'_>, x: &[f32], packed: &Packed, residual: Residual<'_>, out: &mut [f32]) {
+    /// Whether [`run`](Self::run) can scale, shift and activate what it reads.
+    pub fn takes_affine(&self) -> bool {
+        match &self.algorithm {
+            Algorithm::Winograd(_) => true,
+            Algorithm::Panel(a) => a.takes_affine(),
+            _ => false,
+        }
+    }
+
+    /// Computes `out`. Asks for `x` without an affine function unless it [takes one](Self::takes_affine). `residual` is of `out`'s size when given; `packed` comes from [`pack`](Self::pack).
+    pub fn run(
+        &self,
+        context: &Context<'_>,
+        source: Source<'_>,
+        packed: &Packed,
+        residual: Residual<'_>,
+        out: &mut [f32],
+    ) {
         let finish = Finish { residual, activation: self.activation };
+        let x = source.x;
+        debug_assert!(source.affine.is_none() || self.takes_affine());
         match (&self.algorithm, packed) {
             (Algorithm::Direct(a), Packed::Direct(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Blocked(a), Packed::Blocked(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Depthwise(a), Packed::Depthwise(packed)) => a.run(context, x, packed, finish, out),
-            (Algorithm::Panel(a), Packed::Panel(packed)) => a.run(context, x, packed, finish, out),
+            (Algorithm::Panel(a), Packed::Panel(packed)) => a.run(context, source, packed, finish, out),
             (Algorithm::Pixel(a), Packed::Pixel(packed)) => a.run(context, x, packed, finish, out),
             (Algorithm::Upsample(a), Packed::Upsample(packed)) => a.run(context, x, packed, finish, out),
-            (Algorithm::Winograd(a), Packed::Winograd(packed)) => a.run(context, x, packed, finish, out),
+            (Algorithm::Winograd(a), Packed::Winograd(packed)) => a.run(context, source, packed, finish, out),
             #[cfg(target_arch = "x86_64")]
             (Algorithm::Narrow(a), Packed::Narrow(packed)) => a.run(context, x, packed, finish, out),
             _ => debug_assert!(false, "weights packed for another algorithm"),

@@ -5,7 +5,7 @@ use crate::isa::{InstructionSet, Isa};
 use crate::simd::{Avx2, Avx512};
 use crate::simd::{Portable, Simd, prefetch, prefetch_far};
 
-/// `out[c][p] = init[c] + sum over k of w[k][c] x[offsets[k] + p]` for the channels and pixels of a [`Tile`].
+/// `out[c][p] = init[c] (or what is there) + sum over k of w[k][c] x[offsets[k] + p]` for the channels and pixels of a [`Tile`].
 ///
 /// # Safety
 /// The processor has the instructions of the [`Isa`] that the tile was chosen for. `x` is readable at every offset for
@@ -27,6 +27,8 @@ const NEXT: usize = 8;
 pub struct Manner<'a> {
     /// Terms, not 0, that are added up in one chain.
     pub chain: usize,
+    /// Whether `out` holds the sums of earlier terms, which these join; `init` is not read then.
+    pub more: bool,
     /// Cache lines to ask for meanwhile, a few at a time.
     pub ahead: &'a [*const f32],
 }
@@ -67,7 +69,7 @@ unsafe fn tile<S: Simd, const C: usize, const V: usize>(
     manner: Manner<'_>,
 ) {
     let mut w = w;
-    let Manner { chain, ahead } = manner;
+    let Manner { chain, more, ahead } = manner;
     let share = ahead.len().div_ceil(offsets.len().div_ceil(PART).max(1));
     let (mut lines, mut next) = (ahead.chunks(share.max(1)), NEXT);
     for (i, chain) in offsets.chunks(chain).enumerate() {
@@ -107,13 +109,13 @@ unsafe fn tile<S: Simd, const C: usize, const V: usize>(
                 // has written before another reads them.
                 unsafe {
                     let out = out.add((c * V + v) * S::LANES);
-                    let before = if i == 0 { s.splat(*init.add(c)) } else { s.load(out) };
+                    let before = if i == 0 && !more { s.splat(*init.add(c)) } else { s.load(out) };
                     s.store(out, s.add(before, sum));
                 }
             }
         }
     }
-    if offsets.is_empty() {
+    if offsets.is_empty() && !more {
         for c in 0..C {
             for v in 0..V {
                 // SAFETY: as above.

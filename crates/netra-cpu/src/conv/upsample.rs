@@ -144,7 +144,7 @@ impl Job<'_> {
     fn unit(&self, image: usize, first: usize, part: usize, scratch: &mut [f32]) {
         let up = self.up;
         let (t, blocks) = (&up.tile, up.blocks());
-        let manner = Manner { chain: CHAIN, ahead: &[] };
+        let manner = Manner { chain: CHAIN, more: false, ahead: &[] };
         let n = up.pixels.min(up.plane() - first);
         let (slab, scratch) = scratch.split_at_mut(up.channels * up.pixels);
         let (sums, row) = scratch.split_at_mut(t.channels * t.pixels);

@@ -184,7 +184,7 @@ impl Families {
             | Kernel::LayerNormalization { .. } => &[0],
             Kernel::Binary(_) => &[0, 1],
             // The residual.
-            Kernel::Conv(_) => &[3],
+            Kernel::Conv(_) | Kernel::NormalizedConv(_) => &[3],
             _ => &[],
         };
         let out = program.value(step.output);

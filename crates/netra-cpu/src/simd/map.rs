@@ -99,6 +99,44 @@ pub fn knows(activation: Activation) -> bool {
     matches!(activation, Relu | LeakyRelu(_) | Elu(_) | Sigmoid | Silu | HardSwish | Clip(..))
 }
 
+/// What a convolution reads.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// `N, C, spatial...`.
+    pub x: &'a [f32],
+    /// What is done to each element that is read.
+    pub affine: Option<ChannelAffine<'a>>,
+}
+
+impl<'a> Source<'a> {
+    /// Some channels, of `plane` elements each, counted through all images.
+    pub fn part(&self, first: usize, channels: usize, plane: usize) -> Self {
+        let affine = self.affine.map(|a| {
+            let shifts = a.shifts.get(first..first + channels).unwrap_or_default();
+            ChannelAffine { factors: &a.factors[first..][..channels], shifts, ..a }
+        });
+        Self { x: &self.x[first * plane..][..channels * plane], affine }
+    }
+}
+
+/// `activation(factor x + shift)`, one factor and shift an image and channel.
+#[derive(Clone, Copy)]
+pub struct ChannelAffine<'a> {
+    /// Factors.
+    pub factors: &'a [f32],
+    /// Shifts; none are zeros.
+    pub shifts: &'a [f32],
+    /// Applied last.
+    pub activation: Option<Activation>,
+}
+
+impl ChannelAffine<'_> {
+    /// Factor and shift of a channel.
+    pub fn at(&self, i: usize) -> (f32, f32) {
+        (self.factors[i], self.shifts.get(i).copied().unwrap_or(0.0))
+    }
+}
+
 /// What is added before an activation.
 #[derive(Clone, Copy)]
 pub enum Residual<'a> {

@@ -64,6 +64,10 @@ pub fn step(kernel: &Kernel, inputs: &[Option<&Tensor>], dtype: DType, shape: &[
     let optional = |i: usize| inputs.get(i).copied().flatten();
     match kernel {
         Kernel::Conv(p) => conv::conv(p, need(0)?, need(1)?, optional(2), optional(3), shape),
+        Kernel::NormalizedConv(p) => {
+            let x = norm::affine(need(0)?, need(4)?, p.activation)?;
+            conv::conv(&p.conv, &x, need(1)?, optional(2), optional(3), shape)
+        }
         Kernel::ConvTranspose(p) => conv::conv_transpose(p, need(0)?, need(1)?, optional(2), shape),
         Kernel::MatMul { trans_a, trans_b, alpha } => {
             conv::mat_mul(need(0)?, need(1)?, optional(2), *trans_a, *trans_b, *alpha, shape)
@@ -79,6 +83,9 @@ pub fn step(kernel: &Kernel, inputs: &[Option<&Tensor>], dtype: DType, shape: &[
         }
         Kernel::GroupNormalization { groups, epsilon, activation } => {
             norm::group(need(0)?, need(1)?, need(2)?, *groups, *epsilon, *activation)
+        }
+        Kernel::GroupAffine { groups, epsilon } => {
+            norm::group_affine(need(0)?, need(1)?, need(2)?, *groups, *epsilon, shape)
         }
         Kernel::LayerNormalization { axis, epsilon } => norm::layer(need(0)?, need(1)?, optional(2), *axis, *epsilon),
         Kernel::Softmax { axis, log } => norm::softmax(need(0)?, *axis, *log),

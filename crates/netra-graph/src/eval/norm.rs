@@ -35,6 +35,43 @@ pub fn group(
     from_floats(x, x.shape(), values)
 }
 
+/// Factors and shifts `[2, N, C]` of group normalisation.
+pub fn group_affine(
+    x: &Tensor,
+    scale: &Tensor,
+    bias: &Tensor,
+    groups: usize,
+    epsilon: f32,
+    shape: &[usize],
+) -> Result<Tensor> {
+    let (values, scale, bias) = (floats(x)?, floats(scale)?, floats(bias)?);
+    let (channels, per_group) = (x.shape()[1], x.shape()[1] / groups.max(1));
+    let plane: usize = x.shape()[2..].iter().product();
+    let (mut factors, mut shifts) = (Vec::new(), Vec::new());
+    for (i, chunk) in values.chunks((per_group * plane).max(1)).enumerate() {
+        let (mean, variance) = moments(chunk);
+        let inverse = 1.0 / (variance + f64::from(epsilon)).sqrt();
+        for c in (0..per_group).map(|c| (i * per_group + c) % channels) {
+            factors.push(inverse * scale[c]);
+            shifts.push(bias[c] - mean * inverse * scale[c]);
+        }
+    }
+    from_floats(x, shape, [factors, shifts].concat())
+}
+
+/// `activation(factor x + shift)` for factors and shifts `[2, N, C]`, or factors `[1, N, C]`.
+pub fn affine(x: &Tensor, affine: &Tensor, activation: Option<Activation>) -> Result<Tensor> {
+    let (mut values, affine) = (floats(x)?, floats(affine)?);
+    let (factors, shifts) = affine.split_at(x.shape()[0] * x.shape()[1]);
+    let plane = x.shape()[2..].iter().product::<usize>().max(1);
+    for (i, plane) in values.chunks_mut(plane).enumerate() {
+        for v in plane {
+            *v = activate(activation, *v * factors[i] + shifts.get(i).unwrap_or(&0.0));
+        }
+    }
+    from_floats(x, x.shape(), values)
+}
+
 pub fn layer(x: &Tensor, scale: &Tensor, bias: Option<&Tensor>, axis: usize, epsilon: f32) -> Result<Tensor> {
     let mut values = floats(x)?;
     let inner = &x.shape()[axis..];

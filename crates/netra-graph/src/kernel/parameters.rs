@@ -35,6 +35,18 @@ pub struct Conv {
     pub activation: Option<Activation>,
 }
 
+/// A convolution of `activation(factor x + shift)`, with one factor and shift an image and channel, where `x` is read: what a
+/// normalisation and its activation become that convolutions alone read. The padding is zeros of the function, not of `x`.
+/// Inputs: the four of [`Conv`], some of which may be missing, then `affine [2, N, C]`, factors and shifts, or `[1, N, C]`,
+/// factors alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NormalizedConv {
+    /// The convolution.
+    pub conv: Conv,
+    /// Applied to what is read.
+    pub activation: Option<Activation>,
+}
+
 /// Scaled dot-product attention, `softmax(scale q k^T + biases) v`, for each of many sequences (every head of every image
 /// or window is one). Inputs: `q`, `k`, `v`, and a tensor for each of `biases`. The operands are read, and the result is
 /// written, where they lie: the transpositions that take heads apart and join them again are places, not steps.

@@ -15,6 +15,7 @@ mod group_norm;
 mod layer_norm;
 mod matmul;
 mod norm_affine;
+mod normalization;
 mod positive;
 mod residual;
 mod swish;
@@ -24,6 +25,7 @@ mod view;
 mod windows;
 
 pub use attention::fuse_attention;
+pub use normalization::fuse_normalization;
 
 use crate::Program;
 

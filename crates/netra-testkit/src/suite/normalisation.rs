@@ -1,6 +1,6 @@
 //! Normalisation, softmax, reductions and arg-max.
 
-use netra_graph::{Activation, DType, Kernel, Reduction};
+use netra_graph::{Activation, Conv, DType, Kernel, NormalizedConv, Reduction};
 
 use super::{Case, EXACT, FUNCTIONS, Operand, SUMS, w, x};
 use crate::Rng;
@@ -38,7 +38,43 @@ pub fn cases() -> Vec<Case> {
                 cases.push(Case::single(name, Kernel::Softmax { axis, log }, &[x(shape)], shape, FUNCTIONS));
             }
         }
+        cases.push(Case::single(
+            format!("group-affine-{shape:?}"),
+            Kernel::GroupAffine { groups: 2, epsilon: 1e-5 },
+            &[x(shape), w(&[c]), w(&[c])],
+            &[2, shape[0], c],
+            FUNCTIONS,
+        ));
+        cases.extend(normalized(shape));
         cases.extend(reductions(shape));
+    }
+    cases
+}
+
+/// Convolutions that normalise what they read, with and without shifts, at strides that a backend may leave to the oracle.
+fn normalized(shape: &[usize]) -> Vec<Case> {
+    let (c, rank) = (shape[1], shape.len() - 2);
+    let mut cases = Vec::new();
+    for (size, stride) in [(1, 1), (3, 1), (3, 2)] {
+        for (rows, activation) in [(2, Some(Activation::LeakyRelu(0.1))), (1, None)] {
+            let conv = Conv {
+                strides: vec![stride; rank],
+                pads: vec![(size / 2, size / 2); rank],
+                dilations: vec![1; rank],
+                groups: 1,
+                activation: Some(Activation::Relu),
+            };
+            let spatial = shape[2..].iter().map(|n| (n - 1) / stride + 1).collect();
+            let out = [vec![shape[0], 8], spatial].concat();
+            let weight = w(&[vec![8, c], vec![size; rank]].concat());
+            cases.push(Case::single(
+                format!("normalized-conv-{shape:?}-{size}-{stride}-{rows}"),
+                Kernel::NormalizedConv(Box::new(NormalizedConv { conv, activation })),
+                &[x(shape), weight, w(&[8]), Operand::None, w(&[rows, shape[0], c])],
+                &out,
+                SUMS.max(FUNCTIONS),
+            ));
+        }
     }
     cases
 }

@@ -1,9 +1,13 @@
 //! Copies what neighbouring outputs hear into panels: one or two vectors for each term of the sum, one term after the other.
 
+use netra_graph::Activation;
+
 use super::super::axis::Axis;
 use super::super::plan::Geometry;
 use super::kernel::VECTORS;
 use super::plan::GROUP;
+use crate::simd::function::{Affine, Function, Identity};
+use crate::simd::map::{Source, with_activation};
 use crate::simd::{Simd, SimdOp};
 
 /// Most lanes of a vector.
@@ -16,7 +20,7 @@ const MOST: usize = GROUP * VECTORS;
 pub struct Fill<'a> {
     pub geometry: &'a Geometry,
     /// The channels of a group of one image.
-    pub x: &'a [f32],
+    pub source: Source<'a>,
     /// First output, counted through the output's depth, height and width.
     pub first: usize,
     /// Outputs of the image.
@@ -49,17 +53,28 @@ impl SimdOp for Fill<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { geometry: g, x, first, outputs, vectors, panels } = self;
+        let Self { geometry: g, source: Source { x, affine }, first, outputs, vectors, panels } = self;
         let (plane, terms) = (g.input_plane(), g.terms());
         assert!(x.len() == g.channels * plane && vectors <= MOST);
         assert!(panels.len() >= vectors.div_ceil(VECTORS) * terms * VECTORS * S::LANES);
-        if g.taps() == 1 && g.axes[2].outputs == outputs && g.axes[2].stride == 1 && g.axes[2].input == outputs {
-            for channel in 0..g.channels {
-                // SAFETY: the run's outputs lie in the channel's plane, and the panels have vectors for all, as asserted.
-                unsafe { copy(s, &x[channel * plane + first..(channel + 1) * plane], channel, vectors, terms, panels) };
+        if plain(g) {
+            let channels =
+                (0..g.channels).map(|channel| &x[channel * plane + first..(channel + 1) * plane]).enumerate();
+            // SAFETY: the run's outputs lie in each channel's plane, and the panels have vectors for all, as asserted.
+            match affine {
+                None => channels.for_each(|(i, x)| unsafe { copy(s, x, i, vectors, terms, panels, Identity) }),
+                Some(affine) => with_activation!(affine.activation, f => {
+                    for (i, x) in channels {
+                        let (factor, shift) = affine.at(i);
+                        let f = Affine(factor, shift, f);
+                        // SAFETY: as above.
+                        unsafe { copy(s, x, i, vectors, terms, panels, f) };
+                    }
+                }),
             }
             return;
         }
+        debug_assert!(affine.is_none());
         let segments = segments(&g.axes, first, outputs.min(first + vectors * S::LANES), S::LANES);
         let mut pieces = Vec::with_capacity(segments.len());
         for tap in 0..g.taps() {
@@ -94,12 +109,26 @@ impl SimdOp for Fill<'_> {
     }
 }
 
-/// Copies the stretch of a row that single pixels are read from.
+/// Whether outputs are single inputs, one after the other.
+pub fn plain(g: &Geometry) -> bool {
+    let [d, h, w] = &g.axes;
+    g.taps() == 1 && d.outputs * h.outputs == 1 && w.stride == 1 && w.input == w.outputs
+}
+
+/// Copies `f` of the stretch of a row that single pixels are read from.
 ///
 /// # Safety
 /// `panels` holds `terms` terms for `vectors`, and the last vector is the only one that may reach beyond `x`.
 #[inline(always)]
-unsafe fn copy<S: Simd>(s: S, x: &[f32], term: usize, vectors: usize, terms: usize, panels: &mut [f32]) {
+unsafe fn copy<S: Simd>(
+    s: S,
+    x: &[f32],
+    term: usize,
+    vectors: usize,
+    terms: usize,
+    panels: &mut [f32],
+    f: impl Function<S>,
+) {
     let whole = vectors.min(x.len() / S::LANES);
     for v in 0..vectors {
         let run = v / VECTORS;
@@ -109,7 +138,7 @@ unsafe fn copy<S: Simd>(s: S, x: &[f32], term: usize, vectors: usize, terms: usi
         unsafe {
             let p = x.as_ptr().add(v * S::LANES);
             let vector = if v < whole { s.load(p) } else { s.load_part(p, x.len() - v * S::LANES) };
-            s.store(panels.as_mut_ptr().add(at), vector);
+            s.store(panels.as_mut_ptr().add(at), f.call(s, vector));
         }
     }
 }

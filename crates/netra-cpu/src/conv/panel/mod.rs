@@ -18,7 +18,7 @@ use super::plan::Geometry;
 use crate::Context;
 use crate::isa::Isa;
 use crate::parallel::Shared;
-use crate::simd::map::{Finish, Residual, Rows};
+use crate::simd::map::{Finish, Residual, Rows, Source};
 use crate::simd::{LINE, prefetch, prefetch_to_write};
 use fill::Fill;
 use kernel::VECTORS;
@@ -36,6 +36,11 @@ impl Panel {
     /// Rough half cycles of the whole convolution.
     pub fn cost(&self) -> usize {
         self.0.cost
+    }
+
+    /// Whether what is read can be scaled, shifted and activated: where panels are plain copies.
+    pub fn takes_affine(&self) -> bool {
+        fill::plain(&self.0.geometry)
     }
 
     /// Floats of scratch that each worker needs.
@@ -71,9 +76,16 @@ impl Panel {
     }
 
     /// Computes `out`.
-    pub fn run(&self, context: &Context<'_>, x: &[f32], packed: &Weights, finish: Finish<'_>, out: &mut [f32]) {
+    pub fn run(
+        &self,
+        context: &Context<'_>,
+        source: Source<'_>,
+        packed: &Weights,
+        finish: Finish<'_>,
+        out: &mut [f32],
+    ) {
         let out = Shared::new(out);
-        let job = Job { isa: context.isa, plan: &self.0, packed, finish, x, out: &out };
+        let job = Job { isa: context.isa, plan: &self.0, packed, finish, source, out: &out };
         // Which group's panels each worker has in its scratch.
         let filled: Vec<AtomicUsize> = (0..context.threads.count()).map(|_| AtomicUsize::new(usize::MAX)).collect();
         context.threads.for_each(self.0.units(), |worker, unit| {
@@ -91,7 +103,7 @@ struct Job<'a> {
     plan: &'a Plan,
     packed: &'a Weights,
     finish: Finish<'a>,
-    x: &'a [f32],
+    source: Source<'a>,
     out: &'a Shared<f32>,
 }
 
@@ -115,8 +127,8 @@ impl Job<'_> {
         let blocks = plan.blocks() * part / plan.parts..plan.blocks() * (part + 1) / plan.parts;
         let (panels, sums) = scratch.split_at_mut(plan.together * plan.panel());
         if fresh {
-            let x = &self.x[image * g.channels * g.input_plane()..][..g.channels * g.input_plane()];
-            self.isa.dispatch(Fill { geometry: g, x, first, outputs: plan.outputs(), vectors, panels });
+            let source = self.source.part(image * g.channels, g.channels, g.input_plane());
+            self.isa.dispatch(Fill { geometry: g, source, first, outputs: plan.outputs(), vectors, panels });
         }
         let runs = vectors.div_ceil(VECTORS);
         let group = Group { image, first, vectors, blocks };
@@ -222,7 +234,8 @@ mod tests {
                 let context = Context { isa, threads: &threads, scratch: &scratch };
                 let finish = Finish { residual: Residual::Tensor(skip.as_f32().unwrap()), activation };
                 let mut got = vec![f32::NAN; expected.len()];
-                panel.run(&context, input.as_f32().unwrap(), &packed, finish, &mut got);
+                let source = Source { x: input.as_f32().unwrap(), affine: None };
+                panel.run(&context, source, &packed, finish, &mut got);
                 let range = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
                 let worst = expected.iter().zip(&got).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
                 let what = format!("{x:?} to {out:?}, {kernel:?} on {set}, {count} threads");

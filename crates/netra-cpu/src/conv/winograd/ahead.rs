@@ -13,6 +13,9 @@ use crate::simd::map::Residual;
 /// Most lines that are asked for during one register tile.
 pub const ROOM: usize = 96;
 
+/// Elements of input and output that are near enough without being asked for.
+const SMALL: usize = 1 << 20;
+
 /// What is still to be asked for.
 pub struct Ahead {
     /// Input of the step after this one, of this unit or of the next.
@@ -27,6 +30,11 @@ impl Ahead {
     /// For one step, whose sums are `tiles` register tiles, and the step that comes next.
     pub fn new(job: &Job<'_>, place: Place, step: Step, coming: Option<(Place, Step)>, tiles: usize) -> Self {
         let (s, rows) = (&job.w.shape, job.w.plan.rows);
+        let elements = |channels: usize, size: [usize; 3]| channels * size.iter().product::<usize>();
+        if elements(s.channels, s.input) + elements(s.filters, s.output) < SMALL {
+            let none = || Walk::new(0..0, 0, 0, tiles);
+            return Self { input: None, inputs: none(), output: (place, step), outputs: none() };
+        }
         let slices = coming.map_or(0, |(_, next)| next.inputs.1);
         let first = place.blocks.0 * job.w.plan.tile.channels;
         let last = s.filters.min(place.blocks.1 * job.w.plan.tile.channels);
@@ -110,7 +118,7 @@ impl Job<'_> {
         let rows = self.depth(place, step, slice).into_iter().flat_map(move |d| {
             (0..IN).filter_map(move |i| self.row(place, r, i)).map(move |y| (channel * s.input[0] + d) * s.input[1] + y)
         });
-        rows.map(move |row| &self.x[row * s.input[2]..][..s.input[2]])
+        rows.map(move |row| &self.source.x[row * s.input[2]..][..s.input[2]])
     }
 
     /// The output rows of a row of tiles, and what is added to them.

@@ -1,8 +1,12 @@
 //! From input rows to the points of their tiles.
 
+use netra_graph::Activation;
+
 use super::plan::Columns;
 use super::transform::{self, IN, OUT};
 use super::{Job, Place, Step};
+use crate::simd::function::{Affine, Function, Identity};
+use crate::simd::map::{ChannelAffine, Source, with_activation};
 use crate::simd::{Simd, SimdOp};
 
 impl Job<'_> {
@@ -16,24 +20,30 @@ impl Job<'_> {
         let n = step.inputs.1;
         for c in 0..s.channels {
             let channel = (place.batch * s.groups + place.group) * s.channels + c;
-            let x = &self.x[channel * s.input[0] * plane..][..s.input[0] * plane];
+            let Source { x, affine } = self.source.part(channel, 1, s.input[0] * plane);
             for slice in 0..n {
                 let depth = self.depth(place, step, slice);
                 for r in 0..plan.rows {
-                    let rows: [&[f32]; IN] = std::array::from_fn(|i| match (depth, self.row(place, r, i)) {
-                        (Some(d), Some(y)) => &x[d * plane + y * s.input[2]..][..s.input[2]],
-                        _ => &w.zeros,
-                    });
+                    let (mut rows, mut inside) = ([w.zeros.as_slice(); IN], [false; IN]);
+                    for i in 0..IN {
+                        if let (Some(d), Some(y)) = (depth, self.row(place, r, i)) {
+                            rows[i] = &x[d * plane + y * s.input[2]..][..s.input[2]];
+                            inside[i] = true;
+                        }
+                    }
                     let at = (slice * plan.rows + r) * b.row;
                     if s.columns() == Columns::Split {
                         let pitch = s.pitch();
-                        w.isa.dispatch(Down { rows, before: s.pads[2], out: taken_apart, line: pitch, pitch });
+                        let (before, out) = (s.pads[2], &mut *taken_apart);
+                        w.isa.dispatch(Down { rows, inside, affine, before, out, line: pitch, pitch });
                         for i in 0..IN {
                             self.split(&taken_apart[i * pitch..][..pitch], &mut lines[i * b.line + at..][..b.row]);
                         }
                     } else {
                         w.isa.dispatch(Down {
                             rows,
+                            inside,
+                            affine,
                             before: s.pads[2],
                             out: &mut lines[at..],
                             line: b.line,
@@ -94,6 +104,9 @@ impl SimdOp for Unzip<'_> {
 /// and after.
 struct Down<'a> {
     rows: [&'a [f32]; IN],
+    /// The rows that are not padding.
+    inside: [bool; IN],
+    affine: Option<ChannelAffine<'a>>,
     before: usize,
     out: &'a mut [f32],
     line: usize,
@@ -104,7 +117,21 @@ impl SimdOp for Down<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Down { rows, before, out, line, pitch } = self;
+        match self.affine {
+            None => self.with(s, Identity),
+            Some(affine) => {
+                let (factor, shift) = affine.at(0);
+                with_activation!(affine.activation, f => self.with(s, Affine(factor, shift, f)));
+            }
+        }
+    }
+}
+
+impl Down<'_> {
+    /// Transforms `f` of the rows.
+    #[inline(always)]
+    fn with<S: Simd>(self, s: S, f: impl Function<S>) {
+        let Down { rows, inside, before, out, line, pitch, .. } = self;
         let width = rows[0].len();
         assert!(out.len() >= (IN - 1) * line + pitch && pitch >= before + width.next_multiple_of(16) + 16);
         assert!(rows.iter().all(|r| r.len() == width));
@@ -119,6 +146,7 @@ impl SimdOp for Down<'_> {
                 // SAFETY: `at + LANES <= width`, the length of every row.
                 *d = unsafe { s.load(row.as_ptr().add(at)) };
             }
+            apply(s, f, inside, &mut d);
             store(s, transform::input(s, d), &mut out[before + at..], line);
             at += S::LANES;
         }
@@ -128,12 +156,22 @@ impl SimdOp for Down<'_> {
                 // SAFETY: `width - at` elements remain.
                 *d = unsafe { s.load_part(row.as_ptr().add(at), width - at) };
             }
+            apply(s, f, inside, &mut d);
             store(s, transform::input(s, d), &mut out[before + at..], line);
-            at += S::LANES;
         }
-        // The last vector of zeros ends with the row: there is room for one.
-        for at in (before + at..pitch - S::LANES).step_by(S::LANES).chain([pitch - S::LANES]) {
+        // `f` of what is not there goes. The last vector of zeros ends with the row: there is room for one.
+        for at in (before + width..pitch - S::LANES).step_by(S::LANES).chain([pitch - S::LANES]) {
             store(s, zeros, &mut out[at..], line);
+        }
+    }
+}
+
+/// Applies `f` to the rows that exist.
+#[inline(always)]
+fn apply<S: Simd>(s: S, f: impl Function<S>, inside: [bool; IN], d: &mut [S::V; IN]) {
+    for (d, inside) in d.iter_mut().zip(inside) {
+        if inside {
+            *d = f.call(s, *d);
         }
     }
 }

@@ -9,6 +9,7 @@
 //! A dilated convolution is an ordinary one on each phase of its rows and columns.
 
 mod ahead;
+mod filters;
 mod input;
 mod output;
 mod plan;
@@ -21,11 +22,12 @@ use crate::conv::Weights;
 use crate::conv::tile::Manner;
 use crate::isa::Isa;
 use crate::parallel::{Digits, Shared};
-use crate::simd::map::Finish;
+use crate::simd::map::{Finish, Source};
 use ahead::{Ahead, ROOM};
+use filters::{Filters, pitch};
 pub use plan::Shape;
 use plan::{Buffers, Columns, Plan};
-use transform::POINTS;
+use transform::{POINTS, TAPS};
 
 /// Terms that are added up in one chain: longer than where the error counts most, since each end costs two passes over a register
 /// tile.
@@ -79,39 +81,22 @@ impl Winograd {
 
     /// Floats of scratch that each worker needs.
     pub fn scratch(&self) -> usize {
-        self.buffers.len(&self.shape)
-    }
-
-    /// Transforms weights `[M, C / groups, taps, 3, 3]` to `[group][block][point][term][channel of the block]`; the bias is by
-    /// block.
-    pub fn pack(&self, weight: &[f32], bias: Option<&[f32]>) -> Weights {
-        let (s, width) = (&self.shape, self.plan.tile.channels);
-        let (terms, rows) = (s.terms(), s.groups * self.plan.blocks);
-        let mut weights = vec![0.0; rows * POINTS * terms * width];
-        let mut packed_bias = vec![0.0; rows * width];
-        for m in 0..s.groups * s.filters {
-            let (block, lane) = (m / s.filters * self.plan.blocks + m % s.filters / width, m % s.filters % width);
-            packed_bias[block * width + lane] = bias.map_or(0.0, |b| b[m]);
-            for c in 0..s.channels {
-                for k in 0..s.depth_taps {
-                    let taps = &weight[((m * s.channels + c) * s.depth_taps + k) * 9..][..9];
-                    let points = transform::filter(std::array::from_fn(|i| f64::from(taps[i])));
-                    for (point, value) in points.into_iter().enumerate() {
-                        let term = k * s.channels + c;
-                        weights[((block * POINTS + point) * terms + term) * width + lane] = value;
-                    }
-                }
-            }
-        }
-        Weights { weights, bias: packed_bias }
+        self.buffers.len()
     }
 
     /// Computes `out`.
-    pub fn run(&self, context: &Context<'_>, x: &[f32], packed: &Weights, finish: Finish<'_>, out: &mut [f32]) {
+    pub fn run(
+        &self,
+        context: &Context<'_>,
+        source: Source<'_>,
+        packed: &Weights,
+        finish: Finish<'_>,
+        out: &mut [f32],
+    ) {
         let out = Shared::new(out);
         context.threads.for_each(self.plan.units(&self.shape), |worker, unit| {
             let mut scratch = context.scratch.lock(worker);
-            let job = Job { w: self, packed, finish, x, out: &out };
+            let job = Job { w: self, packed, finish, source, out: &out };
             job.unit(unit, scratch.floats());
         });
     }
@@ -159,7 +144,7 @@ struct Job<'a> {
     w: &'a Winograd,
     packed: &'a Weights,
     finish: Finish<'a>,
-    x: &'a [f32],
+    source: Source<'a>,
     out: &'a Shared<f32>,
 }
 
@@ -233,11 +218,12 @@ impl Job<'_> {
                 None => None,
             };
             let tiles = POINTS * (n * slice).div_ceil(plan.tile.pixels);
-            let mut ahead = Ahead::new(self, place, step, coming, tiles * (place.blocks.1 - place.blocks.0));
+            let calls = tiles * (place.blocks.1 - place.blocks.0) * plan.chunks(s);
+            let mut ahead = Ahead::new(self, place, step, coming, calls);
             let size = tiles * plan.tile.channels * plan.tile.pixels;
             for start in (place.blocks.0..place.blocks.1).step_by(plan.together) {
                 let blocks = start..place.blocks.1.min(start + plan.together);
-                self.sums(place.group * plan.blocks, blocks.clone(), n * slice, points, products, &mut ahead);
+                self.sums(place.group * plan.blocks, blocks.clone(), n * slice, points, products, scratch, &mut ahead);
                 for (block, products) in blocks.zip(products.chunks_exact(size)) {
                     self.emit(place, block, step, products, scratch);
                 }
@@ -246,6 +232,7 @@ impl Job<'_> {
     }
 
     /// The sums over channels and taps in depth, of each point, for some blocks of output channels and `lanes` tiles.
+    #[allow(clippy::too_many_arguments)] // All of it differs from call to call.
     fn sums(
         &self,
         base: usize,
@@ -253,30 +240,67 @@ impl Job<'_> {
         lanes: usize,
         points: &[f32],
         products: &mut [f32],
+        scratch: &mut [f32],
         ahead: &mut Ahead,
     ) {
-        let Winograd { shape: s, plan, buffers: b, offsets, .. } = self.w;
+        let Winograd { shape: s, plan, isa, .. } = self.w;
+        let (terms, width, floats) = (s.terms(), plan.tile.channels, self.w.block_floats());
+        let block = |i: usize| &self.packed.weights[(base + i) * floats..][..floats];
+        let Some(chunk) = plan.chunk else {
+            for point in 0..POINTS {
+                for (i, at) in blocks.clone().enumerate() {
+                    let weights = &block(at)[point * terms * width..][..terms * width];
+                    self.point((i, point), lanes, 0..terms, weights, points, products, ahead);
+                }
+            }
+            return;
+        };
+        for (i, at) in blocks.enumerate() {
+            for begin in (0..terms).step_by(chunk) {
+                let part = begin..terms.min(begin + chunk);
+                let vectors = part.start * width / isa.lanes()..(part.end * width).div_ceil(isa.lanes());
+                let pitch = pitch(part.len() * width);
+                let taps = &block(at)[vectors.start * isa.lanes() * TAPS..vectors.end * isa.lanes() * TAPS];
+                isa.dispatch(Filters { taps, points: scratch, pitch });
+                for point in 0..POINTS {
+                    let weights = &scratch[point * pitch..][..part.len() * width];
+                    self.point((i, point), lanes, part.clone(), weights, points, products, ahead);
+                }
+            }
+        }
+    }
+
+    /// The sums over some terms of one point for one block of output channels, which counts from the first at hand.
+    #[allow(clippy::too_many_arguments)] // All of it differs from call to call.
+    fn point(
+        &self,
+        (block, point): (usize, usize),
+        lanes: usize,
+        terms: Range<usize>,
+        weights: &[f32],
+        points: &[f32],
+        products: &mut [f32],
+        ahead: &mut Ahead,
+    ) {
+        let Winograd { plan, buffers: b, offsets, .. } = self.w;
         let t = plan.tile;
         let runs = lanes.div_ceil(t.pixels);
-        let size = s.terms() * t.channels;
         let init = [0.0; 16];
         let mut room = [std::ptr::null(); ROOM];
-        for point in 0..POINTS {
-            let x = &points[point * b.point..][..b.point];
-            for (i, block) in blocks.clone().enumerate() {
-                let weights = &self.packed.weights[((base + block) * POINTS + point) * size..][..size];
-                for run in 0..runs {
-                    let manner = Manner { chain: CHAIN, ahead: ahead.next(self, &mut room) };
-                    let at = ((i * POINTS + point) * runs + run) * t.channels * t.pixels;
-                    let to = &mut products[at..][..t.channels * t.pixels];
-                    // SAFETY: the plan's tiles come from `tiles(isa)`, none of more than 16 channels. Each channel's part
-                    // of a point has room for the lanes of a step, the taps in depth, and one more register tile; the
-                    // weights hold a block, and the products a register tile.
-                    unsafe {
-                        let x = x.as_ptr().add(run * t.pixels);
-                        (t.run)(x, offsets, weights.as_ptr(), init.as_ptr(), to.as_mut_ptr(), manner);
-                    }
-                }
+        let x = &points[point * b.point..][..b.point];
+        let more = terms.start > 0;
+        let offsets = &offsets[terms];
+        debug_assert!(weights.len() == offsets.len() * t.channels);
+        for run in 0..runs {
+            let manner = Manner { chain: CHAIN, more, ahead: ahead.next(self, &mut room) };
+            let at = ((block * POINTS + point) * runs + run) * t.channels * t.pixels;
+            let to = &mut products[at..][..t.channels * t.pixels];
+            // SAFETY: the plan's tiles come from `tiles(isa)`, none of more than 16 channels. Each channel's part of a point
+            // has room for the lanes of a step, the taps in depth, and one more register tile; the weights hold a block,
+            // and the products a register tile, which the earlier terms have filled.
+            unsafe {
+                let x = x.as_ptr().add(run * t.pixels);
+                (t.run)(x, offsets, weights.as_ptr(), init.as_ptr(), to.as_mut_ptr(), manner);
             }
         }
     }
@@ -289,6 +313,7 @@ impl Job<'_> {
     }
 
     /// Row `i` of the inputs of a row of tiles, when it lies inside the input.
+    #[inline(always)]
     fn row(&self, place: Place, r: usize, i: usize) -> Option<usize> {
         let s = &self.w.shape;
         let &(phase, row) = self.w.tile_rows.get(place.row + r)?;

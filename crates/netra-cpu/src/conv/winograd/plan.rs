@@ -1,6 +1,7 @@
 //! Chooses, from shapes alone, how a Winograd convolution is cut into units of work, and what that costs.
 
-use super::transform::{IN, OUT, POINTS};
+use super::filters;
+use super::transform::{IN, OUT, POINTS, TAPS};
 use crate::conv::tile::{Tile, tiles};
 use crate::isa::{Isa, second_level_cache};
 
@@ -15,6 +16,8 @@ const SCRATCH: usize = 3 << 20;
 /// Bytes of weights that stay in a core's L2 cache, and in the cache that all cores share.
 const NEAR: usize = 384 * 1024;
 const SHARED: usize = 12 << 20;
+/// Bytes that come from memory in a half cycle.
+const MEMORY: usize = 3;
 
 /// A convolution of stride 1 whose kernel is 3x3 in the plane, of any depth.
 #[derive(Clone, Debug)]
@@ -112,6 +115,8 @@ pub struct Plan {
     /// Blocks whose sums are made before they are finished. Many when the transformed input does not fit the nearest
     /// cache: then each point's part of it is read once for all of them.
     pub together: usize,
+    /// Terms whose filters are transformed at a time when they are used; `None` when they are when they are packed.
+    pub chunk: Option<usize>,
     /// Rough half cycles of the whole convolution.
     pub cost: usize,
 }
@@ -137,22 +142,37 @@ impl Plan {
                     for parts in [1, 2, 4].into_iter().filter(|&p| p <= blocks) {
                         let share = blocks.div_ceil(parts);
                         let near = ring <= nearby();
-                        let together = if near { 1 } else { share };
-                        if !near && ring + together * products > SCRATCH {
-                            continue;
-                        }
-                        let mut plan =
-                            Self { tile, rows, slices, segments: Vec::new(), blocks, parts, together, cost: 0 };
-                        plan.cost = plan.estimate(shape, isa, threads, chain.div_ceil(cuts), cuts);
-                        if best.as_ref().is_none_or(|b| plan.cost < b.cost) {
-                            plan.segments = segments(shape, cuts);
-                            best = Some(plan);
+                        for chunk in [None, Some(filters::chunk(shape, tile.channels))] {
+                            let together = if near || chunk.is_some() { 1 } else { share };
+                            if !near && ring + together * products > SCRATCH {
+                                continue;
+                            }
+                            let segments = Vec::new();
+                            let mut plan =
+                                Self { tile, rows, slices, segments, blocks, parts, together, chunk, cost: 0 };
+                            plan.cost = plan.estimate(shape, isa, threads, chain.div_ceil(cuts), cuts);
+                            if best.as_ref().is_none_or(|b| plan.rank(shape) < b.rank(shape)) {
+                                plan.segments = self::segments(shape, cuts);
+                                best = Some(plan);
+                            }
                         }
                     }
                 }
             }
         }
         best
+    }
+
+    /// The cost, a twentieth more where transformed filters would take much room.
+    fn rank(&self, shape: &Shape) -> usize {
+        let floats = POINTS * shape.terms() * shape.filters * shape.groups;
+        let roomy = self.chunk.is_none() && floats * size_of::<f32>() > SHARED;
+        self.cost + if roomy { self.cost / 20 } else { 0 }
+    }
+
+    /// Parts of the terms whose filters are transformed at a time.
+    pub fn chunks(&self, shape: &Shape) -> usize {
+        self.chunk.map_or(1, |chunk| shape.terms().div_ceil(chunk))
     }
 
     /// Units of work.
@@ -177,8 +197,9 @@ impl Plan {
         let wide = isa.lanes() / 4;
         let share = self.blocks.div_ceil(self.parts);
         let sums = sums(shape, self.tile, lanes, isa) * share / self.blocks;
-        // Weights come from the nearest cache that holds them.
-        let bytes = POINTS * shape.terms() * share * self.tile.channels * size_of::<f32>();
+        // Weights come from the nearest cache that holds them; what transformed ones are larger by, from memory at first.
+        let factors = if self.chunk.is_some() { TAPS } else { POINTS };
+        let bytes = factors * shape.terms() * share * self.tile.channels * size_of::<f32>();
         let all = bytes * self.parts * shape.groups;
         let stream = if bytes < NEAR {
             0
@@ -187,6 +208,7 @@ impl Plan {
         } else {
             bytes * threads / 3
         };
+        let transform = if self.chunk.is_some() { filters::cost(shape, self, share, isa.lanes()) } else { 0 };
         let input = match shape.columns() {
             Columns::Split => 1200,
             // Vectors that cross the ends of rows are put together from pieces.
@@ -198,12 +220,17 @@ impl Plan {
         let outputs = share * self.tile.channels * vectors * 600;
         // What does not fit the nearest cache is written and read once.
         let ring = shape.channels * POINTS * (self.slices + shape.depth_taps - 1) * self.rows * shape.row_tiles();
-        let far = if ring > nearby() { 2 * (ring + POINTS * share * self.tile.channels * lanes) } else { 0 };
-        let step = sums.max(stream) + inputs + outputs + far;
+        let far = match (ring > nearby(), self.chunk) {
+            (false, _) => 0,
+            (true, None) => 2 * (ring + POINTS * share * self.tile.channels * lanes),
+            // Each block reads it anew.
+            (true, Some(_)) => share * ring / 4,
+        };
+        let step = sums.max(stream) + transform + inputs + outputs + far;
         let fill = shape.channels * input * (shape.depth_taps - 1) * (self.rows * shape.row_tiles()) / isa.lanes();
         let units = self.row_groups(shape) * shape.dilations[0] * cuts * self.parts * shape.batch * shape.groups;
         // The last round of units leaves threads idle.
-        units.div_ceil(threads) * threads * (steps * step + fill)
+        units.div_ceil(threads) * threads * (steps * step + fill) + (all - all / factors * TAPS) * threads / MEMORY
     }
 }
 
@@ -245,6 +272,8 @@ pub struct Buffers {
     pub out_line: usize,
     /// Floats of the products.
     pub products: usize,
+    /// Floats of what is needed for one thing after the other: packed rows; transformed filters; finished rows.
+    pub turns: usize,
 }
 
 impl Buffers {
@@ -260,18 +289,22 @@ impl Buffers {
         };
         let filled = (plan.slices + shape.depth_taps - 1) * plan.rows;
         let runs = plan.vectors(shape, isa).div_ceil(plan.tile.pixels / isa.lanes());
+        let line = odd(filled * row + 32);
+        let out_line = odd(OUT * (runs * plan.tile.pixels + shape.row_tiles()) + 16);
+        let filters = plan.chunk.map_or(0, |chunk| POINTS * filters::pitch(chunk * plan.tile.channels));
         Self {
             channel,
             point: odd(channel * shape.channels),
-            line: odd(filled * row + 32),
+            line,
             row,
-            out_line: odd(OUT * (runs * plan.tile.pixels + shape.row_tiles()) + 16),
+            out_line,
+            turns: (IN * line + OUT * out_line + IN * shape.pitch() + 64).max(filters),
             products: odd((POINTS * plan.together * runs + 1) * plan.tile.channels * plan.tile.pixels),
         }
     }
 
-    /// Floats in all: transformed input, packed rows, products, finished rows, one row that is taken apart.
-    pub fn len(&self, shape: &Shape) -> usize {
-        POINTS * self.point + IN * self.line + self.products + OUT * self.out_line + IN * shape.pitch() + 64
+    /// Floats in all.
+    pub fn len(&self) -> usize {
+        POINTS * self.point + self.products + self.turns
     }
 }

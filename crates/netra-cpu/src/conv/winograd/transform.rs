@@ -10,6 +10,25 @@ pub const IN: usize = 6;
 /// Products of a tile.
 pub const POINTS: usize = IN * IN;
 
+/// Weights of a filter in the plane.
+pub const TAPS: usize = 9;
+
+/// Along one axis, three taps to six points.
+#[inline(always)]
+pub fn filter_axis<S: Simd>(s: S, g: [S::V; 3]) -> [S::V; IN] {
+    let [a, b, c] = g;
+    let (sum, sixth, twelfth) = (s.add(a, c), s.splat(1.0 / 6.0), s.splat(1.0 / 12.0));
+    let wide = s.fma(c, sixth, s.mul(a, s.splat(1.0 / 24.0)));
+    [
+        s.mul(a, s.splat(0.25)),
+        s.mul(s.add(sum, b), s.splat(-1.0 / 6.0)),
+        s.mul(s.sub(b, sum), sixth),
+        s.fma(b, twelfth, wide),
+        s.fma(b, s.splat(-1.0 / 12.0), wide),
+        c,
+    ]
+}
+
 /// Along one axis, six inputs to six points.
 #[inline(always)]
 pub fn input<S: Simd>(s: S, d: [S::V; IN]) -> [S::V; IN] {
@@ -42,7 +61,7 @@ pub fn output<S: Simd>(s: S, m: [S::V; IN]) -> [S::V; OUT] {
 }
 
 /// A 3x3 filter (row-major) to its 36 points (row-major), in float64.
-pub fn filter(g: [f64; 9]) -> [f32; POINTS] {
+pub fn filter(g: [f64; TAPS]) -> [f32; POINTS] {
     const G: [[f64; 3]; IN] = [
         [1.0 / 4.0, 0.0, 0.0],
         [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
@@ -64,6 +83,21 @@ pub fn filter(g: [f64; 9]) -> [f32; POINTS] {
 mod tests {
     use super::*;
     use crate::simd::Portable;
+
+    #[test]
+    fn filters_on_vectors_are_filters() {
+        let g: [f32; TAPS] = std::array::from_fn(|i| ((i * 7 + 3) % 10) as f32 / 10.0 - 0.4);
+        let s = Portable;
+        let columns: [[[f32; 4]; IN]; 3] =
+            std::array::from_fn(|j| filter_axis(s, std::array::from_fn(|i| [g[3 * i + j]; 4])));
+        let want = filter(g.map(f64::from));
+        for i in 0..IN {
+            let row = filter_axis(s, std::array::from_fn(|j| columns[j][i]));
+            for (j, got) in row.iter().enumerate() {
+                assert!((got[0] - want[i * IN + j]).abs() < 1e-7, "{i} {j}");
+            }
+        }
+    }
 
     /// One tile through the three transforms equals the definition of correlation.
     #[test]

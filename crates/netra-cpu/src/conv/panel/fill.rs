@@ -60,9 +60,14 @@ impl SimdOp for Fill<'_> {
         if plain(g) {
             let channels =
                 (0..g.channels).map(|channel| &x[channel * plane + first..(channel + 1) * plane]).enumerate();
-            // SAFETY: the run's outputs lie in each channel's plane, and the panels have vectors for all, as asserted.
             match affine {
-                None => channels.for_each(|(i, x)| unsafe { copy(s, x, i, vectors, terms, panels, Identity) }),
+                None => {
+                    for (i, x) in channels {
+                        // SAFETY: the run's outputs lie in each channel's plane, and the panels have vectors for all, as
+                        // asserted.
+                        unsafe { copy(s, x, i, vectors, terms, panels, Identity) };
+                    }
+                }
                 Some(affine) => with_activation!(affine.activation, f => {
                     for (i, x) in channels {
                         let (factor, shift) = affine.at(i);

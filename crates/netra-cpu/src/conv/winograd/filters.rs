@@ -5,7 +5,7 @@
 //! making them anew from the filters.
 
 use super::plan::Plan;
-use super::transform::{self, POINTS, TAPS};
+use super::transform::{self, IN, POINTS, TAPS};
 use super::{Shape, Winograd};
 use crate::conv::Weights;
 use crate::simd::{LINE, Simd, SimdOp, prefetch};
@@ -99,11 +99,12 @@ impl SimdOp for Filters<'_> {
                 transform::filter_axis(s, [g[1], g[4], g[7]]),
                 transform::filter_axis(s, [g[2], g[5], g[8]]),
             ];
-            for i in 0..transform::IN {
-                let row = transform::filter_axis(s, [columns[0][i], columns[1][i], columns[2][i]]);
-                for (j, &point) in row.iter().enumerate() {
+            let [left, middle, right] = columns;
+            for (i, ((a, b), c)) in left.into_iter().zip(middle).zip(right).enumerate() {
+                for (j, point) in transform::filter_axis(s, [a, b, c]).into_iter().enumerate() {
+                    let at = (i * IN + j) * pitch + v * S::LANES;
                     // SAFETY: asserted above.
-                    unsafe { s.store(points.as_mut_ptr().add((i * transform::IN + j) * pitch + v * S::LANES), point) };
+                    unsafe { s.store(points.as_mut_ptr().add(at), point) };
                 }
             }
         }

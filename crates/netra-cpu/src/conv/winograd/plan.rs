@@ -223,8 +223,9 @@ impl Plan {
         let far = match (ring > nearby(), self.chunk) {
             (false, _) => 0,
             (true, None) => 2 * (ring + POINTS * share * self.tile.channels * lanes),
-            // Each block reads it anew.
-            (true, Some(_)) => share * ring / 4,
+            // Each block reads it anew, from the cache that all cores share or from memory.
+            (true, Some(_)) if ring * size_of::<f32>() * threads < SHARED => share * ring / 4,
+            (true, Some(_)) => share * ring * size_of::<f32>() * threads / MEMORY,
         };
         let step = sums.max(stream) + transform + inputs + outputs + far;
         let fill = shape.channels * input * (shape.depth_taps - 1) * (self.rows * shape.row_tiles()) / isa.lanes();

@@ -108,12 +108,16 @@ pub fn load(name: &str, folder: &Path) -> Result<Stage, Error> {
             let scan = shaped(SCAN, floats("scan.f32")?)?;
             let scan = Volume::new(scan, source, IntensityUnit::Hounsfield)?;
             let steps = intensity_steps(name);
-            Box::new(move || intensity(&steps, scan.voxels().insert_axis(Axis(0))))
+            Box::new(move || intensity(&steps, scan.voxels().insert_axis(Axis(0)).into()))
+        }
+        "scale_range_in_place" => {
+            let scan = shaped((1, SCAN[0], SCAN[1], SCAN[2]), floats("scan.f32")?)?;
+            Box::new(move || intensity(&[scale_range()], scan.clone().into()))
         }
         "normalize_channels" => {
             let channels = shaped(CHANNELS, floats("channels.f32")?)?;
             let steps = intensity_steps(name);
-            Box::new(move || intensity(&steps, channels.view()))
+            Box::new(move || intensity(&steps, channels.view().into()))
         }
         "merge" | "merge_argmax" => {
             let output = shaped((CLASSES, WINDOW[0], WINDOW[1], WINDOW[2]), floats("window.f32")?)?;
@@ -221,16 +225,14 @@ fn discrete_steps(softmax: bool) -> Vec<Postprocess> {
     }
 }
 
-/// Intensity steps on the caller's array, which they leave alone.
-fn intensity(steps: &[Preprocess], values: ArrayView4<'_, f32>) -> Result<Run, Error> {
+/// Intensity steps, together, on the caller's array, which they leave alone, or on an own one.
+fn intensity(steps: &[Preprocess], values: CowArray<'_, f32, Ix4>) -> Result<Run, Error> {
     let geometry = grid(SCAN, SPACING)?;
     let place = Placement { geometry: geometry.clone(), source: geometry, field_of_view: None };
-    let values: CowArray<'_, f32, Ix4> = values.into();
-    let sample = netra_pipeline::Sample { values, place, value_range: None };
+    let mut sample = netra_pipeline::Sample { values, place, value_range: None };
     timed(|| {
-        let limits = Limits::default();
-        let done = steps.iter().try_fold(sample, |sample, step| preprocess::apply(step, sample, &limits))?;
-        Ok(done.into_array().0)
+        preprocess::intensity::apply(steps, &mut sample).map_err(|(_, e)| e)?;
+        Ok(sample.into_array().0)
     })
 }
 

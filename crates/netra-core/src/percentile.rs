@@ -8,7 +8,7 @@ use rayon::prelude::*;
 ///
 /// The values come in blocks: `block(index, take)` calls `take` with one of `blocks` stretches of them. The ranks are
 /// found by counting the two halves of the values' bit patterns, so every block is asked for twice, and the extra memory
-/// is a megabyte a thread and a distinct rank, whatever the number of values.
+/// is two megabytes a thread and a distinct rank, whatever the number of values.
 pub fn percentiles(blocks: usize, block: impl Fn(usize, &mut dyn FnMut(&[f32])) + Sync, q: &[f64]) -> Option<Vec<f32>> {
     if q.iter().any(|q| !(0.0..=100.0).contains(q)) {
         return None;
@@ -17,7 +17,7 @@ pub fn percentiles(blocks: usize, block: impl Fn(usize, &mut dyn FnMut(&[f32])) 
         let mut missing = false;
         block(index, &mut |values| {
             missing |= values.iter().fold(false, |missing, v| missing | v.is_nan());
-            halves[0].add(values.iter().map(|&value| key(value) >> 16));
+            halves[0].add(values, |value| Some(key(value) >> 16));
         });
         !missing
     })?;
@@ -33,7 +33,7 @@ pub fn percentiles(blocks: usize, block: impl Fn(usize, &mut dyn FnMut(&[f32])) 
                 for some in values.chunks(64) {
                     let within = |value: f32| key(value) >> 16 == bin.high;
                     if some.iter().fold(false, |any, &value| any | within(value)) {
-                        halves.add(some.iter().filter(|&&value| within(value)).map(|&value| key(value) & 0xFFFF));
+                        halves.add(some, |value| within(value).then_some(key(value) & 0xFFFF));
                     }
                 }
             }
@@ -55,12 +55,17 @@ pub fn percentiles(blocks: usize, block: impl Fn(usize, &mut dyn FnMut(&[f32])) 
 
 /// How often each half of a bit pattern occurs. Neighbours are counted apart: equal values often follow each other, and
 /// an addition to what has just been written has to wait for it.
-struct Halves(Vec<[u64; 2]>);
+struct Halves(Vec<[u64; 4]>);
 
 impl Halves {
-    fn add(&mut self, halves: impl Iterator<Item = u32>) {
-        for (i, half) in halves.enumerate() {
-            self.0[half as usize & 0xFFFF][i & 1] += 1;
+    /// Counts the half of each value that has one.
+    fn add(&mut self, values: &[f32], half: impl Fn(f32) -> Option<u32>) {
+        for four in values.chunks(4) {
+            for (i, &value) in four.iter().enumerate() {
+                if let Some(half) = half(value) {
+                    self.0[half as usize & 0xFFFF][i] += 1;
+                }
+            }
         }
     }
 }
@@ -71,14 +76,14 @@ fn count(blocks: usize, tables: usize, add: impl Fn(usize, &mut [Halves]) -> boo
     let counted: Option<Vec<Vec<Halves>>> = (0..parts)
         .into_par_iter()
         .map(|part| {
-            let mut halves: Vec<Halves> = (0..tables).map(|_| Halves(vec![[0; 2]; 1 << 16])).collect();
+            let mut halves: Vec<Halves> = (0..tables).map(|_| Halves(vec![[0; 4]; 1 << 16])).collect();
             let all = (part * blocks / parts..(part + 1) * blocks / parts).all(|index| add(index, &mut halves));
             all.then_some(halves)
         })
         .collect();
     let mut sums = vec![vec![0; 1 << 16]; tables];
     for (table, halves) in counted?.iter().flat_map(|part| part.iter().enumerate()) {
-        sums[table].iter_mut().zip(&halves.0).for_each(|(sum, [a, b])| *sum += a + b);
+        sums[table].iter_mut().zip(&halves.0).for_each(|(sum, counts)| *sum += counts.iter().sum::<u64>());
     }
     Some(sums)
 }

@@ -8,7 +8,7 @@ use netra_core::Result;
 use rayon::slice::ParallelSliceMut;
 
 /// Pixels of a stretch: a few pages a channel, which memory gives quickly; the stretch of all channels fits the L2 cache.
-const STRETCH: usize = 2048;
+const STRETCH: usize = 8192;
 
 /// Fills labels for `values` with `label(channels, labels)`: the same stretch of each of the `chosen` channels, and its
 /// labels. Runs on all threads.

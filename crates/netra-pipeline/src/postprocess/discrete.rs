@@ -6,6 +6,7 @@ use netra_core::{Error, ErrorKind, Result};
 use netra_package::manifest::{Activation, AsDiscrete, Postprocess};
 
 use super::{blocks, greatest};
+use crate::vector::wide;
 
 /// Keeps these channels, in this order. Fails when one does not exist.
 pub fn select_channels(values: Array4<f32>, channels: &[usize]) -> Result<Array4<f32>> {
@@ -93,16 +94,21 @@ fn decide(
     how: &AsDiscrete,
 ) -> Result<Array3<u16>> {
     check_channels(chosen.len())?;
-    blocks::label(values, chosen, |channels, labels| match (how, activation) {
-        (AsDiscrete::Argmax, _) => greatest::greatest(channels, labels).map(drop),
-        (AsDiscrete::Threshold { value, .. }, None) => {
-            let best = greatest::greatest(channels, labels)?;
-            greatest::keep_reaching(*value, &best, labels);
-            Ok(())
-        }
-        (AsDiscrete::Threshold { value, .. }, Some(activation)) => {
-            greatest::activated(channels, activation, *value, labels)
-        }
+    blocks::label(values, chosen, |channels, labels| {
+        wide(
+            #[inline(always)]
+            || match (how, activation) {
+                (AsDiscrete::Argmax, _) => greatest::greatest(channels, labels).map(drop),
+                (AsDiscrete::Threshold { value, .. }, None) => {
+                    let best = greatest::greatest(channels, labels)?;
+                    greatest::keep_reaching(*value, &best, labels);
+                    Ok(())
+                }
+                (AsDiscrete::Threshold { value, .. }, Some(activation)) => {
+                    greatest::activated(channels, activation, *value, labels)
+                }
+            },
+        )
     })
 }
 

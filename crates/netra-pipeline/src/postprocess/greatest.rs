@@ -11,10 +11,11 @@ use super::discrete::not_a_number;
 
 /// Where `values` is greater than `best`, it becomes the best, and `label` its label. Returns whether a value is not a
 /// number.
+#[inline(always)]
 pub(super) fn compare(label: u16, values: &[f32], best: &mut [f32], labels: &mut [u16]) -> bool {
     let mut missing = 0u32;
     for ((at, best), &value) in labels.iter_mut().zip(best).zip(values) {
-        missing |= u32::from(value.is_nan());
+        missing |= if value.is_nan() { u32::MAX } else { 0 };
         *at = if value > *best { label } else { *at };
         *best = if value > *best { value } else { *best };
     }
@@ -23,17 +24,27 @@ pub(super) fn compare(label: u16, values: &[f32], best: &mut [f32], labels: &mut
 
 /// Sets `labels` to the greatest channel, the first of equals, and returns its values. Fails (`Backend`) when a value
 /// is not a number.
+#[inline(always)]
 pub(super) fn greatest(channels: &[&[f32]], labels: &mut [u16]) -> Result<Vec<f32>> {
-    let mut best = vec![f32::NEG_INFINITY; labels.len()];
+    ranked(channels, labels, |_, _| ())
+}
+
+/// [`greatest`]; `before(best, values)` is called before each further channel is compared with the best so far.
+#[inline(always)]
+fn ranked(channels: &[&[f32]], labels: &mut [u16], mut before: impl FnMut(&[f32], &[f32])) -> Result<Vec<f32>> {
     labels.fill(0);
-    let mut missing = false;
-    for (channel, values) in (0..).zip(channels) {
+    let Some((first, rest)) = channels.split_first() else { return Ok(Vec::new()) };
+    let mut best = first.to_vec();
+    let mut missing = first.iter().fold(false, |missing, v| missing | v.is_nan());
+    for (channel, values) in (1..).zip(rest) {
+        before(&best, values);
         missing |= compare(channel, values, &mut best, labels);
     }
     if missing { Err(not_a_number()) } else { Ok(best) }
 }
 
 /// The number (from 1) of the greatest channel where its value reaches `least`, else 0.
+#[inline(always)]
 pub(super) fn keep_reaching(least: f32, best: &[f32], labels: &mut [u16]) {
     for (label, &best) in labels.iter_mut().zip(best) {
         *label = if best >= least { *label + 1 } else { 0 };
@@ -41,14 +52,15 @@ pub(super) fn keep_reaching(least: f32, best: &[f32], labels: &mut [u16]) {
 }
 
 /// [`greatest`] and [`keep_reaching`] of activated channels.
+#[inline(always)]
 pub(super) fn activated(channels: &[&[f32]], activation: Activation, least: f32, labels: &mut [u16]) -> Result<()> {
-    let best = greatest(channels, labels)?;
     let mut second = vec![f32::NEG_INFINITY; labels.len()];
-    for (channel, values) in (0u16..).zip(channels) {
-        for ((second, &value), &label) in second.iter_mut().zip(values.iter()).zip(&*labels) {
-            *second = if label != channel && value > *second { value } else { *second };
+    let best = ranked(channels, labels, |best, values| {
+        for (second, (&best, &value)) in second.iter_mut().zip(best.iter().zip(values)) {
+            let lesser = if value > best { best } else { value };
+            *second = if lesser > *second { lesser } else { *second };
         }
-    }
+    })?;
     let likely: Vec<[f32; 2]> = match activation {
         Activation::Sigmoid => best.iter().zip(&second).map(|(&a, &b)| [sigmoid(a), sigmoid(b)]).collect(),
         Activation::Softmax => {
@@ -97,6 +109,7 @@ fn plain(mut values: Vec<f32>, activation: Activation, least: f32) -> Result<u16
     Ok(label[0])
 }
 
+#[inline(always)]
 fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exponential(-x))
 }
@@ -104,6 +117,7 @@ fn sigmoid(x: f32) -> f32 {
 /// `exp(x)` to a relative error under 4e-7 between -87 and 87, beyond which `x` counts as its nearest end.
 ///
 /// `x` is `n ln 2 + r` with `|r| <= ln 2 / 2`, where eight terms of the series leave an error of `r^8 / 8!`, 5e-9.
+#[inline(always)]
 fn exponential(x: f32) -> f32 {
     // Adding and subtracting this rounds to a whole number, which then stands in the lowest bits of the sum.
     const ROUND: f32 = 12_582_912.0;

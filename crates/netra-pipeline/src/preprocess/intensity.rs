@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::moments::Moments;
 use crate::Sample;
 use crate::sample::standard;
+use crate::vector::wide;
 
 /// Values worked on at a time: they stay in the L1 cache from one step to the next. Sums over all values are sums over
 /// these blocks' sums in their order, whatever number of threads there is.
@@ -137,7 +138,15 @@ impl<'c, 'a> Chain<'c, 'a> {
         let mut moments = vec![Moments::default(); channels];
         if stated.0.is_none() || stated.1.is_none() {
             for (channel, moments) in moments.iter_mut().enumerate() {
-                *moments = self.blocks(channel, |block| Moments::of(block, nonzero)).into_iter().sum();
+                *moments = self
+                    .blocks(channel, |block| {
+                        wide(
+                            #[inline(always)]
+                            || Moments::of(block, nonzero),
+                        )
+                    })
+                    .into_iter()
+                    .sum();
             }
             if !channel_wise {
                 let all = moments.iter().copied().sum();

@@ -13,6 +13,7 @@ pub(super) struct Moments {
 
 impl Moments {
     /// Of values few enough to be read twice from cache; with `nonzero`, zeros are left out.
+    #[inline(always)]
     pub fn of(values: &[f32], nonzero: bool) -> Self {
         let count = if nonzero { values.iter().filter(|&&v| v != 0.0).count() } else { values.len() };
         if count == 0 {
@@ -54,6 +55,7 @@ impl Sum for Moments {
 }
 
 /// The sum of `of(value)`, in eight interleaved parts, so that one addition need not wait for the one before.
+#[inline(always)]
 fn sum(values: &[f32], of: impl Fn(f32) -> f64) -> f64 {
     let (eights, rest) = values.as_chunks::<8>();
     let mut parts = [0.0; 8];

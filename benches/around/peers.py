@@ -68,6 +68,7 @@ def drop_broken(name, stage):
 def compare(stage, netra, name, folder):
     """Share of elements that differ from the reference peer's by more than the tolerance."""
     import numpy as np
+    import stages
 
     if stage.same not in stage.peers:
         return None
@@ -75,7 +76,7 @@ def compare(stage, netra, name, folder):
     netra.ask("save", name, file)
     ours = np.fromfile(file, stage.kind)
     file.unlink()
-    theirs = np.asarray(stage.peers[stage.same]()).reshape(-1)
+    theirs = stages.array_of(stage.peers[stage.same]()).reshape(-1)
     theirs = theirs.astype(stage.kind) if theirs.dtype == bool else theirs
     if ours.size != theirs.size:
         raise SystemExit(f"{name}: {ours.size} elements, {theirs.size} by {stage.same}")

@@ -96,8 +96,9 @@ def itk_onto(image, shape, spacing, how):
                          image.GetDirection(), 0.0, image.GetPixelID())
 
 
-def itk_array(image):
-    return sitk.GetArrayViewFromImage(image)
+def array_of(made):
+    """A peer's result as an array."""
+    return sitk.GetArrayFromImage(made) if sitk and isinstance(made, sitk.Image) else np.asarray(made)
 
 
 def meta(array, spacing):
@@ -130,7 +131,7 @@ def resample(folder, linear):
     if sitk:
         image = itk_image(array, SPACING)
         how = sitk.sitkLinear if linear else sitk.sitkNearestNeighbor
-        peers["sitk_Resample"] = lambda: itk_array(itk_onto(image, SMALL, target, how))
+        peers["sitk_Resample"] = lambda: itk_onto(image, SMALL, target, how)
     if ndi:
         zoom = [n / m for n, m in zip(SMALL, SCAN)]
         peers["scipy_zoom"] = lambda: ndi.zoom(array, zoom, order=int(linear), mode="nearest", prefilter=False)
@@ -159,7 +160,7 @@ def prepare(folder):
 
         def run():
             turned = sitk.PermuteAxes(itk_onto(image, SMALL, (TARGET,) * 3, sitk.sitkLinear), (2, 1, 0))
-            return itk_array(sitk.IntensityWindowing(sitk.Flip(turned, (False, True, True)), -175, 250, 0, 1))
+            return sitk.IntensityWindowing(sitk.Flip(turned, (False, True, True)), -175, 250, 0, 1)
 
         peers["sitk_chain"] = run
     return Stage("orient RAS, resample to 1.5 mm, scale", peers, size(SCAN, 4) + size(SMALL, 4), "monai_Compose",
@@ -195,13 +196,13 @@ def intensity(folder, name):
         return mt.NormalizeIntensity()(mt.ScaleIntensityRange(-175, 250, 0, 1, clip=True)(v))
 
     def itk_chain():
-        return itk_array(sitk.Normalize(sitk.IntensityWindowing(image, -175, 250, 0, 1)))
+        return sitk.Normalize(sitk.IntensityWindowing(image, -175, 250, 0, 1))
 
     if name == "scale_range":
         peers = available(
             torch_ops=lambda: torch_range(values),
             monai_ScaleIntensityRange=lambda: mt.ScaleIntensityRange(-175, 250, 0, 1, clip=True)(values),
-            sitk_IntensityWindowing=lambda: itk_array(sitk.IntensityWindowing(image, -175, 250, 0, 1)),
+            sitk_IntensityWindowing=lambda: sitk.IntensityWindowing(image, -175, 250, 0, 1),
             numpy_ops=lambda: np.clip((array + np.float32(175)) / np.float32(425), 0, 1))
         return Stage("scale a range, clip", peers, 2 * array.nbytes, "monai_ScaleIntensityRange")
     if name == "scale_range_in_place":
@@ -218,7 +219,7 @@ def intensity(folder, name):
     if name == "normalize":
         peers = available(
             torch_ops=lambda: torch_normal(values), monai_NormalizeIntensity=lambda: mt.NormalizeIntensity()(values),
-            sitk_Normalize=lambda: itk_array(sitk.Normalize(image)))
+            sitk_Normalize=lambda: sitk.Normalize(image))
         return Stage("normalise", peers, 3 * array.nbytes, "monai_NormalizeIntensity")
     if name == "normalize_nonzero":
         peers = available(torch_ops=lambda: torch_nonzero(values),
@@ -298,7 +299,7 @@ def invert_labels(folder):
         peers["torch_interpolate"] = lambda: F.interpolate(values, SCAN, mode="nearest")
     if sitk:
         image = itk_image(array, (TARGET,) * 3)
-        peers["sitk_Resample"] = lambda: itk_array(itk_onto(image, SCAN, SPACING, sitk.sitkNearestNeighbor))
+        peers["sitk_Resample"] = lambda: itk_onto(image, SCAN, SPACING, sitk.sitkNearestNeighbor)
     if ndi:
         zoom = [n / m for n, m in zip(SCAN, SMALL)]
         peers["scipy_zoom"] = lambda: ndi.zoom(array, zoom, order=0, mode="nearest", prefilter=False)
@@ -333,7 +334,7 @@ def components(folder, name):
     corners = np.ones((3, 3, 3))
     if name == "components":
         def itk():
-            return itk_array(sitk.ConnectedComponent(image, True))
+            return sitk.ConnectedComponent(image, True)
 
         peers = available(cc3d_connected_components=lambda: cc3d.connected_components(mask, connectivity=26),
                           scipy_label=lambda: ndi.label(mask, corners)[0], sitk_ConnectedComponent=itk)
@@ -344,7 +345,7 @@ def components(folder, name):
                           monai_KeepLargest=lambda: mt.KeepLargestConnectedComponent(connectivity=3)(values.clone()))
         return Stage("keep the largest component", peers, array.nbytes, "cc3d_largest_k", np.uint16, 0)
     peers = available(scipy_fill_holes=lambda: ndi.binary_fill_holes(mask),
-                      sitk_BinaryFillhole=lambda: itk_array(sitk.BinaryFillhole(image)))
+                      sitk_BinaryFillhole=lambda: sitk.BinaryFillhole(image))
     return Stage("fill holes", peers, array.nbytes, "scipy_fill_holes", np.uint16, 0)
 
 

@@ -19,6 +19,7 @@ pub mod plan;
 pub mod postprocess;
 pub mod preprocess;
 mod sample;
+mod vector;
 pub mod verify;
 
 pub use input::{Input, InputSize};

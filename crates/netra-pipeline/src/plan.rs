@@ -87,12 +87,16 @@ pub(crate) fn plan(
             (tensor + result + window, result)
         }
         WindowKind::Blended(padded) => {
-            let sum = bytes(output_channels, padded) + bytes(1, padded) + bytes(1, windows.size);
+            // Slices that become labels one by one are summed only as high as a window is; one is taken aside.
+            let high = if pointwise { windows.size[0] } else { padded[0] };
+            let summed = [high, padded[1], padded[2]];
+            let sum = bytes(output_channels, summed) + bytes(1, summed) + bytes(1, windows.size);
+            let aside = if pointwise { bytes(output_channels, [1, padded[1], padded[2]]) + labels } else { 0 };
             let input = bytes(prepared.channels, padded);
             let window = bytes(prepared.channels, windows.size) + network_bytes;
-            let cropping = if padded == prepared.shape { 0 } else { values };
-            let blend = input + sum + window;
-            (blend.max(sum + cropping + labels), if pointwise { labels } else { values })
+            let cropping = if pointwise || padded == prepared.shape { 0 } else { values };
+            let blend = input + sum + aside + window;
+            (blend.max(sum + cropping), if pointwise { labels } else { values })
         }
     };
     let post = if spatial {
@@ -186,8 +190,8 @@ impl Prepared {
                     (Some(3 * now), 0)
                 }
                 Preprocess::Grayscale {} | Preprocess::ToRgb {} => (None, 0),
-                // Values change in place, once they are not the caller's.
-                _ => ((own == 0).then_some(now), 0),
+                // Values change in place, once they are not the caller's and one row-major block.
+                _ => ((own == 0 || scattered).then_some(now), 0),
             };
             peak = peak.max(kept + own + made.unwrap_or(0) + scratch);
             if let Some(made) = made {
@@ -253,8 +257,8 @@ fn postprocess_bytes(steps: &[Postprocess], pointwise: bool, result: u64, channe
     let back = match (inverts, pointwise, fused) {
         (false, _, _) => 0,
         (true, true, _) => 2 * source,
-        // Labels, the greatest value so far, and one channel.
-        (true, false, true) => (2 + 4 + 4) * source,
+        // The labels.
+        (true, false, true) => 2 * source,
         // All channels, and one more before it is put in its place.
         (true, false, false) => 4 * (channels as u64 + 1) * source,
     };

@@ -1,7 +1,9 @@
 //! What preprocessing works on: values with their place in the scan.
 
 use ndarray::{Array3, Array4, Axis, CowArray, Ix4};
+use netra_core::resample::copy_to_standard;
 use netra_core::{Error, Geometry, Limits, Result};
+use rayon::prelude::*;
 
 use crate::Input;
 
@@ -35,7 +37,10 @@ impl<'a> Sample<'a> {
             Input::Image(image) => (image.pixels().insert_axis(Axis(1)), Some(image.value_range)),
             Input::Volume(volume) => (volume.voxels().insert_axis(Axis(0)), None),
         };
-        let wrong = values.iter().filter(|v| !v.is_finite()).count();
+        let wrong = values.as_slice().map_or_else(
+            || values.iter().filter(|v| !v.is_finite()).count(),
+            |block| block.par_chunks(1 << 16).map(|part| part.iter().filter(|v| !v.is_finite()).count()).sum(),
+        );
         if wrong > 0 {
             return Err(Error::invalid(format!("{wrong} of the scan's {} values are not finite", values.len())));
         }
@@ -61,11 +66,15 @@ impl<'a> Sample<'a> {
 }
 
 /// An own, row-major array; copies only a view or an array of another memory order.
-fn standard(values: CowArray<'_, f32, Ix4>) -> Array4<f32> {
-    if values.is_view() || !values.is_standard_layout() {
-        return values.as_standard_layout().into_owned();
+pub(crate) fn standard(values: CowArray<'_, f32, Ix4>) -> Array4<f32> {
+    if !values.is_view() && values.is_standard_layout() {
+        return values.into_owned();
     }
-    values.into_owned()
+    let mut own = Array4::zeros(values.dim());
+    for (own, values) in own.outer_iter_mut().zip(values.outer_iter()) {
+        copy_to_standard(values, own);
+    }
+    own
 }
 
 /// Checks a grid that a step asks for against `limits`, before anything of its size is allocated.

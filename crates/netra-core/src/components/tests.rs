@@ -103,3 +103,34 @@ fn small_components_go() {
     remove_small(&mut labels, Connectivity::Faces, 2).expect("small");
     assert_eq!(labels.into_raw_vec_and_offset().0, [0, 0, 1, 1, 0, 0, 0]);
 }
+
+/// The components of an array do not depend on how it is divided, down to their order and every run's component.
+#[test]
+fn slabs_change_nothing() {
+    for (shape, seed) in [((6, 7, 8), 7), ((1, 12, 13), 3), ((9, 2, 5), 5), ((4, 1, 30), 1)] {
+        let labels = noise(shape, seed, |state| (state >> 24) % 9);
+        let class = |label: u16| (label < 2).then_some(label);
+        for connectivity in [Connectivity::Faces, Connectivity::Edges, Connectivity::Corners] {
+            let of = |slabs| Components::find_in_slabs(labels.view(), connectivity, class, slabs).expect("small");
+            let parents = |found: &Components| found.runs.iter().map(|run| run.parent).collect::<Vec<_>>();
+            let one = of(1);
+            assert!(one.sizes().len() > 3, "{:?}", one.sizes());
+            for slabs in 2..=shape.0 * shape.1 + 1 {
+                let several = of(slabs);
+                assert_eq!(several.sizes(), one.sizes(), "{shape:?} {connectivity:?} {slabs}");
+                assert_eq!(parents(&several), parents(&one), "{shape:?} {connectivity:?} {slabs}");
+            }
+        }
+    }
+}
+
+/// Runs longer than the stretches in which equal labels are counted.
+#[test]
+fn long_runs_end_where_they_end() {
+    for length in [1, 31, 32, 33, 63, 64, 65, 130] {
+        let mut labels = Array3::from_elem((1, 1, 140), 2);
+        labels.slice_axis_mut(Axis(2), Slice::from(..length)).fill(1);
+        let found = Components::find(labels.view(), Connectivity::Faces, Some).expect("small");
+        assert_eq!(found.sizes(), [(1, length as u64), (2, 140 - length as u64)]);
+    }
+}

@@ -1,36 +1,41 @@
 //! Resampling between grids at any angle: every target voxel is mapped by itself.
 
-use ndarray::parallel::prelude::*;
 use ndarray::{Array3, ArrayView3, Axis};
 
-use super::Padding;
 use super::separable::{nearest_index, place};
+use super::walk::by_planes;
+use super::{Padding, Row};
 use crate::Affine;
 
-/// Fills a target of `shape` by calling `value` with the source position of each voxel.
-fn fill<T: Copy + Default + Send + Sync>(
-    map: &Affine,
-    shape: [usize; 3],
-    value: impl Fn([f64; 3]) -> T + Sync,
-) -> Array3<T> {
-    let mut target = Array3::default(shape);
-    let step = map.step(2);
-    target.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(slice, mut plane)| {
-        for (row, mut line) in plane.rows_mut().into_iter().enumerate() {
-            let start = map.apply([slice as f64, row as f64, 0.0]);
-            for (column, out) in line.iter_mut().enumerate() {
-                *out = value(std::array::from_fn(|i| start[i] + step[i] * column as f64));
-            }
-        }
-    });
-    target
+/// Fills a target row with what `value` gives for the source position of each voxel.
+fn fill<T>(map: &Affine, at: [usize; 2], row: &mut [T], value: impl Fn([f64; 3]) -> T) {
+    let (start, step) = (map.apply([at[0] as f64, at[1] as f64, 0.0]), map.step(2));
+    for (column, out) in row.iter_mut().enumerate() {
+        *out = value(std::array::from_fn(|i| start[i] + step[i] * column as f64));
+    }
 }
 
-pub(super) fn linear(source: ArrayView3<'_, f32>, map: &Affine, shape: [usize; 3], padding: Padding) -> Array3<f32> {
-    let inner = source.as_slice().map(|block| Inner::new(block, source.dim()));
-    fill(map, shape, |position| match inner.as_ref().and_then(|inner| inner.linear(position)) {
-        Some(value) => value,
-        None => linear_at_border(source, position, padding),
+/// As [`linear_with`](super::linear_with).
+pub(super) fn linear_with<T: Copy + Default + Send + Sync>(
+    channels: &[ArrayView3<'_, f32>],
+    map: &Affine,
+    shape: [usize; 3],
+    padding: Padding,
+    combine: impl Fn(Row<'_>, &mut [T]) + Sync,
+) -> Array3<T> {
+    let inner: Vec<Option<Inner<'_>>> =
+        channels.iter().map(|c| c.to_slice().map(|block| Inner::new(block, c.dim()))).collect();
+    by_planes(shape, [0, 1, 2], |slice, values: &mut [T]| {
+        for (row, values) in values.chunks_exact_mut(shape[2]).enumerate() {
+            let mut of = |channel: usize, out: &mut [f32]| {
+                let inner = inner[channel].as_ref();
+                fill(map, [slice, row], out, |position| match inner.and_then(|inner| inner.linear(position)) {
+                    Some(value) => value,
+                    None => linear_at_border(channels[channel], position, padding),
+                });
+            };
+            combine(&mut of, values);
+        }
     })
 }
 
@@ -105,11 +110,15 @@ pub(super) fn nearest<T: Copy + Default + Send + Sync>(
     shape: [usize; 3],
     padding: Padding,
 ) -> Array3<T> {
-    fill(map, shape, |position| {
-        let at = |i: usize| nearest_index(position[i], source.len_of(Axis(i)), padding);
-        match (at(0), at(1), at(2)) {
-            (Some(slice), Some(row), Some(column)) => source[[slice, row, column]],
-            _ => T::default(),
+    by_planes(shape, [0, 1, 2], |slice, values: &mut [T]| {
+        for (row, values) in values.chunks_exact_mut(shape[2]).enumerate() {
+            fill(map, [slice, row], values, |position| {
+                let at = |i: usize| nearest_index(position[i], source.len_of(Axis(i)), padding);
+                match (at(0), at(1), at(2)) {
+                    (Some(slice), Some(row), Some(column)) => source[[slice, row, column]],
+                    _ => T::default(),
+                }
+            });
         }
     })
 }

@@ -7,12 +7,16 @@
 mod general;
 mod plane;
 mod separable;
+mod walk;
 
 use ndarray::{Array3, ArrayView3};
 
 use crate::{Affine, Error, Geometry, Result};
 
 pub use plane::{AxisWeights, Filter, resize};
+pub use walk::copy_to_standard;
+
+use separable::Parallel;
 
 /// What lies beyond the centres of the source grid's outermost voxels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +33,28 @@ pub enum Padding {
 /// Resamples with trilinear interpolation. Fails when `source` is not of the shape of `from`, or `to` has more
 /// voxels than an array can hold.
 pub fn linear(source: ArrayView3<'_, f32>, from: &Geometry, to: &Geometry, padding: Padding) -> Result<Array3<f32>> {
-    check(source.shape(), from, to)?;
-    let map = index_map(from, to);
-    Ok(match axis_pairs(&map, to.shape()) {
-        Some(pairs) => separable::linear(source, &map, pairs, to.shape(), padding),
-        None => general::linear(source, &map, to.shape(), padding),
+    linear_with(&[source], from, to, padding, |row, values| row(0, values))
+}
+
+/// Writes a resampled row of a channel: `row(channel, values)`.
+pub type Row<'a> = &'a mut dyn FnMut(usize, &mut [f32]);
+
+/// Resamples several channels and makes one array of them, row by row, so that no channel is ever whole on the target
+/// grid: `combine` asks for the channels' rows, and fills the same row of the result. In which direction rows run, and
+/// in which order they are made, depends on the grids; `combine` runs on all threads. Fails as [`linear`], for any
+/// channel.
+pub fn linear_with<T: Copy + Default + Send + Sync>(
+    channels: &[ArrayView3<'_, f32>],
+    from: &Geometry,
+    to: &Geometry,
+    padding: Padding,
+    combine: impl Fn(Row<'_>, &mut [T]) + Sync,
+) -> Result<Array3<T>> {
+    channels.iter().try_for_each(|channel| check(channel.shape(), from, to))?;
+    let (map, shape) = (index_map(from, to), to.shape());
+    Ok(match axis_pairs(&map, shape) {
+        Some(pairs) => Parallel { map: &map, pairs, shape, padding }.linear_with(channels, combine),
+        None => general::linear_with(channels, &map, shape, padding, combine),
     })
 }
 
@@ -46,10 +67,10 @@ pub fn nearest<T: Copy + Default + Send + Sync>(
     padding: Padding,
 ) -> Result<Array3<T>> {
     check(source.shape(), from, to)?;
-    let map = index_map(from, to);
-    Ok(match axis_pairs(&map, to.shape()) {
-        Some(pairs) => separable::nearest(source, &map, pairs, to.shape(), padding),
-        None => general::nearest(source, &map, to.shape(), padding),
+    let (map, shape) = (index_map(from, to), to.shape());
+    Ok(match axis_pairs(&map, shape) {
+        Some(pairs) => Parallel { map: &map, pairs, shape, padding }.nearest(source),
+        None => general::nearest(source, &map, shape, padding),
     })
 }
 

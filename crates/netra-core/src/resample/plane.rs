@@ -1,5 +1,6 @@
 //! Resizing of pictures, one axis after the other, with PyTorch's `interpolate` as the reference.
 
+use ndarray::parallel::prelude::*;
 use ndarray::{Array2, ArrayView2, Axis, Zip};
 
 use crate::{Error, Result};
@@ -121,16 +122,17 @@ pub fn resize(pixels: ArrayView2<'_, f32>, size: [usize; 2], filter: Filter) -> 
     let across = AxisWeights::new(columns, size[1], filter);
     let down = AxisWeights::new(rows, size[0], filter);
     let mut narrow = Array2::<f32>::zeros((rows, size[1]));
-    for (mut out, line) in narrow.rows_mut().into_iter().zip(pixels.rows()) {
+    narrow.axis_iter_mut(Axis(0)).into_par_iter().zip(pixels.axis_iter(Axis(0))).for_each(|(mut out, line)| {
         for (out, (start, weights)) in out.iter_mut().zip(across.iter()) {
             *out = weights.iter().enumerate().map(|(i, w)| w * line[start + i]).sum();
         }
-    }
+    });
     let mut target = Array2::<f32>::zeros(size);
-    for (mut out, (start, weights)) in target.rows_mut().into_iter().zip(down.iter()) {
+    let down: Vec<_> = down.iter().collect();
+    target.axis_iter_mut(Axis(0)).into_par_iter().zip(down).for_each(|(mut out, (start, weights))| {
         for (i, &weight) in weights.iter().enumerate() {
             Zip::from(&mut out).and(narrow.index_axis(Axis(0), start + i)).for_each(|sum, &v| *sum += weight * v);
         }
-    }
+    });
     Ok(target)
 }

@@ -5,8 +5,10 @@
 mod sliding;
 mod tiled;
 mod whole;
+mod window_sum;
 
 use ndarray::{Array3, Array4, ArrayView4, Axis, Slice};
+use netra_core::resample::copy_to_standard;
 use netra_core::{Error, Result};
 use netra_package::manifest::Inferer;
 
@@ -32,8 +34,8 @@ pub enum Outcome {
     Labels(Array3<u16>),
 }
 
-/// Runs an inferer. With `discretise`, whole inputs and tiles become labels at once; a sliding window has to blend first,
-/// and its blend becomes labels at the end.
+/// Runs an inferer. With `discretise`, whole inputs and tiles become labels at once, a sliding window's slices when no
+/// further window reaches them.
 pub fn run(
     inferer: &Inferer,
     values: Array4<f32>,
@@ -50,7 +52,7 @@ pub fn run(
         Inferer::Whole { pad_to_multiple } => finish(whole(values, *pad_to_multiple, predict, progress)?),
         Inferer::SlidingWindow { .. } => {
             let window = SlidingWindow::from_manifest(inferer)?;
-            finish(sliding_window(values, &window, predict, progress)?)
+            sliding_window(values, &window, predict, discretise, progress)
         }
         Inferer::Tiled { roi_size, halo } => {
             let size = space(&values);
@@ -77,7 +79,12 @@ pub(crate) fn three(size: &[usize]) -> Result<[usize; 3]> {
 
 /// A copy of the part of `values` that begins at `start` and has `size`.
 fn cut(values: ArrayView4<'_, f32>, start: [usize; 3], size: [usize; 3]) -> Array4<f32> {
-    part(values, start, size).as_standard_layout().into_owned()
+    let part = part(values, start, size);
+    let mut copy = Array4::zeros(part.dim());
+    for (part, copy) in part.into_outer_iter().zip(copy.outer_iter_mut()) {
+        copy_to_standard(part, copy);
+    }
+    copy
 }
 
 fn part(mut values: ArrayView4<'_, f32>, start: [usize; 3], size: [usize; 3]) -> ArrayView4<'_, f32> {

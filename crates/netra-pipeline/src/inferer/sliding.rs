@@ -1,11 +1,12 @@
 //! Overlapping windows whose outputs are blended, with MONAI's `sliding_window_inference` as the reference: window
 //! placement (`dense_patch_slices`), weights (`compute_importance_map`), padding, order of summation.
 
-use ndarray::{Array3, Array4, Axis, Slice, Zip};
+use ndarray::{Array3, Array4, Axis};
 use netra_core::{Error, Result};
 use netra_package::manifest::{Blend, Inferer, Padding};
 
-use super::{Predict, WindowProgress, check_output, cut, space, three};
+use super::window_sum::WindowSum;
+use super::{Discretise, Outcome, Predict, WindowProgress, check_output, cut, part, space, three};
 
 /// A sliding window.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,58 +89,56 @@ pub fn importance_map(roi: [usize; 3], blend: Blend, sigma_scale: f64) -> Array3
 
 /// Runs the network on every window and blends its outputs. Fails when the network's output has not the window's size.
 ///
-/// Memory beside the input: the sum of outputs, one weight a pixel, and one window with its output.
+/// Memory beside the input: the sum of outputs, one weight a pixel, and one window with its output. With `discretise`,
+/// slices become labels as soon as no window to come reaches them, and only as many are summed as a window is high.
 pub fn sliding_window(
     values: Array4<f32>,
     window: &SlidingWindow,
     predict: Predict<'_>,
+    discretise: Option<Discretise<'_>>,
     progress: WindowProgress<'_>,
-) -> Result<Array4<f32>> {
+) -> Result<Outcome> {
     let size = space(&values);
     let padded = window.padded(size);
     let (values, first) = pad(values, padded, window.padding, window.cval)?;
     let starts = window.starts(padded);
     let roi = window.roi_size;
-    let weights = importance_map(roi, window.blend, window.sigma_scale);
-    let mut sum: Option<Array4<f32>> = None;
-    let mut total = Array3::<f32>::zeros(padded);
+    let kept = if discretise.is_some() { roi[0] } else { padded[0] };
+    let mut labels = Array3::zeros(if discretise.is_some() { size } else { [0; 3] });
+    let mut sum: Option<WindowSum> = None;
     for (done, &start) in starts.iter().enumerate() {
         let output = predict(cut(values.view(), start, roi))?;
         check_output(&output, roi)?;
         let channels = output.len_of(Axis(0));
-        let sum = sum.get_or_insert_with(|| Array4::zeros((channels, padded[0], padded[1], padded[2])));
-        if sum.len_of(Axis(0)) != channels {
+        let sum = sum.get_or_insert_with(|| {
+            let weights = importance_map(roi, window.blend, window.sigma_scale);
+            WindowSum::new(channels, [kept, padded[1], padded[2]], weights)
+        });
+        if sum.channels() != channels {
             return Err(Error::unsupported("a network whose number of output channels changes from window to window"));
         }
-        for (mut sum, output) in sum.outer_iter_mut().zip(output.outer_iter()) {
-            window_of(&mut sum, start, roi, |sum| {
-                Zip::from(sum).and(&output).and(&weights).for_each(|sum, &v, &w| *sum += v * w);
-            });
+        sum.add(output.view(), start);
+        drop(output);
+        if let Some(discretise) = discretise {
+            let next = starts.get(done + 1).map_or(padded[0], |next| next[0]);
+            for slice in start[0]..next {
+                let blended = sum.take(slice);
+                if (first[0]..first[0] + size[0]).contains(&slice) {
+                    let own = part(blended.view(), [0, first[1], first[2]], [1, size[1], size[2]]);
+                    let found = discretise(own)?;
+                    labels.index_axis_mut(Axis(0), slice - first[0]).assign(&found.index_axis(Axis(0), 0));
+                }
+            }
         }
-        window_of(&mut total.view_mut(), start, roi, |total| *total += &weights);
         progress(done + 1, starts.len());
     }
     drop(values);
-    let mut sum = sum.ok_or_else(|| Error::invalid("an input without windows"))?;
-    for mut channel in sum.outer_iter_mut() {
-        channel /= &total;
+    if discretise.is_some() {
+        return Ok(Outcome::Labels(labels));
     }
-    drop(total);
-    Ok(if padded == size { sum } else { cut(sum.view(), first, size) })
-}
-
-/// Calls `work` with the part of `array` under a window.
-fn window_of(
-    array: &mut ndarray::ArrayViewMut3<'_, f32>,
-    start: [usize; 3],
-    roi: [usize; 3],
-    work: impl FnOnce(&mut ndarray::ArrayViewMut3<'_, f32>),
-) {
-    let mut view = array.view_mut();
-    for axis in 0..3 {
-        view.slice_axis_inplace(Axis(axis), Slice::from(start[axis]..start[axis] + roi[axis]));
-    }
-    work(&mut view);
+    let sum = sum.ok_or_else(|| Error::invalid("an input without windows"))?;
+    let blended = sum.finish().map_err(|e| Error::invalid("a sum of another shape").with_source(e))?;
+    Ok(Outcome::Values(if padded == size { blended } else { cut(blended.view(), first, size) }))
 }
 
 /// Pads to `size`, evenly on both sides, the larger half at the end, and tells where the old values begin. Unchanged when

@@ -56,7 +56,29 @@ fn network(window: Array4<f32>) -> Result<Array4<f32>> {
 fn slide(roi_size: [usize; 3], blend: Blend, padding: Padding, overlap: f64, values: Array4<f32>) -> Array4<f32> {
     let cval = if padding == Padding::Constant { 2.0 } else { 0.0 };
     let window = SlidingWindow { roi_size, overlap, blend, sigma_scale: 0.125, padding, cval };
-    sliding_window(values, &window, &network, &|_, _| ()).expect("sound")
+    match sliding_window(values, &window, &network, None, &|_, _| ()).expect("sound") {
+        Outcome::Values(values) => values,
+        Outcome::Labels(_) => panic!("values are asked for"),
+    }
+}
+
+/// Windows of every overlap, over inputs that are padded and that are not.
+#[test]
+fn labels_slice_by_slice_are_those_of_the_whole_blend() {
+    let values = Array4::from_shape_fn((1, 11, 6, 7), |(_, s, r, c)| (((s * 6 + r) * 7 + c) * 41 % 29) as f32 - 7.0);
+    let over = |values: ArrayView4<'_, f32>| crate::postprocess::argmax(values);
+    for (roi_size, overlap) in
+        [([4, 3, 5], 0.5), ([5, 6, 7], 0.7), ([3, 8, 9], 0.25), ([14, 4, 4], 0.5), ([1, 6, 7], 0.0)]
+    {
+        let blended = slide(roi_size, Blend::Gaussian, Padding::Constant, overlap, values.clone());
+        let cval = 2.0;
+        let padding = Padding::Constant;
+        let window = SlidingWindow { roi_size, overlap, blend: Blend::Gaussian, sigma_scale: 0.125, padding, cval };
+        let labels = sliding_window(values.clone(), &window, &network, Some(&over), &|_, _| ()).expect("sound");
+        let Outcome::Labels(labels) = labels else { panic!("labels are asked for") };
+        assert_eq!(labels, over(blended.view()).expect("numbers"), "{roi_size:?}");
+        assert!(labels.iter().any(|&l| l == 0) && labels.iter().any(|&l| l == 1));
+    }
 }
 
 fn picture() -> Array4<f32> {

@@ -4,8 +4,11 @@ use ndarray::{Array3, Array4, ArrayView3, Axis, CowArray, Ix3, Zip};
 use netra_core::resample::{self, Padding};
 use netra_core::{Error, Geometry, Result};
 use netra_package::manifest::{AsDiscrete, Interpolation};
+use rayon::iter::ParallelIterator;
+use rayon::slice::ParallelSlice;
 
-use super::discrete::not_a_number;
+use super::discrete::{check_channels, discretise, not_a_number};
+use super::greatest::{compare, keep_reaching};
 use crate::Placement;
 
 /// Labels on the source grid: that of the nearest voxel, 0 where preprocessing cropped, 0 outside a field of view.
@@ -16,7 +19,7 @@ pub fn invert_labels(labels: Array3<u16>, from: &Geometry, place: &Placement) ->
         resample::nearest(labels.view(), from, &place.source, Padding::Extent)?
     };
     if let Some(inside) = field_of_view(place)? {
-        Zip::from(&mut labels).and(&inside).for_each(|label, &inside| {
+        Zip::from(&mut labels).and(&inside).par_for_each(|label, &inside| {
             if inside == 0 {
                 *label = 0;
             }
@@ -41,14 +44,14 @@ pub fn invert_values(
     for (mut target, channel) in all.outer_iter_mut().zip(values.outer_iter()) {
         target.assign(&one_channel(channel, from, place, mode)?);
         if let Some(inside) = &inside {
-            Zip::from(&mut target).and(inside).for_each(|v, &inside| *v *= f32::from(inside));
+            Zip::from(&mut target).and(inside).par_for_each(|v, &inside| *v *= f32::from(inside));
         }
     }
     Ok(all)
 }
 
-/// [`invert_values`] and `AsDiscrete` in one: only one channel is on the source grid at a time, so that the memory does
-/// not grow with the number of channels.
+/// [`invert_values`] and `AsDiscrete` in one: only rows of channels are on the source grid at a time, so that the memory
+/// is that of the labels.
 pub fn invert_to_labels(
     values: Array4<f32>,
     from: &Geometry,
@@ -56,35 +59,62 @@ pub fn invert_to_labels(
     mode: Interpolation,
     how: &AsDiscrete,
 ) -> Result<Array3<u16>> {
-    let channels = values.len_of(Axis(0));
-    if channels > usize::from(u16::MAX) {
-        return Err(Error::unsupported(format!("{channels} channels as labels")));
-    }
-    if values.iter().any(|v| v.is_nan()) {
-        return Err(not_a_number());
-    }
-    let mut labels = Array3::<u16>::zeros(place.source.shape());
-    let mut best: Option<Array3<f32>> = None;
-    for (index, channel) in values.outer_iter().enumerate() {
-        let channel = one_channel(channel, from, place, mode)?;
-        match &mut best {
-            None => best = Some(channel),
-            Some(best) => Zip::from(&mut labels).and(best).and(&channel).for_each(|label, best, &value| {
-                if value > *best {
-                    (*label, *best) = (index as u16, value);
-                }
-            }),
-        }
-    }
-    drop(values);
-    if let (AsDiscrete::Threshold { value: least, .. }, Some(best)) = (how, &best) {
-        Zip::from(&mut labels).and(best).for_each(|label, best| {
-            *label = if best >= least { *label + 1 } else { 0 };
-        });
-    }
-    drop(best);
+    check_channels(values.len_of(Axis(0)))?;
+    check_numbers(&values)?;
+    let labels = match mode {
+        Interpolation::Bilinear => linear_to_labels(values, from, place, how)?,
+        Interpolation::NearestExact => nearest_to_labels(values, from, place, how)?,
+        Interpolation::Nearest | Interpolation::Area => return Err(no_way_back(mode)),
+    };
     // The labels are on the source grid: what is left to do is the field of view.
     invert_labels(labels, &place.source, place)
+}
+
+fn linear_to_labels(values: Array4<f32>, from: &Geometry, place: &Placement, how: &AsDiscrete) -> Result<Array3<u16>> {
+    let channels: Vec<_> = values.outer_iter().collect();
+    resample::linear_with(&channels, from, &place.source, Padding::Extent, |row, labels: &mut [u16]| {
+        let (mut best, mut next) = (vec![0.0; labels.len()], vec![0.0; labels.len()]);
+        row(0, &mut best);
+        labels.fill(0);
+        for channel in 1..channels.len() {
+            row(channel, &mut next);
+            // Values were checked before: what interpolates numbers is no number only between infinities.
+            compare(channel as u16, &next, &mut best, labels);
+        }
+        if let AsDiscrete::Threshold { value, .. } = how {
+            keep_reaching(*value, &best, labels);
+        }
+    })
+}
+
+/// Nearest voxels bring their labels with them, and what lies outside is 0 in every channel.
+fn nearest_to_labels(values: Array4<f32>, from: &Geometry, place: &Placement, how: &AsDiscrete) -> Result<Array3<u16>> {
+    let mut labels = discretise(values.view(), how)?;
+    drop(values);
+    match how {
+        // A threshold that 0 reaches makes the first channel's label of what lies outside.
+        AsDiscrete::Threshold { value, .. } if 0.0 >= *value => {
+            let swap = |label: u16| if label < 2 { 1 - label } else { label };
+            labels.par_mapv_inplace(swap);
+            let mut labels = resample::nearest(labels.view(), from, &place.source, Padding::Extent)?;
+            labels.par_mapv_inplace(swap);
+            Ok(labels)
+        }
+        _ => resample::nearest(labels.view(), from, &place.source, Padding::Extent),
+    }
+}
+
+fn check_numbers(values: &Array4<f32>) -> Result<()> {
+    let missing = |block: &[f32]| block.iter().fold(0u32, |found, v| found | u32::from(v.is_nan())) != 0;
+    let found = match values.as_slice_memory_order() {
+        Some(block) => block.par_chunks(1 << 16).any(missing),
+        None => values.iter().any(|v| v.is_nan()),
+    };
+    if found { Err(not_a_number()) } else { Ok(()) }
+}
+
+fn no_way_back(mode: Interpolation) -> Error {
+    Error::unsupported(format!("interpolation {mode:?} on the way back"))
 }
 
 fn one_channel(
@@ -96,9 +126,7 @@ fn one_channel(
     match mode {
         Interpolation::Bilinear => resample::linear(channel, from, &place.source, Padding::Extent),
         Interpolation::NearestExact => resample::nearest(channel, from, &place.source, Padding::Extent),
-        Interpolation::Nearest | Interpolation::Area => {
-            Err(Error::unsupported(format!("interpolation {mode:?} on the way back")))
-        }
+        Interpolation::Nearest | Interpolation::Area => Err(no_way_back(mode)),
     }
 }
 

@@ -1,7 +1,9 @@
 //! From the network's output to findings: the manifest's steps, each a small function.
 
+mod blocks;
 mod discrete;
 mod findings;
+mod greatest;
 mod invert;
 
 use ndarray::Array4;

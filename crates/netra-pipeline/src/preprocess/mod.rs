@@ -3,17 +3,31 @@
 pub mod colour;
 pub mod geometry;
 pub mod intensity;
+mod moments;
 
-use netra_core::{Limits, Result};
+use netra_core::{Error, Limits, Result};
 use netra_package::manifest::Preprocess;
 
 use crate::{Input, Sample};
 
-/// Runs all steps on a scan. Fails with the step's name and number.
+/// Runs all steps on a scan; steps that change values alone and follow each other are done together. Fails with the
+/// step's name and number.
 pub fn run<'a>(steps: &[Preprocess], input: Input<'a>, limits: &Limits) -> Result<Sample<'a>> {
-    steps.iter().enumerate().try_fold(Sample::new(input)?, |sample, (i, step)| {
-        apply(step, sample, limits).map_err(|e| e.at(format!("preprocess[{i}] {}", name(step))))
-    })
+    let mut sample = Sample::new(input)?;
+    let mut done = 0;
+    let together = |a: &Preprocess, b: &Preprocess| intensity::is_intensity(a) && intensity::is_intensity(b);
+    for chain in steps.chunk_by(together) {
+        let at = |i: usize, e: Error| e.at(format!("preprocess[{}] {}", done + i, name(&chain[i])));
+        sample = match chain {
+            [step] => apply(step, sample, limits).map_err(|e| at(0, e))?,
+            steps => {
+                intensity::apply(steps, &mut sample).map_err(|(i, e)| at(i, e))?;
+                sample
+            }
+        };
+        done += chain.len();
+    }
+    Ok(sample)
 }
 
 /// Runs one step. `limits` bounds the grid that it may ask for.
@@ -35,23 +49,7 @@ pub fn apply<'a>(step: &Preprocess, mut sample: Sample<'a>, limits: &Limits) -> 
         Preprocess::CropFieldOfView { threshold } => return geometry::crop_field_of_view(sample, *threshold),
         Preprocess::Grayscale {} => return colour::grayscale(sample),
         Preprocess::ToRgb {} => return colour::to_rgb(sample),
-        Preprocess::ScaleIntensityRange { a_min, a_max, b_min, b_max, clip } => {
-            intensity::scale_range(&mut sample.values, [*a_min, *a_max], [*b_min, *b_max], *clip);
-        }
-        Preprocess::ScaleValueRange { b_min, b_max } => intensity::scale_value_range(&mut sample, [*b_min, *b_max])?,
-        Preprocess::ScaleIntensityRangePercentiles { lower, upper, b_min, b_max, clip } => {
-            let range = intensity::percentile_range(&sample.values, *lower, *upper)?;
-            intensity::scale_range(&mut sample.values, range, [*b_min, *b_max], *clip);
-        }
-        Preprocess::ScaleIntensity { minv, maxv } => intensity::scale(&mut sample.values, [*minv, *maxv]),
-        Preprocess::NormalizeIntensity { nonzero, channel_wise, subtrahend, divisor } => {
-            let stated = (subtrahend.as_deref(), divisor.as_deref());
-            intensity::normalize(&mut sample.values, *nonzero, *channel_wise, stated)?;
-        }
-        Preprocess::ClipIntensityPercentiles { lower, upper } => {
-            let [low, high] = intensity::percentile_range(&sample.values, *lower, *upper)?;
-            sample.values.mapv_inplace(|v| v.clamp(low, high));
-        }
+        step => intensity::apply(std::slice::from_ref(step), &mut sample).map_err(|(_, e)| e)?,
     }
     Ok(sample)
 }

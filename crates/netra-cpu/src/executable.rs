@@ -106,7 +106,7 @@ impl CpuExecutable {
         let done = AtomicUsize::new(0);
         threads.for_each(prepared.len(), |_, i| {
             let step = &program.steps[i];
-            let _ = prepared[i].set(Prepared::new(&program, step, isa, threads.count(), options.precision));
+            let _ = prepared[i].set(Prepared::new(&program, step, isa, threads.count(), options));
             if let Some(progress) = options.progress {
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1, prepared.len());
             }

@@ -13,9 +13,10 @@ mod tile;
 mod upsample;
 mod winograd;
 
-use netra_graph::{Activation, Conv, ConvTranspose, Precision};
+use netra_graph::{Activation, Conv, ConvTranspose};
 
 use crate::Context;
+use crate::arithmetic::Arithmetic;
 use crate::isa::Isa;
 use crate::simd::map::{Finish, Residual};
 use blocked::Blocked;
@@ -63,9 +64,9 @@ pub enum Packed {
     Upsample(Weights),
     /// Of a Winograd convolution.
     Winograd(Weights),
-    /// Of a convolution in bfloat16.
+    /// Of a convolution in narrow numbers.
     #[cfg(target_arch = "x86_64")]
-    Narrow(narrow::Packed),
+    Narrow(crate::dot::Packed),
 }
 
 impl Packed {
@@ -100,17 +101,6 @@ impl Weights {
     }
 }
 
-/// Whether this processor has instructions for bfloat16 that are worth it.
-pub fn has_bf16(isa: Isa) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return narrow::available(isa).is_some();
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        let _ = isa;
-        false
-    }
-}
-
 /// The last three entries, filled up with `fill` in front.
 fn three<T: Clone>(values: &[T], fill: T) -> [T; 3] {
     std::array::from_fn(|i| (i + values.len()).checked_sub(3).map_or_else(|| fill.clone(), |j| values[j].clone()))
@@ -125,7 +115,7 @@ impl Convolution {
         out: &[usize],
         isa: Isa,
         threads: usize,
-        precision: Precision,
+        arithmetic: Arithmetic,
     ) -> Self {
         let geometry = Geometry::forward(p, x, weight, out);
         if let Some(d) = Depthwise::new(&geometry, threads) {
@@ -140,8 +130,8 @@ impl Convolution {
         let cost = blocked.as_ref().map_or(direct.cost(), Blocked::cost);
         let panel = Panel::new(&geometry, isa, threads, cost);
         let cost = panel.as_ref().map_or(cost, Panel::cost);
-        let winograd = match precision {
-            Precision::Exact => None,
+        let winograd = match arithmetic {
+            Arithmetic::Exact => None,
             _ => shape(p, x, weight, out).and_then(|s| Winograd::new(s, isa, threads, cost / 5 * 4)),
         };
         let algorithm = match (winograd, panel, blocked) {
@@ -151,11 +141,10 @@ impl Convolution {
             (None, None, None) => Algorithm::Direct(direct),
         };
         #[cfg(target_arch = "x86_64")]
-        if precision == Precision::Bf16 {
-            let cost = if let Algorithm::Winograd(w) = &algorithm { w.cost() } else { cost };
-            if let Some(n) = Narrow::new(&geometry, isa, threads, cost) {
-                return Self { algorithm: Algorithm::Narrow(Box::new(n)), activation: p.activation };
-            }
+        let cost = if let Algorithm::Winograd(w) = &algorithm { w.cost() } else { cost };
+        #[cfg(target_arch = "x86_64")]
+        if let Some(n) = Narrow::new(&geometry, arithmetic, isa, threads, cost) {
+            return Self { algorithm: Algorithm::Narrow(Box::new(n)), activation: p.activation };
         }
         Self { algorithm, activation: p.activation }
     }

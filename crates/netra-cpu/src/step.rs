@@ -64,7 +64,9 @@ impl Prepared {
         };
         match &step.kernel {
             Kernel::Conv(p) => packed(Convolution::new(p, shape(0), shape(1), out, isa, threads, arithmetic)),
-            Kernel::ConvTranspose(p) => packed(Convolution::transposed(p, shape(0), shape(1), out, isa, threads)),
+            Kernel::ConvTranspose(p) => {
+                packed(Convolution::transposed(p, shape(0), shape(1), out, isa, threads, arithmetic))
+            }
             Kernel::Resize(p) => Self::Resize(resize::Plan::new(p, shape(0), out)),
             Kernel::Reshape => Self::Alias,
             Kernel::MatMul { trans_a, trans_b, alpha } => {

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use layer::{Layer, tensor};
 use netra_cpu::{CpuBackend, InstructionSet};
-use netra_graph::{Backend, CompileOptions, DType, Kernel, Precision, Program, ProgramBuilder, Ranges, Tensor, eval};
+use netra_graph::{
+    Activation, Backend, CompileOptions, ConvTranspose, DType, Kernel, Precision, Program, ProgramBuilder, Ranges,
+    Tensor, eval,
+};
 
 fn map(t: &Tensor, f: impl Fn(f32) -> f32) -> Tensor {
     Tensor::from_f32(t.shape(), floats(t).iter().map(|&v| f(v)).collect()).expect("the same shape")
@@ -198,6 +201,49 @@ fn products_are_of_rounded_operands() {
             let channels = if trans_b { [1, n, k] } else { [k, n, 1] };
             let what = format!("{rows:?} x {k} x {n}");
             assert!(check(&what, program, &x, channels, precision), "{what} ran in float32");
+        }
+    }
+}
+
+/// A transposed convolution whose stride is its kernel, with bias and LeakyRelu.
+fn upsampling(x: &[usize], filters: usize, factors: &[usize], groups: usize) -> (Program, Tensor) {
+    let mut b = ProgramBuilder::new();
+    let sizes = x[2..].iter().zip(factors).map(|(size, factor)| size * factor);
+    let out: Vec<usize> = [x[0], filters].into_iter().chain(sizes).collect();
+    let w = [&[x[1], filters / groups], factors].concat();
+    let ids = [
+        Some(b.input("x", DType::F32, x)),
+        Some(b.constant("w", tensor(&w, 1))),
+        Some(b.constant("b", tensor(&[filters], 2))),
+    ];
+    let kernel = Kernel::ConvTranspose(ConvTranspose {
+        strides: factors.to_vec(),
+        pads: vec![(0, 0); factors.len()],
+        dilations: vec![1; factors.len()],
+        groups,
+        activation: Some(Activation::LeakyRelu(0.01)),
+    });
+    let id = b.step("up", kernel, &ids, DType::F32, &out);
+    (b.finish(vec![id]), tensor(x, 9))
+}
+
+#[test]
+fn transposed_convolutions_are_of_rounded_operands() {
+    for precision in [Precision::Bf16, Precision::Int8] {
+        if !has(precision) {
+            continue;
+        }
+        for (x, filters, factors) in [
+            (&[1, 64, 33, 31][..], 32, &[2, 2][..]),
+            (&[2, 100, 9, 11], 21, &[2, 2]),
+            (&[1, 48, 5, 6, 7], 24, &[2, 2, 2]),
+            (&[1, 96, 10, 9], 33, &[3, 4]),
+        ] {
+            let (program, input) = upsampling(x, filters, factors, 1);
+            // Each tap of an output channel has a step of its own.
+            let channels = [x[1], filters * factors.iter().product::<usize>(), 1];
+            let what = format!("{x:?} up by {factors:?}");
+            assert!(check(&what, program, &input, channels, precision), "{what} ran in float32");
         }
     }
 }

@@ -66,17 +66,16 @@ fn observe(program: &Program) -> (Program, Vec<String>) {
     observed.outputs.clear();
     for id in wanted {
         // Each value is looked at as soon as it is there, so that none lives longer than it did.
-        let mut at = observed.steps.iter().position(|s| s.output == id).map_or(0, |made| made + 1);
+        let at = observed.steps.iter().position(|s| s.output == id).map_or(0, |made| made + 1);
         let axes: Vec<usize> = (0..program.value(id).shape.len()).collect();
-        for (reduction, name) in [(Reduction::Min, "min"), (Reduction::Max, "max")] {
+        for (k, (reduction, name)) in [(Reduction::Min, "min"), (Reduction::Max, "max")].into_iter().enumerate() {
             let name = format!("{}:{name}", program.value(id).name);
             let (node, shape) = (name.clone(), vec![1; axes.len()]);
             observed.values.push(StepValue { name, dtype: DType::F32, shape, constant: None });
             let output = ValueId(observed.values.len() as u32 - 1);
             let kernel = Kernel::Reduce { reduction, axes: axes.clone() };
-            observed.steps.insert(at, Step { node, kernel, inputs: vec![Some(id)], output });
+            observed.steps.insert(at + k, Step { node, kernel, inputs: vec![Some(id)], output });
             observed.outputs.push(output);
-            at += 1;
         }
     }
     (observed, names)
@@ -93,4 +92,41 @@ fn operands(program: &Program, step: &Step) -> Vec<ValueId> {
         _ => 0,
     };
     step.inputs.iter().take(count).copied().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Binary, Conv, ProgramBuilder, Tensor, eval};
+
+    /// Ranges are of what meets constant weights, and the observed program computes what the program does.
+    #[test]
+    fn what_meets_weights_is_observed() {
+        let mut b = ProgramBuilder::new();
+        let x = b.input("x", DType::F32, &[1, 1, 4]);
+        let weight = |v: f32| Tensor::from_f32([1, 1, 1], vec![v]).expect("one element");
+        let (w, v) = (b.constant("w", weight(-2.0)), b.constant("v", weight(0.5)));
+        let conv = || {
+            Kernel::Conv(Conv { strides: vec![1], pads: vec![(0, 0)], dilations: vec![1], groups: 1, activation: None })
+        };
+        let first = b.step("first", conv(), &[Some(x), Some(w)], DType::F32, &[1, 1, 4]);
+        let second = b.step("second", conv(), &[Some(first), Some(v)], DType::F32, &[1, 1, 4]);
+        let sum = b.step("sum", Kernel::Binary(Binary::Add), &[Some(second), Some(x)], DType::F32, &[1, 1, 4]);
+        let program = b.finish(vec![sum]);
+        let (observed, names) = observe(&program);
+        assert_eq!(names, ["x", "first"]);
+        let input = Tensor::from_f32([1, 1, 4], vec![1.0, -3.0, 2.0, 0.0]).expect("four elements");
+        let extremes = eval::run(&observed, &[input.view()]).expect("the evaluator runs");
+        let extremes: Vec<f32> = extremes.iter().filter_map(|t| Some(t.as_f32()?[0])).collect();
+        assert_eq!(extremes, [-3.0, 2.0, -4.0, 6.0]);
+    }
+
+    #[test]
+    fn ranges_grow() {
+        let mut ranges = Ranges::default();
+        assert!(ranges.is_empty() && ranges.get("a").is_none());
+        ranges.widen("a", Range { low: -1.0, high: 2.0 });
+        ranges.widen("a", Range { low: 0.0, high: 3.0 });
+        assert_eq!(ranges.get("a"), Some(Range { low: -1.0, high: 3.0 }));
+    }
 }

@@ -27,6 +27,8 @@ use narrow::Narrow;
 use panel::Panel;
 use pixel::Pixel;
 use plan::Geometry;
+#[cfg(target_arch = "x86_64")]
+use upsample::NarrowUpsample;
 use upsample::Upsample;
 use winograd::{Shape, Winograd};
 
@@ -46,6 +48,8 @@ enum Algorithm {
     Winograd(Box<Winograd>),
     #[cfg(target_arch = "x86_64")]
     Narrow(Box<Narrow>),
+    #[cfg(target_arch = "x86_64")]
+    NarrowUpsample(Box<NarrowUpsample>),
 }
 
 /// Weights and bias of one [`Convolution`] in the order that it reads them.
@@ -141,10 +145,11 @@ impl Convolution {
             (None, None, None) => Algorithm::Direct(direct),
         };
         #[cfg(target_arch = "x86_64")]
-        let cost = if let Algorithm::Winograd(w) = &algorithm { w.cost() } else { cost };
-        #[cfg(target_arch = "x86_64")]
-        if let Some(n) = Narrow::new(&geometry, arithmetic, isa, threads, cost) {
-            return Self { algorithm: Algorithm::Narrow(Box::new(n)), activation: p.activation };
+        {
+            let cost = if let Algorithm::Winograd(w) = &algorithm { w.cost() } else { cost };
+            if let Some(n) = Narrow::new(&geometry, arithmetic, isa, threads, cost) {
+                return Self { algorithm: Algorithm::Narrow(Box::new(n)), activation: p.activation };
+            }
         }
         Self { algorithm, activation: p.activation }
     }
@@ -157,8 +162,17 @@ impl Convolution {
         out: &[usize],
         isa: Isa,
         threads: usize,
+        arithmetic: Arithmetic,
     ) -> Self {
-        let algorithm = match Upsample::new(p, x, weight, out, isa, threads) {
+        let up = Upsample::new(p, x, weight, out, isa, threads);
+        #[cfg(target_arch = "x86_64")]
+        let up = match NarrowUpsample::new(up, arithmetic, isa) {
+            Ok(narrow) => {
+                return Self { algorithm: Algorithm::NarrowUpsample(Box::new(narrow)), activation: p.activation };
+            }
+            Err(up) => up,
+        };
+        let algorithm = match up {
             Some(up) => Algorithm::Upsample(Box::new(up)),
             None => Algorithm::Direct(Direct::transposed(p, x, weight, out, isa, threads)),
         };
@@ -177,6 +191,8 @@ impl Convolution {
             Algorithm::Winograd(a) => a.scratch(),
             #[cfg(target_arch = "x86_64")]
             Algorithm::Narrow(a) => a.scratch(),
+            #[cfg(target_arch = "x86_64")]
+            Algorithm::NarrowUpsample(a) => a.scratch(),
         }
     }
 
@@ -192,6 +208,8 @@ impl Convolution {
             Algorithm::Winograd(a) => Packed::Winograd(a.pack(weight, bias)),
             #[cfg(target_arch = "x86_64")]
             Algorithm::Narrow(a) => Packed::Narrow(a.pack(weight, bias)),
+            #[cfg(target_arch = "x86_64")]
+            Algorithm::NarrowUpsample(a) => Packed::Narrow(a.pack(weight, bias)),
         }
     }
 
@@ -208,6 +226,8 @@ impl Convolution {
             (Algorithm::Winograd(a), Packed::Winograd(packed)) => a.run(context, x, packed, finish, out),
             #[cfg(target_arch = "x86_64")]
             (Algorithm::Narrow(a), Packed::Narrow(packed)) => a.run(context, x, packed, finish, out),
+            #[cfg(target_arch = "x86_64")]
+            (Algorithm::NarrowUpsample(a), Packed::Narrow(packed)) => a.run(context, x, packed, finish, out),
             _ => debug_assert!(false, "weights packed for another algorithm"),
         }
     }

@@ -8,7 +8,7 @@
 
 mod amx;
 mod kernel;
-mod pack;
+pub mod pack;
 mod plan;
 
 use super::axis::Stretch;

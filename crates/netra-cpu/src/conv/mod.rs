@@ -146,7 +146,10 @@ impl Convolution {
         };
         #[cfg(target_arch = "x86_64")]
         {
-            let cost = if let Algorithm::Winograd(w) = &algorithm { w.cost() } else { cost };
+            // Winograd's weights are 36 floats where there were 9, and come from afar in a network: 16 bytes a weight, some
+            // five of them a half cycle, which its plan does not count.
+            let afar = 3 * weight.iter().product::<usize>();
+            let cost = if let Algorithm::Winograd(w) = &algorithm { w.cost() + afar } else { cost };
             if let Some(n) = Narrow::new(&geometry, arithmetic, isa, threads, cost) {
                 return Self { algorithm: Algorithm::Narrow(Box::new(n)), activation: p.activation };
             }
@@ -155,6 +158,7 @@ impl Convolution {
     }
 
     /// Plans a transposed convolution. The weight's shape is `C, M / groups, kernel...`.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))] // The arithmetic.
     pub fn transposed(
         p: &ConvTranspose,
         x: &[usize],
@@ -164,15 +168,13 @@ impl Convolution {
         threads: usize,
         arithmetic: Arithmetic,
     ) -> Self {
-        let up = Upsample::new(p, x, weight, out, isa, threads);
-        #[cfg(target_arch = "x86_64")]
-        let up = match NarrowUpsample::new(up, arithmetic, isa) {
-            Ok(narrow) => {
-                return Self { algorithm: Algorithm::NarrowUpsample(Box::new(narrow)), activation: p.activation };
-            }
-            Err(up) => up,
-        };
-        let algorithm = match up {
+        let algorithm = match Upsample::new(p, x, weight, out, isa, threads) {
+            #[cfg(target_arch = "x86_64")]
+            Some(up) => match NarrowUpsample::format(&up, arithmetic, isa) {
+                Some(format) => Algorithm::NarrowUpsample(Box::new(NarrowUpsample::new(up, format))),
+                None => Algorithm::Upsample(Box::new(up)),
+            },
+            #[cfg(not(target_arch = "x86_64"))]
             Some(up) => Algorithm::Upsample(Box::new(up)),
             None => Algorithm::Direct(Direct::transposed(p, x, weight, out, isa, threads)),
         };

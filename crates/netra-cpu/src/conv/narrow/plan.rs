@@ -53,7 +53,7 @@ fn wide(kernel: Kernel, g: &Geometry, threads: usize) -> usize {
         Kernel::Amx(..) => COLUMNS,
         Kernel::Dot(_) => NEAR / kernel.pixel(g.channels),
     };
-    shared.min(near).min(COLUMNS).max(1).next_multiple_of(kernel.pixels())
+    shared.min(near).clamp(1, COLUMNS).next_multiple_of(kernel.pixels())
 }
 
 impl Plan {

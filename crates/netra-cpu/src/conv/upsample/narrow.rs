@@ -18,21 +18,21 @@ pub struct NarrowUpsample {
 }
 
 impl NarrowUpsample {
-    /// Takes a plan over, when the arithmetic is narrow and that is expected to take less time; gives it back otherwise.
-    pub fn new(up: Option<Upsample>, arithmetic: Arithmetic, isa: Isa) -> Result<Self, Option<Upsample>> {
-        let Some(format) = Format::new(arithmetic, isa) else { return Err(up) };
-        let Some(mut up) = up else { return Err(None) };
+    /// The numbers of a narrow arithmetic, where they are expected to take less time than float32.
+    pub fn format(up: &Upsample, arithmetic: Arithmetic, isa: Isa) -> Option<Format> {
+        let format = Format::new(arithmetic, isa).filter(|_| FILTERS.is_multiple_of(up.factors[2]))?;
         let rows = up.filters * up.taps();
-        let steps = up.channels.div_ceil(format.count());
-        let blocks = rows.div_ceil(FILTERS);
-        let cost = blocks * dot::cost(PIXELS, FILTERS.min(rows), 1, steps) + up.channels * PIXELS / 2;
+        let product = dot::cost(PIXELS, FILTERS.min(rows), 1, up.channels.div_ceil(format.count()));
+        let cost = rows.div_ceil(FILTERS) * product + up.channels * PIXELS / 2;
         // Half cycles, as in float32: two multiply-adds a cycle.
-        if cost >= rows.div_ceil(SIDE) * PIXELS * up.channels || !FILTERS.is_multiple_of(up.factors[2]) {
-            return Err(Some(up));
-        }
+        (cost < rows.div_ceil(SIDE) * PIXELS * up.channels).then_some(format)
+    }
+
+    /// Takes a plan over.
+    pub fn new(mut up: Upsample, format: Format) -> Self {
         up.pixels = up.pixels.next_multiple_of(PIXELS);
-        up.parts = up.parts.min(blocks);
-        Ok(Self { up, format })
+        up.parts = up.parts.min((up.filters * up.taps()).div_ceil(FILTERS));
+        Self { up, format }
     }
 
     /// Bytes of a packed pixel.

@@ -50,8 +50,9 @@ pub struct BackendArg {
     /// auto (the best hardware GPU, else the CPU), cpu, wgpu (also a software adapter) or wgpu:N.
     #[arg(long, short, default_value = "auto", value_name = "BACKEND")]
     pub backend: Device,
-    /// exact; fast: float32 with algorithms that multiply less, an error of at most 1e-4 of the output's range; or bf16:
-    /// bfloat16 products where the processor has them, only for a model whose golden cases pass that way.
+    /// exact; fast: float32 with algorithms that multiply less, an error of at most 1e-4 of the output's range; or bf16 or
+    /// int8: products of bfloat16 or of bytes where the processor has them, only for a model whose golden cases pass that
+    /// way (int8 is calibrated on their inputs).
     #[arg(long, default_value = "fast", value_name = "MODE")]
     pub precision: Precision,
 }
@@ -202,7 +203,8 @@ pub struct BenchArgs {
     /// Timed runs after one warm-up.
     #[arg(long, default_value_t = 10)]
     pub runs: usize,
-    /// exact, fast or bf16, as of `netra run`; nothing checks here whether a model allows bf16.
+    /// exact, fast, bf16 or int8, as of `netra run`; nothing checks here whether a model allows bf16 or int8, and int8 is
+    /// calibrated on the input that is timed.
     #[arg(long, default_value = "fast", value_name = "MODE")]
     pub precision: Precision,
     /// Threads of the CPU backend; by default one for each core that the process may use.

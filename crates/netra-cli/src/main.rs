@@ -7,6 +7,7 @@ mod commands;
 mod exit;
 mod resolve;
 mod terminal;
+mod ungated;
 
 use std::process::ExitCode;
 

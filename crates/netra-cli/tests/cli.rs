@@ -169,6 +169,24 @@ fn bench_tells_stages_and_every_operator() {
     assert!(profile["kernels"].as_array().unwrap().iter().any(|k| k["gflop"].as_f64().is_some_and(|g| g > 0.0)));
 }
 
+/// No golden case stands behind figures of a reduced mode, and they say so; where there is nothing to gain, `fast` ran.
+#[test]
+fn bench_says_what_it_does_not_know() {
+    let folder = tempfile::tempdir().unwrap();
+    for (asked, words) in [("fast", ""), ("bf16", "gated by no golden case"), ("int8", "calibrated on this very input")]
+    {
+        let arguments = ["bench", "lung-fields", "--runs", "1", "--threads", "1", "--json", "--precision", asked];
+        let output = netra(folder.path(), &arguments);
+        assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+        let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let ran = rows[0]["precision"].as_str().unwrap();
+        match rows[0]["note"].as_str() {
+            Some(note) => assert!(ran == asked && !words.is_empty() && note.contains(words), "{note}"),
+            None => assert_eq!(ran, "fast"),
+        }
+    }
+}
+
 #[test]
 fn bench_serves_runs_until_the_input_ends() {
     let folder = tempfile::tempdir().unwrap();

@@ -24,7 +24,7 @@ pub struct BackendIdentity {
     pub name: String,
     /// Processor and instruction set, or adapter and driver.
     pub device: String,
-    /// Precision mode asked of the backend: `exact` or `fast`.
+    /// Precision mode that ran: `exact`, `fast`, `bf16` or `int8`.
     pub precision: String,
 }
 

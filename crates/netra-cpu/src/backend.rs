@@ -7,7 +7,8 @@ use netra_graph::{
     eval,
 };
 
-use crate::conv;
+#[cfg(target_arch = "x86_64")]
+use crate::dot;
 use crate::executable::CpuExecutable;
 use crate::isa::{InstructionSet, Isa, processor_name};
 use crate::parallel::Threads;
@@ -62,7 +63,15 @@ impl Backend for CpuBackend {
     }
 
     fn precision(&self, asked: Precision) -> Precision {
-        if asked == Precision::Bf16 && !conv::has_bf16(self.isa) { Precision::Fast } else { asked }
+        #[cfg(target_arch = "x86_64")]
+        let (bf16, int8) = (dot::Bf16::detect(self.isa).is_some(), dot::Int8::available(self.isa));
+        #[cfg(not(target_arch = "x86_64"))]
+        let (bf16, int8) = (false, false);
+        match asked {
+            Precision::Bf16 if !bf16 => Precision::Fast,
+            Precision::Int8 if !int8 => Precision::Fast,
+            other => other,
+        }
     }
 
     /// Nothing: what has no kernel here runs on the reference evaluator, which defines every program.

@@ -93,7 +93,7 @@ impl CpuExecutable {
         fuse_attention(&mut program);
         let mut program = split_joined(program);
         fuse_normalization(&mut program, |program, step| {
-            Prepared::takes_affine(program, step, isa, threads.count(), options.precision)
+            Prepared::takes_affine(program, step, isa, threads.count(), options)
         });
         let mut readers = vec![0usize; program.values.len()];
         for id in program.steps.iter().flat_map(|s| s.inputs.iter().flatten()).chain(&program.outputs) {
@@ -109,7 +109,7 @@ impl CpuExecutable {
         let done = AtomicUsize::new(0);
         threads.for_each(prepared.len(), |_, i| {
             let step = &program.steps[i];
-            let _ = prepared[i].set(Prepared::new(&program, step, isa, threads.count(), options.precision));
+            let _ = prepared[i].set(Prepared::new(&program, step, isa, threads.count(), options));
             if let Some(progress) = options.progress {
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1, prepared.len());
             }

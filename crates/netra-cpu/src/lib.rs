@@ -7,10 +7,13 @@
 //! This is the only crate of the workspace with `unsafe` code: vector loads and stores, and threads that write
 //! disjoint parts of one output.
 
+mod arithmetic;
 mod attention;
 mod backend;
 mod binary;
 mod conv;
+#[cfg(target_arch = "x86_64")]
+mod dot;
 mod elementwise;
 mod executable;
 mod isa;

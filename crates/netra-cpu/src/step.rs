@@ -1,7 +1,8 @@
 //! One step: what is prepared when a program is compiled, and how it runs.
 
-use netra_graph::{Activation, Data, Error, Kernel, Precision, Program, Result, Step, Tensor, TensorView, eval};
+use netra_graph::{Activation, CompileOptions, Data, Error, Kernel, Program, Result, Step, Tensor, TensorView, eval};
 
+use crate::arithmetic::Arithmetic;
 use crate::attention::Attention;
 use crate::binary::Operands;
 use crate::conv::{Convolution, Packed};
@@ -36,7 +37,7 @@ pub enum Prepared {
 
 impl Prepared {
     /// Prepares a step.
-    pub fn new(program: &Program, step: &Step, isa: Isa, threads: usize, precision: Precision) -> Self {
+    pub fn new(program: &Program, step: &Step, isa: Isa, threads: usize, options: &CompileOptions<'_>) -> Self {
         if !native(program, step) {
             return Self::Reference;
         }
@@ -46,6 +47,8 @@ impl Prepared {
             let id = step.inputs.get(i).copied().flatten()?;
             Some(program.value(id).constant.as_ref().and_then(|t| t.as_f32()))
         };
+        let input = step.inputs.first().copied().flatten().map_or("", |id| program.value(id).name.as_str());
+        let arithmetic = Arithmetic::of(options, input);
         let out = program.value(step.output).shape.as_slice();
         if out.contains(&0) && !matches!(step.kernel, Kernel::Reshape) {
             return Self::Plain;
@@ -60,12 +63,14 @@ impl Prepared {
             Self::Convolution(Box::new(c), packed)
         };
         match &step.kernel {
-            Kernel::Conv(p) => packed(Convolution::new(p, shape(0), shape(1), out, isa, threads, precision)),
+            Kernel::Conv(p) => packed(Convolution::new(p, shape(0), shape(1), out, isa, threads, arithmetic)),
             Kernel::NormalizedConv(p) => {
-                let c = Convolution::new(&p.conv, shape(0), shape(1), out, isa, threads, precision);
+                let c = Convolution::new(&p.conv, shape(0), shape(1), out, isa, threads, arithmetic.float32());
                 if c.takes_affine() { packed(c) } else { Self::Reference }
             }
-            Kernel::ConvTranspose(p) => packed(Convolution::transposed(p, shape(0), shape(1), out, isa, threads)),
+            Kernel::ConvTranspose(p) => {
+                packed(Convolution::transposed(p, shape(0), shape(1), out, isa, threads, arithmetic))
+            }
             Kernel::Resize(p) => Self::Resize(resize::Plan::new(p, shape(0), out)),
             Kernel::Reshape => Self::Alias,
             Kernel::MatMul { trans_a, trans_b, alpha } => {
@@ -73,6 +78,7 @@ impl Prepared {
                 // The bias is one value a column.
                 let rows = shape(2).iter().rev().skip(1).all(|&size| size == 1);
                 let Some(product) = Product::new(p, shape(0), shape(1), out, rows, isa) else { return Self::Reference };
+                let product = product.in_arithmetic(arithmetic, isa, threads);
                 let packed = constant(1).flatten().map(|b| product.pack(b));
                 Self::MatMul(Box::new(product), packed)
             }
@@ -87,14 +93,21 @@ impl Prepared {
     }
 
     /// Whether a step is a convolution that can scale, shift and activate what it reads.
-    pub fn takes_affine(program: &Program, step: &Step, isa: Isa, threads: usize, precision: Precision) -> bool {
+    pub fn takes_affine(
+        program: &Program,
+        step: &Step,
+        isa: Isa,
+        threads: usize,
+        options: &CompileOptions<'_>,
+    ) -> bool {
         let (Kernel::Conv(p), &[Some(x), Some(weight), ..]) = (&step.kernel, step.inputs.as_slice()) else {
             return false;
         };
+        let arithmetic = Arithmetic::of(options, &program.value(x).name);
         let [x, weight, out] = [x, weight, step.output].map(|id| program.value(id).shape.as_slice());
         native(program, step)
             && !out.contains(&0)
-            && Convolution::new(p, x, weight, out, isa, threads, precision).takes_affine()
+            && Convolution::new(p, x, weight, out, isa, threads, arithmetic).takes_affine()
     }
 
     /// Floats of scratch that each worker needs.

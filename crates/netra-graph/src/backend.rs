@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use crate::{Error, MemoryPlan, Profile, Program, Result, Tensor, TensorView};
+use crate::{Error, MemoryPlan, Profile, Program, Ranges, Result, Tensor, TensorView};
 
 /// What a backend runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,12 +69,18 @@ pub enum Precision {
     /// [`Fast`](Self::Fast). Errors are some hundredths of an output's range on an unlucky network: allowed for a package
     /// only where its golden cases pass.
     Bf16,
+    /// Products of bytes, summed exactly, where the range of what they read is known ([`CompileOptions::ranges`]) and the
+    /// processor is faster at them; all else as [`Fast`](Self::Fast). Allowed as [`Bf16`](Self::Bf16) is.
+    Int8,
 }
 
 impl Precision {
+    /// Every mode, the most accurate first.
+    pub const ALL: [Self; 4] = [Self::Exact, Self::Fast, Self::Bf16, Self::Int8];
+
     /// Whether the answer may differ so much that a model's own test cases have to allow it.
     pub fn is_reduced(self) -> bool {
-        self == Self::Bf16
+        matches!(self, Self::Bf16 | Self::Int8)
     }
 }
 
@@ -84,6 +90,7 @@ impl std::fmt::Display for Precision {
             Self::Exact => "exact",
             Self::Fast => "fast",
             Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
         })
     }
 }
@@ -92,10 +99,10 @@ impl std::str::FromStr for Precision {
     type Err = crate::Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        [Self::Exact, Self::Fast, Self::Bf16]
+        Self::ALL
             .into_iter()
             .find(|p| p.to_string() == name)
-            .ok_or_else(|| crate::Error::invalid(format!("precision '{name}': exact, fast or bf16 expected")))
+            .ok_or_else(|| crate::Error::invalid(format!("precision '{name}': exact, fast, bf16 or int8 expected")))
     }
 }
 
@@ -107,13 +114,22 @@ pub struct CompileOptions<'a> {
     pub progress: Option<Progress<'a>>,
     /// Accuracy that may be given up.
     pub precision: Precision,
+    /// What values range over; [`Precision::Int8`] computes in bytes where it is told.
+    pub ranges: Option<&'a Ranges>,
 }
 
-impl CompileOptions<'_> {
+impl<'a> CompileOptions<'a> {
     /// Sets the precision.
     #[must_use]
     pub fn precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
+        self
+    }
+
+    /// Sets the ranges.
+    #[must_use]
+    pub fn ranges(mut self, ranges: Option<&'a Ranges>) -> Self {
+        self.ranges = ranges;
         self
     }
 }

@@ -16,6 +16,7 @@
 
 pub mod arch;
 mod backend;
+mod calibrate;
 mod error;
 pub mod eval;
 mod graph;
@@ -39,6 +40,7 @@ pub mod weights;
 pub use backend::{
     Backend, CompileOptions, DeviceInfo, Executable, Precision, Progress, RunFuture, Unsupported, block_on,
 };
+pub use calibrate::{Range, Ranges};
 pub use error::{Error, ErrorKind, Result};
 pub use graph::{Dim, Graph, Node, TensorType, Value, ValueId};
 pub use kernel::{

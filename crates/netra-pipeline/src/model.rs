@@ -87,7 +87,8 @@ impl Model {
     }
 
     /// Sets how much accuracy the backend may give up for speed; [`Precision::Fast`] unless set. In a reduced precision the
-    /// golden cases are run before the first scan is, and a model that does not pass them refuses to run.
+    /// golden cases are run before the first scan is, and a model that does not pass them refuses to run; `int8` is calibrated
+    /// on their inputs before.
     #[must_use]
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.network = self.network.with_precision(precision);
@@ -186,11 +187,13 @@ impl Model {
     /// Memory of a run on a scan of this size, without running; steps that crop by content count as cropping nothing, so
     /// that this is an upper bound. Compiles the network for the shapes it will meet.
     pub fn plan(&self, size: &InputSize, options: &RunOptions<'_>) -> Result<RunPlan> {
+        self.calibrate()?;
         plan::plan(self, size, None, options)
     }
 
     /// As [`plan`](Self::plan) for this very scan: preprocessing is run, so that crops by content are known.
     pub fn plan_input<'a>(&self, input: impl Into<Input<'a>>, options: &RunOptions<'_>) -> Result<RunPlan> {
+        self.calibrate()?;
         let input = input.into();
         let sample = preprocess::run(&self.manifest.preprocess, input, &options.limits)?;
         let shape = sample.place.geometry.shape();
@@ -202,7 +205,18 @@ impl Model {
     pub fn verify(&self) -> Result<Vec<GoldenReport>> {
         let Some(package) = &self.package else { return Ok(Vec::new()) };
         let cases = package.golden()?;
+        self.network.calibrate(cases.iter().map(|case| case.input.view()))?;
         cases.iter().map(|case| verify::case(&self.network, case, &self.manifest.postprocess)).collect()
+    }
+
+    /// Calibrates the network on the golden cases' inputs, if it has to be and was not.
+    fn calibrate(&self) -> Result<()> {
+        match &self.package {
+            Some(package) if !self.network.is_calibrated() => {
+                self.network.calibrate(package.golden()?.iter().map(|case| case.input.view()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Reduced precision only where the golden cases pass in it, on this backend. Fails (`OutOfScope`) with the case that

@@ -1,10 +1,10 @@
 //! A network on a backend, compiled once a shape.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ndarray::Array4;
 use netra_core::{Error, ErrorKind, Result};
-use netra_graph::{Backend, CompileOptions, Data, Executable, Graph, Precision, Program, Tensor, TensorView};
+use netra_graph::{Backend, CompileOptions, Data, Executable, Graph, Precision, Program, Ranges, Tensor, TensorView};
 use netra_package::from_graph;
 use netra_package::manifest::{self, Layout};
 
@@ -24,6 +24,8 @@ pub struct Network {
     size: Option<Vec<usize>>,
     output: usize,
     precision: Precision,
+    /// What values range over, once that was measured.
+    ranges: OnceLock<Ranges>,
     /// Most recently used last.
     compiled: Mutex<Vec<Compiled>>,
 }
@@ -47,6 +49,7 @@ impl Network {
             backend,
             output,
             precision: Precision::default(),
+            ranges: OnceLock::new(),
             compiled: Mutex::new(Vec::new()),
         })
     }
@@ -55,8 +58,32 @@ impl Network {
     #[must_use]
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.precision = self.backend.precision(precision);
+        self.ranges = OnceLock::new();
         self.compiled = Mutex::new(Vec::new());
         self
+    }
+
+    /// Whether the precision mode knows what it has to of the network's values: [`Precision::Int8`] needs their ranges.
+    pub fn is_calibrated(&self) -> bool {
+        self.precision != Precision::Int8 || self.ranges.get().is_some()
+    }
+
+    /// Measures what values range over, where the precision mode needs to know and does not yet: runs the network in float32
+    /// on inputs like those to come.
+    pub fn calibrate<'a>(&self, inputs: impl IntoIterator<Item = TensorView<'a>>) -> Result<()> {
+        if self.is_calibrated() {
+            return Ok(());
+        }
+        let mut ranges = Ranges::default();
+        for input in inputs {
+            let program = self.program(input.shape())?;
+            ranges.measure(&*self.backend, &program, &[input]).map_err(from_graph)?;
+        }
+        if !ranges.is_empty() {
+            // Who measured first measured the same.
+            self.ranges.get_or_init(|| ranges);
+        }
+        Ok(())
     }
 
     /// The precision mode: the one asked for, or a more accurate one where the backend has nothing to gain.
@@ -80,15 +107,20 @@ impl Network {
         Ok(program.value(program.outputs[self.output]).shape.clone())
     }
 
-    /// The executable for an input shape, compiled at the first call.
+    /// The executable for an input shape, compiled at the first call. Fails (`OutOfScope`) in a precision mode that needs to
+    /// be [calibrated](Self::calibrate) first.
     pub fn executable(&self, shape: &[usize]) -> Result<Arc<dyn Executable>> {
         if let Some(found) = self.lookup(shape) {
             return Ok(found);
         }
+        if !self.is_calibrated() {
+            let message = "int8 is calibrated on golden cases, and the package has none here";
+            return Err(Error::new(ErrorKind::OutOfScope, message));
+        }
         let program = Arc::new(self.program(shape)?);
         let executable: Arc<dyn Executable> = self
             .backend
-            .compile(program, &CompileOptions::default().precision(self.precision))
+            .compile(program, &CompileOptions::default().precision(self.precision).ranges(self.ranges.get()))
             .map_err(from_graph)?
             .into();
         // A panic elsewhere leaves the list whole: every change to it is one push or remove.

@@ -59,11 +59,11 @@ fn rough(output: Tensor, error: f32) -> Result<Tensor> {
     Tensor::from_f32(shape, values)
 }
 
-/// The built-in model in bf16 on a backend that is off by so much.
-fn engine(error: f32) -> Engine {
+/// The built-in model in a mode on a backend that is off by so much.
+fn engine(precision: Precision, error: f32) -> Engine {
     let inner = Device::Cpu.open().expect("the cpu is always there").backend;
     let chosen = Chosen { backend: Arc::new(Rough { inner, error }), why: "asked".into() };
-    Model::lung_fields().expect("built in").with(chosen).expect("it fits").precision(Precision::Bf16)
+    Model::lung_fields().expect("built in").with(chosen).expect("it fits").precision(precision)
 }
 
 fn run(engine: &Engine) -> netra::Result<String> {
@@ -76,26 +76,54 @@ fn run(engine: &Engine) -> netra::Result<String> {
 
 #[test]
 fn golden_cases_open_the_gate() {
-    assert_eq!(run(&engine(1e-3)).expect("a thousandth of the range is within its bound"), "bf16");
+    for precision in [Precision::Bf16, Precision::Int8] {
+        let ran = run(&engine(precision, 1e-3)).expect("a thousandth of the range is within its bound");
+        assert_eq!(ran, precision.to_string());
+    }
 }
 
 #[test]
 fn golden_cases_keep_the_gate_shut() {
-    let engine = engine(0.1);
-    for _ in 0..2 {
-        let refused = run(&engine).expect_err("a tenth of the range is not");
-        assert_eq!(refused.kind(), ErrorKind::OutOfScope);
-        assert!(refused.to_string().contains("simulated radiograph"), "{refused}");
+    for precision in [Precision::Bf16, Precision::Int8] {
+        let engine = engine(precision, 0.1);
+        for _ in 0..2 {
+            let refused = run(&engine).expect_err("a tenth of the range is not");
+            assert_eq!(refused.kind(), ErrorKind::OutOfScope);
+            assert!(refused.to_string().contains("simulated radiograph"), "{refused}");
+        }
+        // Float32 is not asked.
+        assert_eq!(run(&engine.precision(Precision::Fast)).expect("fast runs ungated"), "fast");
     }
-    // Float32 is not asked.
-    assert_eq!(run(&engine.precision(Precision::Fast)).expect("fast runs ungated"), "fast");
+}
+
+/// Bytes are calibrated on golden cases, and cannot do without.
+#[test]
+fn int8_needs_golden_cases() {
+    let package = Model::lung_fields().expect("built in").package().clone();
+    let inner = Device::Cpu.open().expect("the cpu is always there").backend;
+    let backend = Arc::new(Rough { inner, error: 0.0 });
+    let (manifest, identity) = (package.manifest().clone(), package.identity().clone());
+    let bare =
+        netra::pipeline::Model::from_parts(manifest, identity, package.graph().clone(), backend).expect("it fits");
+    let bare = bare.with_precision(Precision::Int8);
+    assert!(!bare.network().is_calibrated());
+    let shape = package.golden().expect("the package's own")[0].input.shape().to_vec();
+    let refused = bare.network().executable(&shape).err().expect("nothing to calibrate on");
+    assert_eq!(refused.kind(), ErrorKind::OutOfScope);
+    assert!(refused.to_string().contains("golden cases"), "{refused}");
+    let elements = shape.iter().product();
+    let input = Tensor::from_f32(shape, vec![0.0; elements]).expect("the product of the sizes");
+    let refused = bare.run_array(input.view()).expect_err("nothing to compare with");
+    assert_eq!(refused.kind(), ErrorKind::OutOfScope);
 }
 
 #[test]
 fn a_backend_without_gain_runs_in_float32() {
-    let engine = Model::lung_fields().expect("built in").on(Device::Cpu).expect("there").precision(Precision::Bf16);
-    // Whichever this processor has, the golden case of this model allows it, and the result says which ran.
-    let ran = run(&engine).expect("allowed");
-    assert_eq!(ran, engine.pipeline().network().precision().to_string());
-    assert!(["bf16", "fast"].contains(&ran.as_str()), "{ran}");
+    for precision in [Precision::Bf16, Precision::Int8] {
+        let engine = Model::lung_fields().expect("built in").on(Device::Cpu).expect("there").precision(precision);
+        // Whichever this processor has, the golden case of this model allows it, and the result says which ran.
+        let ran = run(&engine).expect("allowed");
+        assert_eq!(ran, engine.pipeline().network().precision().to_string());
+        assert!([precision.to_string().as_str(), "fast"].contains(&ran.as_str()), "{ran}");
+    }
 }

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use netra::graph::onnx::ReadOptions;
-use netra::graph::{CompileOptions, DType, Data, Dim, Graph, Tensor, onnx};
+use netra::graph::{DType, Data, Dim, Graph, Tensor, onnx};
 use netra::package::from_graph;
 use serde::Serialize;
 
 use crate::args::BenchArgs;
 use crate::resolve;
 use crate::terminal::{Terminal, bytes};
+use crate::ungated::Ungated;
 
 /// What comes before the first run, in milliseconds.
 #[derive(Clone, Copy, Serialize)]
@@ -39,7 +40,10 @@ struct Row {
     model: String,
     backend: String,
     device: String,
+    /// The mode that ran.
     precision: String,
+    /// What the figures do not say, in a reduced mode.
+    note: Option<&'static str>,
     shapes: Vec<Vec<usize>>,
     planned_bytes: u64,
     #[serde(flatten)]
@@ -67,9 +71,8 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let mut rows = Vec::new();
     for (&device, program) in args.backends.iter().zip(std::iter::repeat_n(program, args.backends.len())) {
         let backend = device.open_with(args.threads)?.backend;
-        let (executable, compile_ms) = timed(|| {
-            backend.compile(program, &CompileOptions::default().precision(args.precision)).map_err(from_graph)
-        })?;
+        let mode = Ungated::new(args.precision, &*backend, &program, &views)?;
+        let (executable, compile_ms) = timed(|| backend.compile(program, &mode.options()).map_err(from_graph))?;
         let stages = Stages { read_ms, specialise_ms, compile_ms };
         if args.serve {
             serve::serve(&*executable, &views, &stages)?;
@@ -85,7 +88,8 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
             model: args.model.clone(),
             backend: backend.name().to_owned(),
             device: backend.device().name.clone(),
-            precision: args.precision.to_string(),
+            precision: mode.precision.to_string(),
+            note: mode.note,
             shapes: shapes.clone(),
             planned_bytes: executable.plan().peak(),
             stages,
@@ -104,7 +108,8 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
 }
 
 fn print(row: &Row, terminal: &Terminal) {
-    terminal.line(&format!("{}: {}", row.backend, row.device));
+    terminal.line(&format!("{}: {}, {}", row.backend, row.device, row.precision));
+    row.note.iter().for_each(|note| terminal.line(&format!("note: {note}")));
     terminal.line(&format!(
         "read {:.1} ms, specialise {:.1} ms, compile {:.1} ms, first run {:.1} ms",
         row.stages.read_ms, row.stages.specialise_ms, row.stages.compile_ms, row.first_ms,

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use anyhow::Context;
 use netra::graph::npz::{self, Npz};
 use netra::graph::onnx::{self, ReadOptions};
-use netra::graph::{CompileOptions, Dim, Graph, Tensor, Value};
+use netra::graph::{Dim, Graph, Tensor, Value};
 use netra::package::from_graph;
 use serde_json::json;
 
 use crate::args::{BackendArg, GraphArgs, GraphCommand};
 use crate::terminal::Terminal;
+use crate::ungated::Ungated;
 
 /// Runs the command.
 pub fn run(args: &GraphArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
@@ -86,9 +87,10 @@ fn execute(
     let program = Arc::new(graph.specialise(&shapes).map_err(from_graph)?);
     let chosen = backend.backend.open()?;
     terminal.note(&format!("backend  {}: {} ({})", chosen.backend.name(), chosen.backend.device().name, chosen.why));
-    let executable =
-        chosen.backend.compile(program, &CompileOptions::default().precision(backend.precision)).map_err(from_graph)?;
     let views: Vec<_> = tensors.iter().map(Tensor::view).collect();
+    let mode = Ungated::new(backend.precision, &*chosen.backend, &program, &views)?;
+    mode.note.iter().for_each(|note| terminal.note(&format!("note     {note}")));
+    let executable = chosen.backend.compile(program, &mode.options()).map_err(from_graph)?;
     let results = executable.run(&views).map_err(from_graph)?;
     let names: Vec<&str> = graph.outputs.iter().map(|&id| graph.value(id).name.as_str()).collect();
     netra::export::atomic::write(outputs, |file| {

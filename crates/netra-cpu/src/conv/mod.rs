@@ -13,9 +13,10 @@ mod tile;
 mod upsample;
 mod winograd;
 
-use netra_graph::{Activation, Conv, ConvTranspose, Precision};
+use netra_graph::{Activation, Conv, ConvTranspose};
 
 use crate::Context;
+use crate::arithmetic::Arithmetic;
 use crate::isa::Isa;
 use crate::simd::map::{Finish, Residual, Source};
 use blocked::Blocked;
@@ -26,6 +27,8 @@ use narrow::Narrow;
 use panel::Panel;
 use pixel::Pixel;
 use plan::Geometry;
+#[cfg(target_arch = "x86_64")]
+use upsample::NarrowUpsample;
 use upsample::Upsample;
 use winograd::{Shape, Winograd};
 
@@ -45,6 +48,8 @@ enum Algorithm {
     Winograd(Box<Winograd>),
     #[cfg(target_arch = "x86_64")]
     Narrow(Box<Narrow>),
+    #[cfg(target_arch = "x86_64")]
+    NarrowUpsample(Box<NarrowUpsample>),
 }
 
 /// Weights and bias of one [`Convolution`] in the order that it reads them.
@@ -63,9 +68,9 @@ pub enum Packed {
     Upsample(Weights),
     /// Of a Winograd convolution.
     Winograd(Weights),
-    /// Of a convolution in bfloat16.
+    /// Of a convolution in narrow numbers.
     #[cfg(target_arch = "x86_64")]
-    Narrow(narrow::Packed),
+    Narrow(crate::dot::Packed),
 }
 
 impl Packed {
@@ -100,17 +105,6 @@ impl Weights {
     }
 }
 
-/// Whether this processor has instructions for bfloat16 that are worth it.
-pub fn has_bf16(isa: Isa) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return narrow::available(isa).is_some();
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        let _ = isa;
-        false
-    }
-}
-
 /// The last three entries, filled up with `fill` in front.
 fn three<T: Clone>(values: &[T], fill: T) -> [T; 3] {
     std::array::from_fn(|i| (i + values.len()).checked_sub(3).map_or_else(|| fill.clone(), |j| values[j].clone()))
@@ -125,7 +119,7 @@ impl Convolution {
         out: &[usize],
         isa: Isa,
         threads: usize,
-        precision: Precision,
+        arithmetic: Arithmetic,
     ) -> Self {
         let geometry = Geometry::forward(p, x, weight, out);
         if let Some(d) = Depthwise::new(&geometry, threads) {
@@ -140,8 +134,8 @@ impl Convolution {
         let cost = blocked.as_ref().map_or(direct.cost(), Blocked::cost);
         let panel = Panel::new(&geometry, isa, threads, cost);
         let cost = panel.as_ref().map_or(cost, Panel::cost);
-        let winograd = match precision {
-            Precision::Exact => None,
+        let winograd = match arithmetic {
+            Arithmetic::Exact => None,
             _ => shape(p, x, weight, out).and_then(|s| Winograd::new(s, isa, threads, cost / 5 * 4)),
         };
         let algorithm = match (winograd, panel, blocked) {
@@ -151,9 +145,9 @@ impl Convolution {
             (None, None, None) => Algorithm::Direct(direct),
         };
         #[cfg(target_arch = "x86_64")]
-        if precision == Precision::Bf16 {
+        {
             let cost = if let Algorithm::Winograd(w) = &algorithm { w.cost() } else { cost };
-            if let Some(n) = Narrow::new(&geometry, isa, threads, cost) {
+            if let Some(n) = Narrow::new(&geometry, arithmetic, isa, threads, cost) {
                 return Self { algorithm: Algorithm::Narrow(Box::new(n)), activation: p.activation };
             }
         }
@@ -161,6 +155,7 @@ impl Convolution {
     }
 
     /// Plans a transposed convolution. The weight's shape is `C, M / groups, kernel...`.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))] // The arithmetic.
     pub fn transposed(
         p: &ConvTranspose,
         x: &[usize],
@@ -168,8 +163,15 @@ impl Convolution {
         out: &[usize],
         isa: Isa,
         threads: usize,
+        arithmetic: Arithmetic,
     ) -> Self {
         let algorithm = match Upsample::new(p, x, weight, out, isa, threads) {
+            #[cfg(target_arch = "x86_64")]
+            Some(up) => match NarrowUpsample::format(&up, arithmetic, isa) {
+                Some(format) => Algorithm::NarrowUpsample(Box::new(NarrowUpsample::new(up, format))),
+                None => Algorithm::Upsample(Box::new(up)),
+            },
+            #[cfg(not(target_arch = "x86_64"))]
             Some(up) => Algorithm::Upsample(Box::new(up)),
             None => Algorithm::Direct(Direct::transposed(p, x, weight, out, isa, threads)),
         };
@@ -188,6 +190,8 @@ impl Convolution {
             Algorithm::Winograd(a) => a.scratch(),
             #[cfg(target_arch = "x86_64")]
             Algorithm::Narrow(a) => a.scratch(),
+            #[cfg(target_arch = "x86_64")]
+            Algorithm::NarrowUpsample(a) => a.scratch(),
         }
     }
 
@@ -203,6 +207,8 @@ impl Convolution {
             Algorithm::Winograd(a) => Packed::Winograd(a.pack(weight, bias)),
             #[cfg(target_arch = "x86_64")]
             Algorithm::Narrow(a) => Packed::Narrow(a.pack(weight, bias)),
+            #[cfg(target_arch = "x86_64")]
+            Algorithm::NarrowUpsample(a) => Packed::Narrow(a.pack(weight, bias)),
         }
     }
 
@@ -237,6 +243,8 @@ impl Convolution {
             (Algorithm::Winograd(a), Packed::Winograd(packed)) => a.run(context, source, packed, finish, out),
             #[cfg(target_arch = "x86_64")]
             (Algorithm::Narrow(a), Packed::Narrow(packed)) => a.run(context, x, packed, finish, out),
+            #[cfg(target_arch = "x86_64")]
+            (Algorithm::NarrowUpsample(a), Packed::Narrow(packed)) => a.run(context, x, packed, finish, out),
             _ => debug_assert!(false, "weights packed for another algorithm"),
         }
     }

@@ -5,15 +5,22 @@
 //! a panel's share of a chain stays in the first-level cache while all rows of a unit go over it, and the error grows
 //! with the length of a chain and the number of chains, not with their product.
 
+#[cfg(target_arch = "x86_64")]
+mod narrow;
 mod pack;
 mod tile;
 
 use netra_graph::TensorView;
 
 use crate::Context;
+use crate::arithmetic::Arithmetic;
+#[cfg(target_arch = "x86_64")]
+use crate::dot::Format;
 use crate::isa::Isa;
 use crate::parallel::Shared;
 use crate::strided::{broadcast_strides, strides};
+#[cfg(target_arch = "x86_64")]
+use narrow::{Addend, Narrow};
 pub use pack::Panels;
 pub use tile::{Ahead, MAX_COLUMNS, Operands, Tiles};
 
@@ -58,15 +65,28 @@ pub struct Product {
     b_steps: Vec<usize>,
     /// The output's shape with the batch as above.
     shape: Vec<usize>,
+    /// How it is computed where `b` is constant, if not in float32.
+    #[cfg(target_arch = "x86_64")]
+    narrow: Option<Narrow>,
 }
 
-/// `b` in panels.
-pub struct Packed(Vec<f32>);
+/// `b` in the order that the product reads it.
+pub enum Packed {
+    /// In panels.
+    Panels(Vec<f32>),
+    /// In narrow numbers.
+    #[cfg(target_arch = "x86_64")]
+    Narrow(crate::dot::Packed),
+}
 
 impl Packed {
     /// Its size in memory.
     pub fn bytes(&self) -> usize {
-        size_of_val(self.0.as_slice())
+        match self {
+            Self::Panels(values) => size_of_val(values.as_slice()),
+            #[cfg(target_arch = "x86_64")]
+            Self::Narrow(packed) => packed.bytes(),
+        }
     }
 }
 
@@ -91,17 +111,48 @@ impl Product {
             (batch, a_steps, b_steps) = (Vec::new(), Vec::new(), Vec::new());
         }
         let shape = [&batch[..], &[m, n]].concat();
-        Some(Self { p, batch, m, k, panels: Panels::new(n, &tiles), tiles, a_steps, b_steps, shape })
+        Some(Self {
+            p,
+            batch,
+            m,
+            k,
+            panels: Panels::new(n, &tiles),
+            tiles,
+            a_steps,
+            b_steps,
+            shape,
+            #[cfg(target_arch = "x86_64")]
+            narrow: None,
+        })
+    }
+
+    /// Allows other arithmetic than float32, in which products of one constant `b` are computed where that is faster.
+    #[cfg(target_arch = "x86_64")]
+    pub fn in_arithmetic(mut self, arithmetic: Arithmetic, isa: Isa, threads: usize) -> Self {
+        let sizes = [self.m, self.panels.n, self.k];
+        let format = Format::new(arithmetic, isa).filter(|_| self.batch.is_empty());
+        self.narrow = format.and_then(|format| Narrow::new(self.p, format, sizes, threads));
+        self
+    }
+
+    /// Processors without narrow numbers stay with float32.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub fn in_arithmetic(self, _: Arithmetic, _: Isa, _: usize) -> Self {
+        self
     }
 
     /// Packs a constant `b`.
     pub fn pack(&self, b: &[f32]) -> Packed {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(narrow) = &self.narrow {
+            return Packed::Narrow(narrow.pack(b));
+        }
         let (matrix, packed) = (self.k * self.panels.n, self.k * self.panels.start(self.panels.count));
         let mut to = vec![0.0; b.len() / matrix.max(1) * packed];
         for (from, to) in b.chunks(matrix.max(1)).zip(to.chunks_mut(packed.max(1))) {
             self.matrix(from).pack_all(self.k, &self.panels, to);
         }
-        Packed(to)
+        Packed::Panels(to)
     }
 
     fn matrix<'a>(&self, values: &'a [f32]) -> Matrix<'a> {
@@ -116,7 +167,10 @@ impl Product {
 
     /// Floats of scratch that each worker needs.
     pub fn scratch(&self) -> usize {
-        CHAIN * MAX_COLUMNS + if self.aside() { self.m.min(ROWS) * ASIDE } else { 0 }
+        let floats = CHAIN * MAX_COLUMNS + if self.aside() { self.m.min(ROWS) * ASIDE } else { 0 };
+        #[cfg(target_arch = "x86_64")]
+        let floats = floats.max(self.narrow.as_ref().map_or(0, Narrow::scratch));
+        floats
     }
 
     /// Row blocks and panel groups of one product, of `batches`.
@@ -162,6 +216,17 @@ impl Product {
             let axes = &v.shape()[v.shape().len().saturating_sub(rank + 2)..];
             Some((v.as_f32()?, broadcast_strides(axes, &self.shape)))
         });
+        let b = match b {
+            #[cfg(target_arch = "x86_64")]
+            Ok(Packed::Narrow(packed)) => {
+                let addend = bias.map(|(values, s)| Addend { values, row: s[0], column: s[1] });
+                return if let Some(narrow) = &self.narrow {
+                    narrow.run(context, a, packed, addend, out)
+                };
+            }
+            Ok(Packed::Panels(values)) => Ok(values.as_slice()),
+            Err(values) => Err(values),
+        };
         let chain = k.div_ceil(k.div_ceil(CHAIN).max(1)).max(1);
         let packed_matrix = k * panels.start(panels.count);
         let shared = Shared::new(out);
@@ -205,7 +270,7 @@ impl Product {
                     let (column, columns, vectors) = (panels.start(p), panels.columns(p), panels.vectors(p));
                     let width = vectors * self.tiles.lanes;
                     let (b, ahead) = match b {
-                        Ok(Packed(values)) => {
+                        Ok(values) => {
                             let panel = b_at / (k * n).max(1) * packed_matrix + column * k + from * width;
                             // The next panel's share of this chain, or the first panel's of the next.
                             let next = if p + 1 < p1 {

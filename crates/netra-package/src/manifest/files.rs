@@ -50,7 +50,7 @@ pub struct Golden {
     /// of the threshold of `AsDiscrete`. Left out where the network decides nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
-    /// What a run of reduced precision (bfloat16) must keep; [`Reduced::default`] when left out.
+    /// What a run of reduced precision (bfloat16, bytes) must keep; [`Reduced::default`] when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduced: Option<Reduced>,
 }

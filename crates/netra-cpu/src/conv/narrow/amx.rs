@@ -7,6 +7,8 @@ use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count};
 use std::sync::OnceLock;
 
+use crate::dot::Operands;
+
 /// Pixels and output channels of a register tile.
 pub const SIDE: usize = 16;
 /// Bytes of a row of a tile, and of the elements of one pixel that a product takes at once.
@@ -78,22 +80,6 @@ fn permitted() -> bool {
     false
 }
 
-/// Where the operands of [`block`] are.
-pub struct Operands<'a> {
-    /// The first pixel: runs of [`ROW`] bytes at each offset.
-    pub x: *const u8,
-    /// Bytes between neighbouring pixels.
-    pub pixel: usize,
-    /// Where the runs begin, counted from the pixel.
-    pub offsets: &'a [usize],
-    /// For each offset two tiles of weights: [`SIDE`] output channels, then the next.
-    pub weights: *const u8,
-    /// What the sums of each output channel begin with: float32.
-    pub start: *const f32,
-    /// The sums: [`BLOCK`] float32 a pixel.
-    pub sums: *mut f32,
-}
-
 /// Fills a tile with rows that are `step` bytes apart.
 macro_rules! load {
     ($tile:literal, $from:expr, $step:expr) => {
@@ -116,25 +102,25 @@ macro_rules! multiply {
     };
 }
 
-/// `sums[p][f] = start[f] + sum over the elements k of all runs of x[p][k] w[k][f]` for `16 P` pixels and `16 F` output
+/// `sums[p][f] = bias[f] + sum over the elements k of all runs of x[p][k] w[k][f]` for `16 P` pixels and `16 F` output
 /// channels of bfloat16.
 ///
 /// # Safety
 /// The tiles are of this thread. `x` is readable for [`ROW`] bytes at each offset from each of `16 P` pixels, `weights` for
-/// two tiles an offset, `start` for `16 F` elements; `sums` is writable for `16 P` pixels.
+/// two tiles an offset, `bias` for `16 F` elements; `sums` is writable for `16 P` pixels.
 pub unsafe fn block<const P: usize, const F: usize>(_: &Tiles, o: &Operands<'_>) {
     // Tiles 0 to 3 hold the sums, of the first and the next pixels by the first and the next output channels; 4 and 5 hold
     // pixels, 6 and 7 weights.
-    let (next_pixels, next_channels) = (o.x.wrapping_add(SIDE * o.pixel), o.start.wrapping_add(SIDE));
+    let (next_pixels, next_channels) = (o.x.wrapping_add(SIDE * o.pixel), o.bias.wrapping_add(SIDE));
     // SAFETY: what is read and written is in the caller's promise; a row distance of 0 reads the same 64 bytes for every row.
     // The compiler itself uses no tiles, so that they keep their values between these instructions.
     unsafe {
-        load!("tmm0", o.start, 0usize);
+        load!("tmm0", o.bias, 0usize);
         if F == 2 {
             load!("tmm1", next_channels, 0usize);
         }
         if P == 2 {
-            load!("tmm2", o.start, 0usize);
+            load!("tmm2", o.bias, 0usize);
         }
         if P == 2 && F == 2 {
             load!("tmm3", next_channels, 0usize);

@@ -4,6 +4,9 @@
 
 use netra_graph::ConvTranspose;
 
+#[cfg(target_arch = "x86_64")]
+mod narrow;
+
 use super::tile::{CHAIN, Manner, Tile, tiles};
 use super::{Weights, three};
 use crate::Context;
@@ -11,6 +14,8 @@ use crate::isa::Isa;
 use crate::parallel::Shared;
 use crate::simd::map::Finish;
 use crate::simd::{Simd, SimdOp};
+#[cfg(target_arch = "x86_64")]
+pub use narrow::NarrowUpsample;
 
 /// Most floats of input that a unit copies together: in the second-level cache with room for the weights.
 const SLAB: usize = 48 * 1024;
@@ -122,7 +127,8 @@ impl Upsample {
     pub fn run(&self, context: &Context<'_>, x: &[f32], packed: &Weights, finish: Finish<'_>, out: &mut [f32]) {
         let out = Shared::new(out);
         let chunks = self.plane().div_ceil(self.pixels);
-        let job = Job { up: self, isa: context.isa, packed, finish, x, out: &out };
+        let emit = Emit { up: self, isa: context.isa, finish, out: &out };
+        let job = Job { emit, packed, x };
         context.threads.for_each(self.batch * self.groups * chunks * self.parts, |worker, unit| {
             let (image, chunk) = (unit / self.parts / chunks, unit / self.parts % chunks);
             job.unit(image, chunk * self.pixels, unit % self.parts, context.scratch.lock(worker).floats());
@@ -132,17 +138,14 @@ impl Upsample {
 
 /// What the units share.
 struct Job<'a> {
-    up: &'a Upsample,
-    isa: Isa,
+    emit: Emit<'a>,
     packed: &'a Weights,
-    finish: Finish<'a>,
     x: &'a [f32],
-    out: &'a Shared<f32>,
 }
 
 impl Job<'_> {
     fn unit(&self, image: usize, first: usize, part: usize, scratch: &mut [f32]) {
-        let up = self.up;
+        let up = self.emit.up;
         let (t, blocks) = (&up.tile, up.blocks());
         let manner = Manner { chain: CHAIN, more: false, ahead: &[] };
         let n = up.pixels.min(up.plane() - first);
@@ -169,25 +172,47 @@ impl Job<'_> {
                         manner,
                     );
                 }
-                self.emit(image, block, first + at, t.pixels.min(n - at), sums, row);
+                let sums = Sums { values: sums, first: block * t.channels, pixels: t.pixels };
+                self.emit.rows(image, first + at, t.pixels.min(n - at), &sums, row);
             }
         }
     }
+}
 
-    /// Puts the taps of each row side by side, finishes and writes them: `n` input pixels from pixel `first` on.
-    fn emit(&self, image: usize, block: usize, first: usize, n: usize, sums: &[f32], row: &mut [f32]) {
+/// Results of some rows.
+struct Sums<'a> {
+    /// Row by row.
+    values: &'a [f32],
+    /// The first row.
+    first: usize,
+    /// Elements between rows.
+    pixels: usize,
+}
+
+/// How results become output.
+struct Emit<'a> {
+    up: &'a Upsample,
+    isa: Isa,
+    finish: Finish<'a>,
+    out: &'a Shared<f32>,
+}
+
+impl Emit<'_> {
+    /// Puts the taps of each row side by side, finishes and writes them: `n` input pixels from pixel `first` on. Rows are
+    /// whole runs of taps along the width.
+    fn rows(&self, image: usize, first: usize, n: usize, sums: &Sums<'_>, row: &mut [f32]) {
         let up = self.up;
         let [fd, fh, fw] = up.factors;
         let [depth, height, width] = up.input;
         let taps = up.taps();
         let rows = up.filters * taps;
-        for (i, columns) in sums.chunks_exact(fw * up.tile.pixels).enumerate() {
-            let tap = block * up.tile.channels + i * fw;
+        for (i, columns) in sums.values.chunks_exact(fw * sums.pixels).enumerate() {
+            let tap = sums.first + i * fw;
             if tap >= rows {
                 break;
             }
             let (filter, kd, kh) = (image * up.filters + tap / taps, tap % taps / (fh * fw), tap / fw % fh);
-            self.isa.dispatch(Interleave { columns, pixels: up.tile.pixels, n, row });
+            self.isa.dispatch(Interleave { columns, pixels: sums.pixels, n, row });
             // The input rows that the pixels cross.
             let mut pixel = first;
             while pixel < first + n {

@@ -153,7 +153,7 @@ impl Convolution {
         #[cfg(target_arch = "x86_64")]
         if precision == Precision::Bf16 {
             let cost = if let Algorithm::Winograd(w) = &algorithm { w.cost() } else { cost };
-            if let Some(n) = Narrow::new(&geometry, isa, threads, cost) {
+            if let Some(n) = Narrow::new(&geometry, isa, threads, cost as usize) {
                 return Self { algorithm: Algorithm::Narrow(Box::new(n)), activation: p.activation };
             }
         }

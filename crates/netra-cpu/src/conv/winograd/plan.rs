@@ -113,7 +113,7 @@ pub struct Plan {
     /// cache: then each point's part of it is read once for all of them.
     pub together: usize,
     /// Rough half cycles of the whole convolution.
-    pub cost: usize,
+    pub cost: u64,
 }
 
 impl Plan {
@@ -170,13 +170,13 @@ impl Plan {
         (self.slices * self.rows * shape.row_tiles()).div_ceil(isa.lanes())
     }
 
-    fn estimate(&self, shape: &Shape, isa: Isa, threads: usize, length: usize, cuts: usize) -> usize {
+    fn estimate(&self, shape: &Shape, isa: Isa, threads: usize, length: usize, cuts: usize) -> u64 {
         let steps = length.div_ceil(self.slices);
         let lanes = self.slices * self.rows * shape.row_tiles();
         let vectors = lanes.div_ceil(isa.lanes());
         let wide = isa.lanes() / 4;
         let share = self.blocks.div_ceil(self.parts);
-        let sums = sums(shape, self.tile, lanes, isa) * share / self.blocks;
+        let sums = sums(shape, self.tile, lanes, isa) * share as u64 / self.blocks as u64;
         // Weights come from the nearest cache that holds them.
         let bytes = POINTS * shape.terms() * share * self.tile.channels * size_of::<f32>();
         let all = bytes * self.parts * shape.groups;
@@ -199,20 +199,20 @@ impl Plan {
         // What does not fit the nearest cache is written and read once.
         let ring = shape.channels * POINTS * (self.slices + shape.depth_taps - 1) * self.rows * shape.row_tiles();
         let far = if ring > nearby() { 2 * (ring + POINTS * share * self.tile.channels * lanes) } else { 0 };
-        let step = sums.max(stream) + inputs + outputs + far;
+        let step = sums.max(stream as u64) + (inputs + outputs + far) as u64;
         let fill = shape.channels * input * (shape.depth_taps - 1) * (self.rows * shape.row_tiles()) / isa.lanes();
         let units = self.row_groups(shape) * shape.dilations[0] * cuts * self.parts * shape.batch * shape.groups;
         // The last round of units leaves threads idle.
-        units.div_ceil(threads) * threads * (steps * step + fill)
+        (units.div_ceil(threads) * threads) as u64 * (steps as u64 * step + fill as u64)
     }
 }
 
 /// Half cycles of the sums of one step.
-fn sums(shape: &Shape, tile: Tile, lanes: usize, isa: Isa) -> usize {
+fn sums(shape: &Shape, tile: Tile, lanes: usize, isa: Isa) -> u64 {
     let runs = lanes.div_ceil(tile.pixels);
     let vectors = tile.channels * tile.pixels / isa.lanes();
     let each = shape.terms() * tile.step_cost(isa, true) + 8 * vectors + 40;
-    POINTS * shape.filters.div_ceil(tile.channels) * runs * each
+    (POINTS * shape.filters.div_ceil(tile.channels) * runs) as u64 * each as u64
 }
 
 /// Cuts each phase of the depth axis into `cuts` balanced segments.

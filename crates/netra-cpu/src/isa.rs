@@ -4,24 +4,32 @@ use std::sync::OnceLock;
 
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
+#[cfg(target_arch = "aarch64")]
+use crate::simd::{Guaranteed, Neon};
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use crate::simd::{Guaranteed, Simd128};
 use crate::simd::{Portable, SimdOp};
 
 /// An instruction set that the kernels are written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InstructionSet {
-    /// Plain Rust: what the compilation target guarantees (SSE2 on x86-64, NEON on aarch64).
+    /// Plain Rust: what the compiler makes of it with what the target guarantees (SSE2 on x86-64).
     Portable,
     /// 256-bit vectors and fused multiply-add.
     Avx2,
     /// 512-bit vectors and 32 registers.
     Avx512,
+    /// aarch64: 128-bit vectors, fused multiply-add and 32 registers.
+    Neon,
+    /// WebAssembly: 128-bit vectors without fused multiply-add. Chosen when the module is compiled.
+    Simd128,
 }
 
 impl InstructionSet {
     /// The sets that this processor has, weakest first.
     pub fn available() -> Vec<Self> {
-        #[allow(unused_mut)] // Nothing is added on other processors.
+        #[allow(unused_mut)] // Nothing is added on other targets.
         let mut sets = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
         {
@@ -32,6 +40,12 @@ impl InstructionSet {
                 }
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            sets.push(Self::Neon);
+        }
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        sets.push(Self::Simd128);
         sets
     }
 }
@@ -42,6 +56,8 @@ impl std::fmt::Display for InstructionSet {
             Self::Portable => "portable",
             Self::Avx2 => "AVX2+FMA",
             Self::Avx512 => "AVX-512",
+            Self::Neon => "NEON",
+            Self::Simd128 => "WASM SIMD128",
         })
     }
 }
@@ -69,7 +85,7 @@ impl Isa {
     /// Float32 lanes of a vector.
     pub fn lanes(self) -> usize {
         match self.0 {
-            InstructionSet::Portable => 4,
+            InstructionSet::Portable | InstructionSet::Neon | InstructionSet::Simd128 => 4,
             InstructionSet::Avx2 => 8,
             InstructionSet::Avx512 => 16,
         }
@@ -78,27 +94,31 @@ impl Isa {
     /// Runs `op`, compiled for this instruction set.
     pub fn dispatch<O: SimdOp>(self, op: O) -> O::Output {
         #[cfg(target_arch = "x86_64")]
-        {
-            #[target_feature(enable = "avx2,fma")]
-            fn avx2<O: SimdOp>(op: O) -> O::Output {
-                // SAFETY: the caller of this function has the features it enables.
-                op.run(unsafe { Avx2::assume() })
-            }
-            #[target_feature(enable = "avx512f,avx2,fma")]
-            fn avx512<O: SimdOp>(op: O) -> O::Output {
-                // SAFETY: the caller of this function has the features it enables.
-                op.run(unsafe { Avx512::assume() })
-            }
-            match self.0 {
-                InstructionSet::Portable => op.run(Portable),
-                // SAFETY: an `Isa` holds a set that `available` detected: AVX2 and FMA.
-                InstructionSet::Avx2 => unsafe { avx2(op) },
-                // SAFETY: an `Isa` holds a set that `available` detected: AVX-512 F, and AVX2 and FMA with it.
-                InstructionSet::Avx512 => unsafe { avx512(op) },
-            }
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2<O: SimdOp>(op: O) -> O::Output {
+            // SAFETY: the caller of this function has the features it enables.
+            op.run(unsafe { Avx2::assume() })
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        op.run(Portable)
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        fn avx512<O: SimdOp>(op: O) -> O::Output {
+            // SAFETY: the caller of this function has the features it enables.
+            op.run(unsafe { Avx512::assume() })
+        }
+        match self.0 {
+            // SAFETY: an `Isa` holds a set that `available` detected: AVX2 and FMA.
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx2 => unsafe { avx2(op) },
+            // SAFETY: an `Isa` holds a set that `available` detected: AVX-512 F, and AVX2 and FMA with it.
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 => unsafe { avx512(op) },
+            #[cfg(target_arch = "aarch64")]
+            InstructionSet::Neon => op.run(Neon::HERE),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            InstructionSet::Simd128 => op.run(Simd128::HERE),
+            // The sets of other targets do not occur.
+            _ => op.run(Portable),
+        }
     }
 }
 

@@ -15,9 +15,9 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// `count` threads, at least one.
+    /// `count` threads, at least one; one where the target has no threads.
     pub fn new(count: usize) -> Result<Self> {
-        let count = count.max(1);
+        let count = if cfg!(target_family = "wasm") { 1 } else { count.max(1) };
         let others = if count > 1 { Some(Team::new(count - 1)?) } else { None };
         Ok(Self { count, others })
     }

@@ -192,7 +192,8 @@ impl State {
     }
 }
 
-#[cfg(test)]
+// WebAssembly has no threads, and `Threads` asks for no team there.
+#[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
     use std::sync::atomic::AtomicUsize;
 

@@ -102,3 +102,19 @@ fn few_channels_and_many_pixels() {
         Layer { residual: true, ..plain(&[1, 16, 40, 41], 16, &[3, 3], 1) },
     ]);
 }
+
+/// The counts behind a plan exceed thirty-two bits, which is what a size has on WebAssembly.
+#[test]
+fn a_layer_of_a_trillion_products_is_planned() {
+    let layer = Layer::new(&[1, 256, 100, 100, 100], 256, &[3, 3, 3], 1);
+    let program = Arc::new(layer.program());
+    let bytes = 2 * 256 * 100 * 100 * 100 * size_of::<f32>() as u64;
+    for set in InstructionSet::available() {
+        for precision in [Precision::Exact, Precision::Fast] {
+            let backend = CpuBackend::with_isa(set, Some(1)).expect("a backend");
+            let options = CompileOptions::default().precision(precision);
+            let executable = backend.compile(program.clone(), &options).expect("compiles");
+            assert_eq!(executable.plan().activations, bytes, "{set}, {precision}");
+        }
+    }
+}

@@ -7,15 +7,14 @@ use netra_testkit::suite;
 
 #[test]
 fn every_case_on_every_instruction_set() {
-    for set in InstructionSet::available() {
-        for threads in [1, 2] {
-            let backend = CpuBackend::with_isa(set, Some(threads)).unwrap();
-            for precision in [Precision::Exact, Precision::Fast] {
-                let report = suite::run_with(&backend, precision);
-                let device = format!("{}, {precision}", backend.device().name);
-                assert!(report.failures().is_empty(), "{device}: {report}\n{}", report.failures().join("\n"));
-                assert!(report.refusals().is_empty(), "{device}: {report}\n{}", report.refusals().join("\n"));
-            }
-        }
+    let ways = InstructionSet::available().into_iter().flat_map(|set| [(set, 1), (set, 2)]);
+    let backends: Vec<CpuBackend> =
+        ways.map(|(set, threads)| CpuBackend::with_isa(set, Some(threads)).unwrap()).collect();
+    let modes: Vec<(&dyn Backend, Precision)> =
+        backends.iter().flat_map(|b| [Precision::Exact, Precision::Fast].map(|p| (b as &dyn Backend, p))).collect();
+    for ((backend, precision), report) in modes.iter().zip(suite::run_each(&modes)) {
+        let device = format!("{}, {precision}", backend.device().name);
+        assert!(report.failures().is_empty(), "{device}: {report}\n{}", report.failures().join("\n"));
+        assert!(report.refusals().is_empty(), "{device}: {report}\n{}", report.refusals().join("\n"));
     }
 }

@@ -16,7 +16,7 @@ use crate::tensor::element_count;
 use crate::{Data, Error, ErrorKind, Result, Tensor};
 
 /// Most bytes of one array, inflated.
-const MAX_ARRAY_BYTES: usize = 4 << 30;
+const MAX_ARRAY_BYTES: u64 = 4 << 30;
 /// Most bytes of an array's header.
 const MAX_HEADER_BYTES: usize = 64 << 10;
 
@@ -121,7 +121,8 @@ struct Elements<'a> {
 impl Elements<'_> {
     /// Reads `count` elements of `N` bytes in pieces, so that a lying header allocates no more than there is to read.
     fn read<T, const N: usize>(&mut self, convert: impl Fn([u8; N]) -> T) -> Result<Vec<T>> {
-        if self.count.checked_mul(N).is_none_or(|bytes| bytes > MAX_ARRAY_BYTES) {
+        let bytes = (self.count as u64).checked_mul(N as u64);
+        if bytes.is_none_or(|bytes| bytes > MAX_ARRAY_BYTES || isize::try_from(bytes).is_err()) {
             return Err(Error::new(ErrorKind::Limit, format!("an array of {} elements", self.count)));
         }
         let mut out = Vec::new();

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use netra_graph::arch::{self, Architecture, plans};
 use netra_graph::{Data, Dim, ErrorKind, Graph, Result, StateDict, Tensor};
+use netra_testkit::patience;
 use serde_json::{Value, json};
 
 fn read(table: Value) -> Result<Architecture> {
@@ -118,6 +119,7 @@ fn old_dense_names_are_read() {
 
 /// Configurations that make no network, or one beyond any: refused by kind, at once, without the memory they ask for.
 #[test]
+#[cfg_attr(target_pointer_width = "32", ignore = "sizes of more than 32 bits are refused there for another reason")]
 fn hostile_configurations_are_refused() {
     use ErrorKind::{InvalidInput, Limit, Malformed, Unsupported};
     let with = |mut table: Value, key: &str, value: Value| {
@@ -224,7 +226,7 @@ fn hostile_configurations_are_refused() {
         let error = read(table.clone()).and_then(|a| arch::build(&a, StateDict::new())).unwrap_err();
         let shown: String = table.to_string().chars().take(200).collect();
         assert_eq!(error.kind(), kind, "{shown}: {error}");
-        assert!(start.elapsed().as_secs_f64() < 1.0, "{shown}: {:?}", start.elapsed());
+        assert!(start.elapsed() < patience(), "{shown}: {:?}", start.elapsed());
     }
 }
 

@@ -1,4 +1,5 @@
 //! External tensor data: read inside the model's folder, refused anywhere else.
+#![cfg(not(target_family = "wasm"))] // Its std knows no folder for temporary files.
 #![allow(clippy::unwrap_used)]
 
 mod writer;

@@ -99,6 +99,7 @@ fn beside_the_weights_they_are_listed() {
 }
 
 #[test]
+#[cfg_attr(target_pointer_width = "32", ignore = "sizes of more than 32 bits are refused there for another reason")]
 fn claims_meet_the_bytes_that_are_there() {
     let _alone = alone();
     let malformed = |object: Vec<u8>, words: &str| refused_everywhere(&object, ErrorKind::Malformed, words);
@@ -127,9 +128,9 @@ fn claims_meet_the_bytes_that_are_there() {
         (0..400).fold(pickle().raw(b"}"), |p, i| p.text(&i.to_string()).tensor("0", 4, 0, &[1 << 18], &[0]).raw(b"s"));
     refused_everywhere(&many.end(), ErrorKind::Limit, "memory");
     // A size of 0 with anything else is empty.
-    let empty = tensor(4, 9, &[0, 1 << 40], &[7, 7]);
+    let empty = tensor(4, 9, &[0, 1 << 30], &[7, 7]);
     let read: StateDict = bounded(empty.len(), || pytorch::from_bytes(&archive(&empty, &[ONE])).unwrap());
-    assert_eq!(read["w"].shape(), [0, 1 << 40]);
+    assert_eq!(read["w"].shape(), [0, 1 << 30]);
     // Storages that are not there, or are there twice.
     let other = pickle().raw(b"}").text("w").tensor("9", 4, 0, &[4], &[1]).raw(b"s").end();
     refused(&archive(&other, &[ONE]), ErrorKind::Malformed, "no storage '9'");
@@ -145,6 +146,7 @@ fn claims_meet_the_bytes_that_are_there() {
 }
 
 #[test]
+#[cfg_attr(target_pointer_width = "32", ignore = "sizes of more than 32 bits are refused there for another reason")]
 fn lengths_in_the_pickle_are_checked() {
     let _alone = alone();
     let claims: [&[u8]; 9] = [

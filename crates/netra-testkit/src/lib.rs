@@ -14,6 +14,13 @@ pub use oracle::OracleBackend;
 pub use rng::Rng;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What a call on hostile bytes may take: a second, or as many as `NETRA_SECONDS` says, for an emulated processor.
+pub fn patience() -> Duration {
+    let seconds = std::env::var("NETRA_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(1))
+}
 
 /// The folder of shared models and scans: `NETRA_ASSETS`, else `../shared/assets` beside the checkout; `None` (and a
 /// note on standard error) when absent, in which case the test that asked should pass without doing anything.

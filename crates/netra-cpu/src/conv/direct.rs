@@ -118,7 +118,7 @@ impl Direct {
     }
 
     /// Rough half cycles of the whole convolution.
-    pub fn cost(&self) -> usize {
+    pub fn cost(&self) -> u64 {
         self.pieces.iter().map(|p| p.plan.cost).sum()
     }
 

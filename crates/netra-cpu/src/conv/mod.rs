@@ -147,7 +147,7 @@ impl Convolution {
         #[cfg(target_arch = "x86_64")]
         {
             let cost = if let Algorithm::Winograd(w) = &algorithm { w.cost() } else { cost };
-            if let Some(n) = Narrow::new(&geometry, arithmetic, isa, threads, cost) {
+            if let Some(n) = Narrow::new(&geometry, arithmetic, isa, threads, cost as usize) {
                 return Self { algorithm: Algorithm::Narrow(Box::new(n)), activation: p.activation };
             }
         }

@@ -136,8 +136,8 @@ pub struct Plan {
     pub blocks: usize,
     /// Parts into which the blocks are divided among units.
     pub parts: usize,
-    /// Rough half cycles of the whole.
-    pub cost: usize,
+    /// Rough half cycles of the whole: for a large layer, more than thirty-two bits hold.
+    pub cost: u64,
 }
 
 impl Plan {
@@ -255,7 +255,7 @@ impl Sizes {
         Slab { depth, height, pitch, phase, channel, len }
     }
 
-    fn cost(&self, geometry: &Geometry, isa: Isa) -> usize {
+    fn cost(&self, geometry: &Geometry, isa: Isa) -> u64 {
         let [td, th, tw] = self.most;
         let slab = self.slab(geometry);
         let pixels = self.tile.pixels;
@@ -267,10 +267,11 @@ impl Sizes {
         let far = geometry.taps() == 1 && slab.len > NEAR;
         let step = self.tile.step_cost(isa, far) + geometry.in_place_cost();
         let each = geometry.terms() * step + 8 * vectors + 40;
-        self.units(geometry).saturating_mul(tiles * blocks * each + slab.len / 2)
+        let unit = ((tiles * blocks) as u64).saturating_mul(each as u64) + slab.len as u64 / 2;
+        unit.saturating_mul(self.units(geometry) as u64)
     }
 
-    fn plan(self, geometry: Geometry, threads: usize, cost: usize) -> Plan {
+    fn plan(self, geometry: Geometry, threads: usize, cost: u64) -> Plan {
         let slab = self.slab(&geometry);
         let [d, h, w] = &geometry.axes;
         let (rows_d, rows_h) = (self.depth.tap_positions(slab.depth), self.height.tap_positions(slab.height));

@@ -1,9 +1,13 @@
 //! The inner loop: a block of output channels times a run of output pixels, held in registers.
 
 use crate::isa::{InstructionSet, Isa};
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use crate::simd::Simd128;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
-use crate::simd::{Portable, Simd, prefetch, prefetch_far};
+use crate::simd::{Guaranteed, Portable, Simd, prefetch, prefetch_far};
 
 /// `out[c][p] = init[c] (or what is there) + sum over k of w[k][c] x[offsets[k] + p]` for the channels and pixels of a [`Tile`].
 ///
@@ -127,7 +131,7 @@ unsafe fn tile<S: Simd, const C: usize, const V: usize>(
 
 /// # Safety
 /// As for [`Run`].
-unsafe fn portable<const C: usize, const V: usize>(
+unsafe fn guaranteed<S: Guaranteed, const C: usize, const V: usize>(
     x: *const f32,
     offsets: &[usize],
     w: *const f32,
@@ -136,7 +140,7 @@ unsafe fn portable<const C: usize, const V: usize>(
     manner: Manner<'_>,
 ) {
     // SAFETY: the caller keeps the contract.
-    unsafe { tile::<_, C, V>(Portable, x, offsets, w, init, out, manner) }
+    unsafe { tile::<_, C, V>(S::HERE, x, offsets, w, init, out, manner) }
 }
 
 /// # Safety
@@ -178,25 +182,42 @@ pub fn tiles(isa: Isa) -> Vec<Tile> {
         ($f:ident: $(($c:literal, $v:literal)),*) => {
             vec![$(Tile { channels: $c, pixels: $v * lanes, run: $f::<$c, $v> }),*]
         };
+        (guaranteed<$s:ident>: $(($c:literal, $v:literal)),*) => {
+            vec![$(Tile { channels: $c, pixels: $v * lanes, run: guaranteed::<$s, $c, $v> }),*]
+        };
     }
     // Sixteen registers. One stays free: with none, the compiler moves accumulators about, at half the speed.
     macro_rules! small {
-        ($f:ident) => {
-            list!($f: (1, 2), (1, 4), (1, 7), (2, 1), (2, 2), (2, 3), (2, 4), (3, 1), (3, 2), (3, 3), (4, 1), (4, 2),
+        ($($f:tt)*) => {
+            list!($($f)*: (1, 2), (1, 4), (1, 7), (2, 1), (2, 2), (2, 3), (2, 4), (3, 1), (3, 2), (3, 3), (4, 1), (4, 2),
                 (5, 1), (5, 2), (6, 1), (6, 2), (7, 1), (8, 1), (10, 1), (12, 1))
         };
     }
+    // Thirty-two registers, of sixteen lanes or of four: how many sums keep the multipliers busy, and how many of them share a
+    // load, is the same for both.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    macro_rules! large {
+        ($($f:tt)*) => {
+            list!($($f)*:
+                (1, 2), (1, 4), (1, 8), (2, 1), (2, 2), (2, 4), (2, 8), (3, 1), (3, 2), (3, 4), (3, 7),
+                (4, 1), (4, 2), (4, 3), (4, 4), (4, 6), (5, 1), (5, 2), (5, 3), (5, 4), (5, 5), (6, 1), (6, 2), (6, 3),
+                (6, 4), (7, 1), (7, 2), (7, 3), (8, 1), (8, 2), (8, 3), (10, 2), (11, 2), (12, 1), (12, 2), (14, 1),
+                (14, 2), (16, 1))
+        };
+    }
     match isa.set() {
-        InstructionSet::Portable => small!(portable),
         #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx2 => small!(avx2),
-        // Thirty-two registers.
         #[cfg(target_arch = "x86_64")]
-        InstructionSet::Avx512 => list!(avx512:
-            (1, 2), (1, 4), (1, 8), (2, 1), (2, 2), (2, 4), (2, 8), (3, 1), (3, 2), (3, 4), (3, 7),
-            (4, 1), (4, 2), (4, 3), (4, 4), (4, 6), (5, 1), (5, 2), (5, 3), (5, 4), (5, 5), (6, 1), (6, 2), (6, 3), (6, 4),
-            (7, 1), (7, 2), (7, 3), (8, 1), (8, 2), (8, 3), (10, 2), (11, 2), (12, 1), (12, 2), (14, 1), (14, 2), (16, 1)),
-        #[cfg(not(target_arch = "x86_64"))]
-        _ => small!(portable),
+        InstructionSet::Avx512 => large!(avx512),
+        #[cfg(target_arch = "aarch64")]
+        InstructionSet::Neon => large!(guaranteed<Neon>),
+        // Engines on x86-64 have fifteen registers, of which a product takes one before it is added, and do not plan far: node
+        // runs tiles of eight sums up to 1.6 times as fast as tiles of twelve.
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        InstructionSet::Simd128 => list!(guaranteed<Simd128>:
+            (1, 2), (1, 4), (1, 6), (2, 1), (2, 2), (2, 3), (2, 4), (3, 1), (3, 2), (4, 1), (4, 2), (5, 1), (6, 1), (7, 1),
+            (8, 1)),
+        _ => small!(guaranteed<Portable>),
     }
 }

@@ -1,9 +1,13 @@
 //! The inner loop: some rows of `a` times a panel of packed columns of `b`, held in registers.
 
 use crate::isa::{InstructionSet, Isa};
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use crate::simd::Simd128;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
-use crate::simd::{Portable, Simd};
+use crate::simd::{Guaranteed, Portable, Simd, prefetch_far};
 
 /// Where the operands of one tile are. Rows of `a`, `start` and `out` are `*_row` elements apart.
 #[derive(Clone, Copy)]
@@ -73,9 +77,9 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(s: S, o: &Operands) {
 
 /// # Safety
 /// As for [`Run`].
-unsafe fn portable<const R: usize, const V: usize>(o: &Operands) {
+unsafe fn guaranteed<S: Guaranteed, const R: usize, const V: usize>(o: &Operands) {
     // SAFETY: the caller keeps the contract.
-    unsafe { tile::<_, R, V>(Portable, o) }
+    unsafe { tile::<_, R, V>(S::HERE, o) }
 }
 
 /// # Safety
@@ -119,29 +123,46 @@ impl Tiles {
     pub fn new(isa: Isa) -> Self {
         macro_rules! two {
             ($f:ident: $($r:literal),*) => { &[$([$f::<$r, 1> as Run, $f::<$r, 2>]),*] };
+            (guaranteed<$s:ident>: $($r:literal),*) => {
+                &[$([guaranteed::<$s, $r, 1> as Run, guaranteed::<$s, $r, 2>]),*]
+            };
         }
         // Sixteen registers: 6 x 2 sums, two columns, one element, one free.
         macro_rules! small {
-            ($f:ident) => {{
-    static RUNS: &[[Run; 2]] = two!($f: 1, 2, 3, 4, 5, 6);
+            ($($f:tt)*) => {{
+                static RUNS: &[[Run; 2]] = two!($($f)*: 1, 2, 3, 4, 5, 6);
                 Self { rows: 6, vectors: 2, lanes: isa.lanes(), runs: RUNS.as_flattened() }
             }};
         }
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        macro_rules! three {
+            ($f:ident: $($r:literal),*) => { &[$([$f::<$r, 1> as Run, $f::<$r, 2>, $f::<$r, 3>]),*] };
+            (guaranteed<$s:ident>: $($r:literal),*) => {
+                &[$([guaranteed::<$s, $r, 1> as Run, guaranteed::<$s, $r, 2>, guaranteed::<$s, $r, 3>]),*]
+            };
+        }
+        // Thirty-two registers, of sixteen lanes or of four: 8 x 3 sums.
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        macro_rules! large {
+            ($($f:tt)*) => {{
+                static RUNS: &[[Run; 3]] = three!($($f)*: 1, 2, 3, 4, 5, 6, 7, 8);
+                Self { rows: 8, vectors: 3, lanes: isa.lanes(), runs: RUNS.as_flattened() }
+            }};
+        }
         match isa.set() {
-            InstructionSet::Portable => small!(portable),
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx2 => small!(avx2),
-            // Thirty-two registers: 8 x 3 sums.
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx512 => {
-                macro_rules! three {
-                    ($($r:literal),*) => { &[$([avx512::<$r, 1> as Run, avx512::<$r, 2>, avx512::<$r, 3>]),*] };
-                }
-                static RUNS: &[[Run; 3]] = three!(1, 2, 3, 4, 5, 6, 7, 8);
-                Self { rows: 8, vectors: 3, lanes: isa.lanes(), runs: RUNS.as_flattened() }
+            InstructionSet::Avx512 => large!(avx512),
+            #[cfg(target_arch = "aarch64")]
+            InstructionSet::Neon => large!(guaranteed<Neon>),
+            // As in `conv/tile.rs`, engines like eight sums best.
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            InstructionSet::Simd128 => {
+                static RUNS: &[[Run; 2]] = two!(guaranteed<Simd128>: 1, 2, 3, 4);
+                Self { rows: 4, vectors: 2, lanes: isa.lanes(), runs: RUNS.as_flattened() }
             }
-            #[cfg(not(target_arch = "x86_64"))]
-            _ => small!(portable),
+            _ => small!(guaranteed<Portable>),
         }
     }
 
@@ -205,13 +226,8 @@ impl Ahead {
 
     #[inline(always)]
     fn fetch(&self, at: usize) {
-        #[cfg(target_arch = "x86_64")]
         if at < self.floats {
-            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-            // SAFETY: a hint: it reads nothing, at any address.
-            unsafe { _mm_prefetch::<_MM_HINT_T1>(self.from.wrapping_add(at).cast()) };
+            prefetch_far(self.from.wrapping_add(at));
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = at;
     }
 }

@@ -11,16 +11,24 @@ mod avx512;
 pub mod function;
 pub mod map;
 pub mod math;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
 
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
+#[cfg(target_arch = "aarch64")]
+pub use neon::Neon;
 pub use portable::Portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub use wasm::Simd128;
 
 /// An instruction set's float32 vectors. A value of an implementing type is a promise that the processor has the
-/// instructions: it is made inside [`Isa::dispatch`](crate::isa::Isa::dispatch) only.
+/// instructions: it is made inside [`Isa::dispatch`](crate::isa::Isa::dispatch) only, unless they are [`Guaranteed`].
 pub trait Simd: Copy + 'static {
     /// A vector.
     type V: Copy;
@@ -135,8 +143,24 @@ pub trait Simd: Copy + 'static {
     }
 }
 
+/// Vectors of which every processor that the compilation target allows has the instructions: code for them needs no
+/// `#[target_feature]`.
+pub trait Guaranteed: Simd {
+    /// The promise, which the target keeps.
+    const HERE: Self;
+}
+
 /// Float32 elements of a cache line.
 pub const LINE: usize = 16;
+
+/// A hint of aarch64 about the cache line at `$p`.
+#[cfg(target_arch = "aarch64")]
+macro_rules! hint {
+    ($what:literal, $p:expr) => {
+        // SAFETY: every aarch64 has the instruction; it changes neither memory nor registers, and no address is wrong.
+        unsafe { std::arch::asm!(concat!("prfm ", $what, ", [{}]"), in(reg) $p, options(nomem, nostack, preserves_flags)) }
+    };
+}
 
 /// Asks for the cache line at `p`, which need not be readable.
 #[inline(always)]
@@ -146,7 +170,9 @@ pub fn prefetch(p: *const f32) {
     unsafe {
         std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(p.cast());
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    hint!("pldl1keep", p);
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = p;
 }
 
@@ -158,7 +184,9 @@ pub fn prefetch_to_write(p: *mut f32) {
     unsafe {
         std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_ET0 }>(p.cast_const().cast());
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    hint!("pstl1keep", p);
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = p;
 }
 
@@ -170,7 +198,9 @@ pub fn prefetch_far(p: *const f32) {
     unsafe {
         std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(p.cast());
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    hint!("pldl2keep", p);
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = p;
 }
 

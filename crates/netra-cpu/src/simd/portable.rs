@@ -1,10 +1,14 @@
 //! Four lanes in plain Rust, for processors without an implementation of their own; the compiler vectorises it.
 
-use super::Simd;
+use super::{Guaranteed, Simd};
 
 /// Plain Rust.
 #[derive(Clone, Copy)]
 pub struct Portable;
+
+impl Guaranteed for Portable {
+    const HERE: Self = Self;
+}
 
 #[inline(always)]
 fn zip(a: [f32; 4], b: [f32; 4], f: impl Fn(f32, f32) -> f32) -> [f32; 4] {

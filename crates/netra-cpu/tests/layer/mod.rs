@@ -63,6 +63,6 @@ impl Layer {
 /// Values between -0.5 and 0.5.
 pub fn tensor(shape: &[usize], seed: usize) -> Tensor {
     let n: usize = shape.iter().product();
-    let value = |i: usize| ((i * 7919 + seed * 104_729) % 2003) as f32 / 2003.0 - 0.5;
+    let value = |i: usize| ((i as u64 * 7919 + seed as u64 * 104_729) % 2003) as f32 / 2003.0 - 0.5;
     Tensor::from_f32(shape, (0..n).map(value).collect()).expect("the count is the shape's product")
 }

@@ -51,8 +51,9 @@ impl Reader<'_> {
             self.hole += 1;
             length -= before + hole.length;
         }
-        self.at += length as usize;
-        if self.at <= self.skeleton.bytes.len() { Ok(()) } else { Err(ProtobufError::new(ErrorKind::Eof)) }
+        let at = usize::try_from(length).ok().and_then(|length| self.at.checked_add(length));
+        self.at = at.filter(|&at| at <= self.skeleton.bytes.len()).ok_or(ProtobufError::new(ErrorKind::Eof))?;
+        Ok(())
     }
 
     fn fixed<const N: usize>(&mut self) -> std::result::Result<[u8; N], ProtobufError> {

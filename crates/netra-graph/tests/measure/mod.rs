@@ -5,15 +5,12 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use netra_testkit::Rng;
+use netra_testkit::{Rng, patience};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 static ALONE: Mutex<()> = Mutex::new(());
-
-/// What a call may take on any bytes.
-const SECONDS: Duration = Duration::from_secs(1);
 
 pub fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -28,7 +25,7 @@ pub struct Worst {
 }
 
 impl Worst {
-    /// Runs `call` on a file of `bytes` bytes and checks what it took: under a second, and with the file itself under four
+    /// Runs `call` on a file of `bytes` bytes and checks what it took: within its [`patience`], and with the file itself under four
     /// times the file and 64 MB.
     #[track_caller]
     pub fn bounded<T>(&mut self, case: usize, bytes: usize, call: impl Fn() -> T) -> T {
@@ -40,13 +37,13 @@ impl Worst {
         let memory = MEMORY.peak_usage().saturating_sub(before);
         // A busy machine may take the processor away; what takes this long by itself does so again.
         for _ in 0..2 {
-            if time > SECONDS {
+            if time > patience() {
                 let start = Instant::now();
                 drop(call());
                 time = time.min(start.elapsed());
             }
         }
-        assert!(time < SECONDS, "case {case} took {time:?}");
+        assert!(time < patience(), "case {case} took {time:?}");
         assert!(memory < 3 * bytes + (64 << 20), "case {case}: {memory} bytes for a file of {bytes}");
         if time > self.time {
             (self.time, self.slowest) = (time, case);

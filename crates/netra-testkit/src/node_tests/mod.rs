@@ -74,8 +74,13 @@ impl Report {
     }
 }
 
-/// Runs every case. Panics and cases without end are failures of theirs; the thread of the latter is left behind.
+/// Runs every case. Panics and cases without end are failures of theirs; the thread of the latter is left behind. Where the
+/// target has no threads they end the test.
 pub fn run(backend: &Arc<dyn Backend>, cases: &[Case]) -> Report {
+    let name = backend.name().to_owned();
+    if cfg!(target_family = "wasm") {
+        return Report { backend: name, outcomes: cases.iter().map(|case| outcome(backend.as_ref(), case)).collect() };
+    }
     let mut worker = Worker::start(backend.clone());
     let outcomes = cases.iter().map(|case| {
         worker.run(case).unwrap_or_else(|| {
@@ -83,7 +88,13 @@ pub fn run(backend: &Arc<dyn Backend>, cases: &[Case]) -> Report {
             Outcome::Failed(format!("no answer after {PATIENCE:?}"))
         })
     });
-    Report { outcomes: outcomes.collect(), backend: backend.name().to_owned() }
+    Report { backend: name, outcomes: outcomes.collect() }
+}
+
+/// What becomes of a case. A panic is its failure.
+fn outcome(backend: &dyn Backend, case: &Case) -> Outcome {
+    catch_unwind(AssertUnwindSafe(|| bind::outcome(backend, case)))
+        .unwrap_or_else(|e| Outcome::Failed(format!("panic: {}", message(&*e))))
 }
 
 /// The test of a backend: no case fails, and at least `vision` cases over imaging operators and `all` cases of all pass.
@@ -113,9 +124,7 @@ impl Worker {
         let (sender, outcomes) = channel();
         thread::spawn(move || {
             for case in receiver {
-                let run = AssertUnwindSafe(|| bind::outcome(backend.as_ref(), &case));
-                let outcome = catch_unwind(run).unwrap_or_else(|e| Outcome::Failed(format!("panic: {}", message(&*e))));
-                if sender.send(outcome).is_err() {
+                if sender.send(outcome(backend.as_ref(), &case)).is_err() {
                     return;
                 }
             }

@@ -181,32 +181,45 @@ const FAST: f64 = 1e-5;
 
 /// Runs every case on a backend, in the exact precision mode.
 pub fn run(backend: &dyn Backend) -> Report {
-    run_with(backend, Precision::Exact)
+    run_each(&[(backend, Precision::Exact)]).remove(0)
 }
 
-/// Runs every case on a backend in a precision mode.
-pub fn run_with(backend: &dyn Backend, precision: Precision) -> Report {
-    Report(cases().into_iter().map(|case| (case.name.clone(), outcome(backend, case, precision))).collect())
+/// Runs every case on each of some backends in its precision mode. The oracle, which takes longest, runs once a case.
+pub fn run_each(backends: &[(&dyn Backend, Precision)]) -> Vec<Report> {
+    let mut reports = vec![Report::default(); backends.len()];
+    for case in cases() {
+        let views: Vec<TensorView<'_>> = case.inputs.iter().map(Tensor::view).collect();
+        let want = eval::run(&case.program, &views);
+        for (report, &(backend, precision)) in reports.iter_mut().zip(backends) {
+            let outcome = match &want {
+                Ok(want) => outcome(backend, &case, &views, want, precision),
+                Err(e) => Outcome::Failed(format!("the oracle: {e:?}")),
+            };
+            report.0.push((case.name.clone(), outcome));
+        }
+    }
+    reports
 }
 
-fn outcome(backend: &dyn Backend, case: Case, precision: Precision) -> Outcome {
+fn outcome(
+    backend: &dyn Backend,
+    case: &Case,
+    inputs: &[TensorView<'_>],
+    want: &[Tensor],
+    precision: Precision,
+) -> Outcome {
     let options = CompileOptions::default().precision(precision);
     let tolerance = if precision == Precision::Exact { case.tolerance } else { case.tolerance + FAST };
     let missing = backend.unsupported(&case.program);
     if !missing.is_empty() {
         return Outcome::Refused(missing.iter().map(|u| u.reason.clone()).collect::<Vec<_>>().join("; "));
     }
-    let views: Vec<TensorView<'_>> = case.inputs.iter().map(Tensor::view).collect();
-    let run = || {
-        let want = eval::run(&case.program, &views)?;
-        let got = backend.compile(Arc::new(case.program.clone()), &options)?.run(&views)?;
-        Ok::<_, netra_graph::Error>((got, want))
-    };
+    let run = || backend.compile(Arc::new(case.program.clone()), &options)?.run(inputs);
     match run() {
         Err(e) => Outcome::Failed(format!("{e:?}")),
-        Ok((got, want)) if got.len() != want.len() => Outcome::Failed(format!("{} outputs", got.len())),
-        Ok((got, want)) => {
-            for (g, w) in got.iter().zip(&want) {
+        Ok(got) if got.len() != want.len() => Outcome::Failed(format!("{} outputs", got.len())),
+        Ok(got) => {
+            for (g, w) in got.iter().zip(want) {
                 let difference = compare(g.view(), w.view());
                 if difference.relative() > tolerance {
                     return Outcome::Failed(format!("{difference:?} over {tolerance:e} of the range"));

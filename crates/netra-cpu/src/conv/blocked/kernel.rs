@@ -1,9 +1,13 @@
 //! The inner loop: a run of output pixels times some vectors of output channels, held in registers.
 
 use crate::isa::{InstructionSet, Isa};
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use crate::simd::Simd128;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
-use crate::simd::{Portable, Simd, prefetch};
+use crate::simd::{Guaranteed, Portable, Simd, prefetch};
 
 /// `sums[p][f] += sum over k of x[offsets[k] + p step] w[k][f]` for the pixels `p` of a run and the output channels `f` of
 /// a block.
@@ -27,18 +31,45 @@ pub struct Kernels([&'static [Run]; MAX_VECTORS]);
 impl Kernels {
     /// The kernels for pixels `step` elements apart, if there are any.
     pub fn new(isa: Isa, step: usize) -> Option<Self> {
-        match (isa.set(), step) {
-            (InstructionSet::Portable, 1) => Some(small::portable::<1>()),
-            (InstructionSet::Portable, 2) => Some(small::portable::<2>()),
-            #[cfg(target_arch = "x86_64")]
-            (InstructionSet::Avx2, 1) => Some(small::avx2::<1>()),
-            #[cfg(target_arch = "x86_64")]
-            (InstructionSet::Avx2, 2) => Some(small::avx2::<2>()),
-            #[cfg(target_arch = "x86_64")]
-            (InstructionSet::Avx512, 1) => Some(large::avx512::<1>()),
-            #[cfg(target_arch = "x86_64")]
-            (InstructionSet::Avx512, 2) => Some(large::avx512::<2>()),
+        match step {
+            1 => Some(Self::with_step::<1>(isa)),
+            2 => Some(Self::with_step::<2>(isa)),
             _ => None,
+        }
+    }
+
+    fn with_step<const STEP: usize>(isa: Isa) -> Self {
+        macro_rules! list {
+            ($f:ident: $([$v:literal: $($p:literal)*])*) => { Self([$(&[$($f::<$p, $v, STEP>),*]),*]) };
+            (guaranteed<$s:ident>: $([$v:literal: $($p:literal)*])*) => {
+                Self([$(&[$(guaranteed::<$s, $p, $v, STEP>),*]),*])
+            };
+        }
+        // Sixteen registers.
+        macro_rules! small {
+            ($($f:tt)*) => { list!($($f)*: [1: 1 2 3 4 5 6 7 8 9 10] [2: 1 2 3 4 5 6] [3: 1 2 3 4]) };
+        }
+        // Thirty-two registers.
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        macro_rules! large {
+            ($($f:tt)*) => {
+                list!($($f)*:
+                    [1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14]
+                    [2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14]
+                    [3: 1 2 3 4 5 6 7 8 9])
+            };
+        }
+        match isa.set() {
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx2 => small!(avx2),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 => large!(avx512),
+            #[cfg(target_arch = "aarch64")]
+            InstructionSet::Neon => large!(guaranteed<Neon>),
+            // As in `conv/tile.rs`, engines like eight sums best.
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            InstructionSet::Simd128 => list!(guaranteed<Simd128>: [1: 1 2 3 4 5 6 7 8] [2: 1 2 3 4] [3: 1 2]),
+            _ => small!(guaranteed<Portable>),
         }
     }
 
@@ -93,77 +124,42 @@ unsafe fn run<S: Simd, const P: usize, const V: usize, const STEP: usize>(
     }
 }
 
-/// The kernels of `$f`, by vectors and pixels.
-macro_rules! kernels {
-    ($f:ident, $step:ident: $([$v:literal: $($p:literal)*])*) => {
-        Kernels([$(&[$($f::<$p, $v, $step>),*]),*])
-    };
+/// # Safety
+/// As for [`Run`].
+unsafe fn guaranteed<S: Guaranteed, const P: usize, const V: usize, const STEP: usize>(
+    x: *const f32,
+    offsets: &[usize],
+    w: *const f32,
+    sums: *mut f32,
+) {
+    // SAFETY: the caller keeps the contract.
+    unsafe { run::<_, P, V, STEP>(S::HERE, x, offsets, w, sums) }
 }
 
-/// Sixteen registers.
-mod small {
-    use super::*;
-
-    macro_rules! small {
-        ($f:ident, $step:ident) => {
-            kernels!($f, $step: [1: 1 2 3 4 5 6 7 8 9 10] [2: 1 2 3 4 5 6] [3: 1 2 3 4])
-        };
-    }
-
-    pub fn portable<const STEP: usize>() -> Kernels {
-        /// # Safety
-        /// As for [`Run`].
-        unsafe fn f<const P: usize, const V: usize, const STEP: usize>(
-            x: *const f32,
-            offsets: &[usize],
-            w: *const f32,
-            sums: *mut f32,
-        ) {
-            // SAFETY: the caller keeps the contract.
-            unsafe { run::<_, P, V, STEP>(Portable, x, offsets, w, sums) }
-        }
-        small!(f, STEP)
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    pub fn avx2<const STEP: usize>() -> Kernels {
-        /// # Safety
-        /// As for [`Run`].
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn f<const P: usize, const V: usize, const STEP: usize>(
-            x: *const f32,
-            offsets: &[usize],
-            w: *const f32,
-            sums: *mut f32,
-        ) {
-            // SAFETY: the caller keeps the contract, and the processor has the features that this function enables.
-            unsafe { run::<_, P, V, STEP>(Avx2::assume(), x, offsets, w, sums) }
-        }
-        small!(f, STEP)
-    }
-}
-
-/// Thirty-two registers.
+/// # Safety
+/// As for [`Run`].
 #[cfg(target_arch = "x86_64")]
-mod large {
-    use super::*;
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2<const P: usize, const V: usize, const STEP: usize>(
+    x: *const f32,
+    offsets: &[usize],
+    w: *const f32,
+    sums: *mut f32,
+) {
+    // SAFETY: the caller keeps the contract, and the processor has the features that this function enables.
+    unsafe { run::<_, P, V, STEP>(Avx2::assume(), x, offsets, w, sums) }
+}
 
-    pub fn avx512<const STEP: usize>() -> Kernels {
-        /// # Safety
-        /// As for [`Run`].
-        #[target_feature(enable = "avx512f,avx2,fma")]
-        unsafe fn f<const P: usize, const V: usize, const STEP: usize>(
-            x: *const f32,
-            offsets: &[usize],
-            w: *const f32,
-            sums: *mut f32,
-        ) {
-            // SAFETY: the caller keeps the contract, and the processor has the features that this function enables.
-            unsafe { run::<_, P, V, STEP>(Avx512::assume(), x, offsets, w, sums) }
-        }
-        kernels!(f, STEP:
-            [1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14]
-            [2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14]
-            [3: 1 2 3 4 5 6 7 8 9])
-    }
+/// # Safety
+/// As for [`Run`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx2,fma")]
+unsafe fn avx512<const P: usize, const V: usize, const STEP: usize>(
+    x: *const f32,
+    offsets: &[usize],
+    w: *const f32,
+    sums: *mut f32,
+) {
+    // SAFETY: the caller keeps the contract, and the processor has the features that this function enables.
+    unsafe { run::<_, P, V, STEP>(Avx512::assume(), x, offsets, w, sums) }
 }

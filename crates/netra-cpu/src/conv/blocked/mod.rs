@@ -24,12 +24,12 @@ pub struct Blocked(Plan);
 
 impl Blocked {
     /// Plans a convolution, unless it costs more than `limit`.
-    pub fn new(geometry: &Geometry, isa: Isa, threads: usize, limit: usize) -> Option<Self> {
+    pub fn new(geometry: &Geometry, isa: Isa, threads: usize, limit: u64) -> Option<Self> {
         Plan::new(geometry, isa, threads).filter(|plan| plan.cost < limit).map(Self)
     }
 
     /// Rough half cycles of the whole convolution.
-    pub fn cost(&self) -> usize {
+    pub fn cost(&self) -> u64 {
         self.0.cost
     }
 

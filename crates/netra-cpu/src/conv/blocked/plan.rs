@@ -38,7 +38,7 @@ pub struct Plan {
     /// Parts into which the blocks are divided among units.
     pub parts: usize,
     /// Rough half cycles of the whole.
-    pub cost: usize,
+    pub cost: u64,
 }
 
 /// Whether all that the axis reads exists.
@@ -184,7 +184,7 @@ impl Plan {
         terms.div_ceil(terms.div_ceil(CHAIN))
     }
 
-    fn estimate(&self, threads: usize) -> usize {
+    fn estimate(&self, threads: usize) -> u64 {
         let terms = self.geometry.terms();
         let [rows, columns] = self.tile;
         let pixels = rows * columns;
@@ -196,14 +196,15 @@ impl Plan {
             let step = (run * vectors).max(run + vectors).max(8) + self.geometry.in_place_cost();
             let inner = rows * runs * (terms * step + chains * (3 * run * vectors + 30));
             // Weights come from afar at some eight bytes a cycle.
-            inner.max(terms * vectors * self.lanes) + pixels * vectors * 12
+            (inner.max(terms * vectors * self.lanes) + pixels * vectors * 12) as u64
         };
         let all = self.channel_vectors();
-        let blocks = all / self.vectors * block(self.vectors)
+        let blocks = (all / self.vectors) as u64 * block(self.vectors)
             + if all.is_multiple_of(self.vectors) { 0 } else { block(all % self.vectors) };
         let units = self.units();
         // Threads that wait for the last units.
         let busy = units.div_ceil(threads) * threads;
-        self.tiles().saturating_mul(blocks + self.parts * self.slab() / 2) / units * busy
+        let tile = blocks + (self.parts * self.slab() / 2) as u64;
+        (self.tiles() as u64).saturating_mul(tile) / units as u64 * busy as u64
     }
 }

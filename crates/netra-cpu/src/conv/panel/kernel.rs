@@ -1,9 +1,13 @@
 //! The inner loop: a block of filters times one or two vectors of outputs, held in registers.
 
 use crate::isa::{InstructionSet, Isa};
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use crate::simd::Simd128;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
-use crate::simd::{Portable, Simd, prefetch};
+use crate::simd::{Guaranteed, Portable, Simd, prefetch};
 
 /// `sums[f][p] = start + sum over k < terms of w[k][f] x[k][p]` for the filters `f` of a block and the outputs `p` of a run;
 /// `start` is `bias[f]`, or what `sums` holds where `bias` is null.
@@ -32,14 +36,19 @@ impl Kernels {
     pub fn new(isa: Isa) -> Self {
         match isa.set() {
             // Sixteen registers, of which one stays free: with none, the compiler moves sums about.
-            InstructionSet::Portable => Self { filters: 6, runs: [portable::<6, 1>, portable::<6, 2>] },
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx2 => Self { filters: 6, runs: [avx2::<6, 1>, avx2::<6, 2>] },
-            // More than eight filters would fit thirty-two registers, but few layers have a multiple of more.
+            // More than eight filters would fit thirty-two registers, also of four lanes, but few layers have a multiple of more.
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx512 => Self { filters: 8, runs: [avx512::<8, 1>, avx512::<8, 2>] },
-            #[cfg(not(target_arch = "x86_64"))]
-            _ => Self { filters: 6, runs: [portable::<6, 1>, portable::<6, 2>] },
+            #[cfg(target_arch = "aarch64")]
+            InstructionSet::Neon => Self { filters: 8, runs: [guaranteed::<Neon, 8, 1>, guaranteed::<Neon, 8, 2>] },
+            // As in `conv/tile.rs`, engines like eight sums best.
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            InstructionSet::Simd128 => {
+                Self { filters: 4, runs: [guaranteed::<Simd128, 4, 1>, guaranteed::<Simd128, 4, 2>] }
+            }
+            _ => Self { filters: 6, runs: [guaranteed::<Portable, 6, 1>, guaranteed::<Portable, 6, 2>] },
         }
     }
 
@@ -93,7 +102,7 @@ unsafe fn run<S: Simd, const C: usize, const V: usize>(
 
 /// # Safety
 /// As for [`Run`].
-unsafe fn portable<const C: usize, const V: usize>(
+unsafe fn guaranteed<S: Guaranteed, const C: usize, const V: usize>(
     x: *const f32,
     w: *const f32,
     terms: usize,
@@ -101,7 +110,7 @@ unsafe fn portable<const C: usize, const V: usize>(
     sums: *mut f32,
 ) {
     // SAFETY: the caller keeps the contract.
-    unsafe { run::<_, C, V>(Portable, x, w, terms, bias, sums) }
+    unsafe { run::<_, C, V>(S::HERE, x, w, terms, bias, sums) }
 }
 
 /// # Safety

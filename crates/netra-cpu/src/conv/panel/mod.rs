@@ -29,12 +29,12 @@ pub struct Panel(Plan);
 
 impl Panel {
     /// Plans a convolution, unless it costs more than `limit`.
-    pub fn new(geometry: &Geometry, isa: Isa, threads: usize, limit: usize) -> Option<Self> {
+    pub fn new(geometry: &Geometry, isa: Isa, threads: usize, limit: u64) -> Option<Self> {
         Plan::new(geometry.clone(), isa, threads).filter(|plan| plan.cost < limit).map(Self)
     }
 
     /// Rough half cycles of the whole convolution.
-    pub fn cost(&self) -> usize {
+    pub fn cost(&self) -> u64 {
         self.0.cost
     }
 
@@ -228,7 +228,7 @@ mod tests {
                 let isa = Isa::new(set).unwrap();
                 let threads = Threads::new(count).unwrap();
                 let geometry = Geometry::forward(&p, x, weight.shape(), &out).flattened();
-                let panel = Panel::new(&geometry, isa, count, usize::MAX).unwrap();
+                let panel = Panel::new(&geometry, isa, count, u64::MAX).unwrap();
                 let packed = panel.pack(weight.as_f32().unwrap(), bias.as_f32());
                 let scratch = Scratch::new(count, panel.scratch());
                 let context = Context { isa, threads: &threads, scratch: &scratch };

@@ -33,7 +33,7 @@ pub struct Plan {
     /// Parts into which the blocks of filters are divided among units.
     pub parts: usize,
     /// Rough half cycles of the whole.
-    pub cost: usize,
+    pub cost: u64,
 }
 
 impl Plan {
@@ -47,7 +47,7 @@ impl Plan {
         let (kernels, lanes) = (Kernels::new(isa), isa.lanes());
         let mut plan = Self { geometry, kernels, lanes, chain, together: 1, parts: 1, cost: 0 };
         let most = (plan.geometry.multiply_adds() / UNIT_WORK).max(1);
-        let mut best = (usize::MAX, 1, 1);
+        let mut best = (u64::MAX, 1, 1);
         for together in 1..=GROUP.min(plan.runs()) {
             for parts in 1..=PARTS.min(plan.blocks()) {
                 (plan.together, plan.parts) = (together, parts);
@@ -123,7 +123,7 @@ impl Plan {
         self.weights() <= NEAR
     }
 
-    fn estimate(&self, threads: usize) -> usize {
+    fn estimate(&self, threads: usize) -> u64 {
         let (g, filters) = (&self.geometry, self.kernels.filters);
         let terms = g.terms();
         let blocks = self.blocks().div_ceil(self.parts);
@@ -132,7 +132,7 @@ impl Plan {
         let each = terms * wide.max(8) + terms.div_ceil(self.chain) * (2 * wide + 30) + 5 * wide + 60;
         // Weights beyond the second-level cache come at some eight bytes a cycle.
         let stream = if self.near() { 0 } else { self.weights() };
-        let unit = (blocks * self.together * each).max(stream);
+        let unit = ((blocks * self.together) as u64 * each as u64).max(stream as u64);
         // A vector is put together from what rows have of it, and comes from afar the first time.
         let pieces = 1 + self.lanes / g.axes[2].outputs;
         let vector = match g.axes[2].stride {
@@ -140,11 +140,11 @@ impl Plan {
             2 => 4 + 20 * pieces,
             _ => 60 + 20 * pieces,
         };
-        let fill = self.together * VECTORS * (terms * vector + g.channels * (16 + 16 / self.together));
+        let fill = (self.together * VECTORS * (terms * vector + g.channels * (16 + 16 / self.together))) as u64;
         // Threads fill groups of their own as far as there are enough.
         let fills = self.fills().next_multiple_of(threads.min(self.units()));
-        let units = self.units();
+        let busy = self.units().div_ceil(threads) * threads;
         // They wait for the last units, the longer the larger they are.
-        units.div_ceil(threads) * threads * unit + fills * fill + (threads - 1) * (unit + fill) / 2
+        busy as u64 * unit + fills as u64 * fill + (threads as u64 - 1) * (unit + fill) / 2
     }
 }

@@ -46,7 +46,7 @@ pub struct Winograd {
 
 impl Winograd {
     /// A plan for `shape`, when it is expected to cost less than `limit` (half cycles).
-    pub fn new(shape: Shape, isa: Isa, threads: usize, limit: usize) -> Option<Self> {
+    pub fn new(shape: Shape, isa: Isa, threads: usize, limit: u64) -> Option<Self> {
         let plan = Plan::new(&shape, isa, threads).filter(|plan| plan.cost < limit)?;
         let buffers = Buffers::new(&shape, &plan, isa);
         let offsets = (0..shape.depth_taps)
@@ -67,8 +67,9 @@ impl Winograd {
         })
     }
 
-    /// Rough half cycles of the whole convolution.
-    pub fn cost(&self) -> usize {
+    /// Rough half cycles of the whole convolution: what one in bfloat16 has to beat.
+    #[cfg(target_arch = "x86_64")]
+    pub fn cost(&self) -> u64 {
         self.plan.cost
     }
 

@@ -118,7 +118,7 @@ pub struct Plan {
     /// Terms whose filters are transformed at a time when they are used; `None` when they are when they are packed.
     pub chunk: Option<usize>,
     /// Rough half cycles of the whole convolution.
-    pub cost: usize,
+    pub cost: u64,
 }
 
 impl Plan {
@@ -164,7 +164,7 @@ impl Plan {
     }
 
     /// The cost, a twentieth more where transformed filters would take much room.
-    fn rank(&self, shape: &Shape) -> usize {
+    fn rank(&self, shape: &Shape) -> u64 {
         let floats = POINTS * shape.terms() * shape.filters * shape.groups;
         let roomy = self.chunk.is_none() && floats * size_of::<f32>() > SHARED;
         self.cost + if roomy { self.cost / 20 } else { 0 }
@@ -190,13 +190,13 @@ impl Plan {
         (self.slices * self.rows * shape.row_tiles()).div_ceil(isa.lanes())
     }
 
-    fn estimate(&self, shape: &Shape, isa: Isa, threads: usize, length: usize, cuts: usize) -> usize {
+    fn estimate(&self, shape: &Shape, isa: Isa, threads: usize, length: usize, cuts: usize) -> u64 {
         let steps = length.div_ceil(self.slices);
         let lanes = self.slices * self.rows * shape.row_tiles();
         let vectors = lanes.div_ceil(isa.lanes());
         let wide = isa.lanes() / 4;
         let share = self.blocks.div_ceil(self.parts);
-        let sums = sums(shape, self.tile, lanes, isa) * share / self.blocks;
+        let sums = sums(shape, self.tile, lanes, isa) * share as u64 / self.blocks as u64;
         // Weights come from the nearest cache that holds them; what transformed ones are larger by, from memory at first.
         let factors = if self.chunk.is_some() { TAPS } else { POINTS };
         let bytes = factors * shape.terms() * share * self.tile.channels * size_of::<f32>();
@@ -222,25 +222,26 @@ impl Plan {
         let ring = shape.channels * POINTS * (self.slices + shape.depth_taps - 1) * self.rows * shape.row_tiles();
         let far = match (ring > nearby(), self.chunk) {
             (false, _) => 0,
-            (true, None) => 2 * (ring + POINTS * share * self.tile.channels * lanes),
+            (true, None) => 2 * (ring + POINTS * share * self.tile.channels * lanes) as u64,
             // Each block reads it anew, from the cache that all cores share or from memory.
-            (true, Some(_)) if ring * size_of::<f32>() * threads < SHARED => share * ring / 4,
-            (true, Some(_)) => share * ring * size_of::<f32>() * threads / MEMORY,
+            (true, Some(_)) if ring * size_of::<f32>() * threads < SHARED => (share * ring / 4) as u64,
+            (true, Some(_)) => (ring * size_of::<f32>()) as u64 * (share * threads / MEMORY) as u64,
         };
-        let step = sums.max(stream) + transform + inputs + outputs + far;
+        let step = sums.max(stream as u64) + (transform + inputs + outputs) as u64 + far;
         let fill = shape.channels * input * (shape.depth_taps - 1) * (self.rows * shape.row_tiles()) / isa.lanes();
         let units = self.row_groups(shape) * shape.dilations[0] * cuts * self.parts * shape.batch * shape.groups;
+        let larger = (all - all / factors * TAPS) * threads / MEMORY;
         // The last round of units leaves threads idle.
-        units.div_ceil(threads) * threads * (steps * step + fill) + (all - all / factors * TAPS) * threads / MEMORY
+        (units.div_ceil(threads) * threads) as u64 * (steps as u64 * step + fill as u64) + larger as u64
     }
 }
 
 /// Half cycles of the sums of one step.
-fn sums(shape: &Shape, tile: Tile, lanes: usize, isa: Isa) -> usize {
+fn sums(shape: &Shape, tile: Tile, lanes: usize, isa: Isa) -> u64 {
     let runs = lanes.div_ceil(tile.pixels);
     let vectors = tile.channels * tile.pixels / isa.lanes();
     let each = shape.terms() * tile.step_cost(isa, true) + 8 * vectors + 40;
-    POINTS * shape.filters.div_ceil(tile.channels) * runs * each
+    (POINTS * shape.filters.div_ceil(tile.channels) * runs) as u64 * each as u64
 }
 
 /// Cuts each phase of the depth axis into `cuts` balanced segments.

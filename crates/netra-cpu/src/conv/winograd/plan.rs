@@ -13,6 +13,9 @@ fn nearby() -> usize {
 
 /// Most floats of transformed input and sums that a unit keeps at once.
 const SCRATCH: usize = 3 << 20;
+/// Most floats of transformed input, of all threads together, that each block of output channels reads anew: they stay in the
+/// cache that all cores share, beside the filters.
+const REREAD: usize = 2 << 20;
 /// Bytes of weights that stay in a core's L2 cache, and in the cache that all cores share.
 const NEAR: usize = 384 * 1024;
 const SHARED: usize = 12 << 20;
@@ -144,7 +147,8 @@ impl Plan {
                         let near = ring <= nearby();
                         for chunk in [None, Some(filters::chunk(shape, tile.channels))] {
                             let together = if near || chunk.is_some() { 1 } else { share };
-                            if !near && ring + together * products > SCRATCH {
+                            let scratch = ring + together * products;
+                            if !near && (scratch > SCRATCH || chunk.is_some() && ring > REREAD / threads) {
                                 continue;
                             }
                             let segments = Vec::new();
@@ -222,10 +226,9 @@ impl Plan {
         let ring = shape.channels * POINTS * (self.slices + shape.depth_taps - 1) * self.rows * shape.row_tiles();
         let far = match (ring > nearby(), self.chunk) {
             (false, _) => 0,
-            (true, None) => 2 * (ring + POINTS * share * self.tile.channels * lanes) as u64,
-            // Each block reads it anew, from the cache that all cores share or from memory.
-            (true, Some(_)) if ring * size_of::<f32>() * threads < SHARED => (share * ring / 4) as u64,
-            (true, Some(_)) => (ring * size_of::<f32>()) as u64 * (share * threads / MEMORY) as u64,
+            (true, None) => 6 * (ring + POINTS * share * self.tile.channels * lanes) as u64,
+            // Each block reads it anew.
+            (true, Some(_)) => (share * ring / 4) as u64,
         };
         let step = sums.max(stream as u64) + (transform + inputs + outputs) as u64 + far;
         let fill = shape.channels * input * (shape.depth_taps - 1) * (self.rows * shape.row_tiles()) / isa.lanes();

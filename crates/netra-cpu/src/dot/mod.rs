@@ -133,6 +133,44 @@ pub unsafe fn block(format: Format, pixels: usize, filters: usize, o: &Operands<
     }
 }
 
+/// The bytes of some floats.
+pub fn bytes(floats: &mut [f32]) -> &mut [u8] {
+    // SAFETY: any bytes may lie in a float32, and any four bytes are one.
+    unsafe { std::slice::from_raw_parts_mut(floats.as_mut_ptr().cast(), size_of_val(floats)) }
+}
+
+/// Pixels that lie behind one another, at most [`PIXELS`].
+#[derive(Clone, Copy)]
+pub struct Dense<'a> {
+    /// Them.
+    pub pixels: &'a [u8],
+    /// Bytes of each.
+    pub bytes: usize,
+    /// Lanes of each that are multiplied.
+    pub steps: usize,
+}
+
+/// [`block`] of pixels behind one another times the first `filters` of a block of `weights`, which are of this format and have
+/// one run of as many lanes.
+pub fn dense(format: Format, x: Dense<'_>, (weights, index): (&Packed, usize), filters: usize, sums: &mut [f32]) {
+    let pixels = x.pixels.len() / x.bytes;
+    let (weights, bias, scales) = weights.block(index);
+    assert!(pixels <= PIXELS && filters <= FILTERS && x.steps * LANE <= x.bytes && sums.len() >= pixels * FILTERS);
+    assert!(size_of_val(weights) >= x.steps * FILTERS * LANE);
+    let o = Operands {
+        x: x.pixels.as_ptr(),
+        pixel: x.bytes,
+        offsets: &[0],
+        steps: x.steps,
+        weights: weights.as_ptr(),
+        bias: bias.as_ptr(),
+        scales: scales.as_ptr(),
+        sums: sums.as_mut_ptr(),
+    };
+    // SAFETY: pixels, weights and sums were checked above; bias and scales are a block's.
+    unsafe { block(format, pixels, filters, &o) };
+}
+
 /// Half cycles of `pixels` times one block of output channels over so many runs of so many lanes: two vectors a cycle, six
 /// cycles from a sum to its next term.
 pub fn cost(pixels: usize, filters: usize, runs: usize, steps: usize) -> usize {

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 
 use super::MatMul;
 use crate::Context;
-use crate::dot::{self, Bf16, Element, FILTERS, Format, Int8, Operands, Order, PIXELS, Packed, SIDE, Weights};
+use crate::dot::{self, Bf16, Dense, Element, FILTERS, Format, Int8, Order, PIXELS, Packed, SIDE, Weights};
 use crate::isa::second_level_cache;
 use crate::parallel::Shared;
 
@@ -89,29 +89,16 @@ impl Narrow {
             let rows = self.rows.min(self.m - first);
             let mut scratch = context.scratch.lock(worker);
             let (sums, slab) = scratch.floats().split_at_mut(PIXELS * FILTERS);
-            // SAFETY: any bytes may lie in a float32, and any four bytes are one.
-            let slab = unsafe { std::slice::from_raw_parts_mut(slab.as_mut_ptr().cast::<u8>(), size_of_val(slab)) };
+            let slab = dot::bytes(slab);
             for (a, to) in a[first * self.k..].chunks_exact(self.k).zip(slab.chunks_exact_mut(bytes)).take(rows) {
                 pack_row(self.format, a, to);
             }
             for block in blocks * part / self.parts..blocks * (part + 1) / self.parts {
-                let (weights, bias, scales) = packed.block(block);
                 let columns = FILTERS.min(self.n - block * FILTERS);
                 for at in (0..rows).step_by(PIXELS) {
                     let pixels = PIXELS.min(rows - at);
-                    let o = Operands {
-                        x: slab[at * bytes..(at + pixels) * bytes].as_ptr(),
-                        pixel: bytes,
-                        offsets: &[0],
-                        steps: self.steps(),
-                        weights: weights.as_ptr(),
-                        bias: bias.as_ptr(),
-                        scales: scales.as_ptr(),
-                        sums: sums.as_mut_ptr(),
-                    };
-                    // SAFETY: so many rows lie in the slab; weights, bias and scales are a block's, and `sums` has room for
-                    // one.
-                    unsafe { dot::block(self.format, pixels, columns, &o) };
+                    let x = Dense { pixels: &slab[at * bytes..(at + pixels) * bytes], bytes, steps: self.steps() };
+                    dot::dense(self.format, x, (packed, block), columns, sums);
                     for (i, sums) in (first + at..).zip(sums.chunks_exact(FILTERS).take(pixels)) {
                         let j = block * FILTERS;
                         // SAFETY: each row of each block of columns belongs to one unit, and a unit visits it once.

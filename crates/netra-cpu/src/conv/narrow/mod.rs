@@ -16,7 +16,7 @@ use super::blocked::{STAGE, Transpose};
 use super::plan::Geometry;
 use crate::Context;
 use crate::arithmetic::Arithmetic;
-use crate::dot::{FILTERS, Format, Operands, Packed, Weights};
+use crate::dot::{self, FILTERS, Format, Operands, Packed, Weights};
 use crate::isa::Isa;
 use crate::parallel::{Digits, Shared};
 use crate::simd::map::{Finish, Rows};
@@ -105,8 +105,7 @@ impl Job<'_> {
         let place = Place { image: digits.0, depth, rows, columns };
 
         let (slab, scratch) = scratch.split_at_mut(plan.slab() / size_of::<f32>());
-        // SAFETY: any bytes may lie in a float32, and any four bytes are one.
-        let slab = unsafe { std::slice::from_raw_parts_mut(slab.as_mut_ptr().cast::<u8>(), size_of_val(slab)) };
+        let slab = dot::bytes(slab);
         let kernel = plan.kernel.start();
         let (from, to) = (plan.blocks() * part / plan.parts, plan.blocks() * (part + 1) / plan.parts);
         let slice = plan.rows * plan.pitch * plan.pixel();

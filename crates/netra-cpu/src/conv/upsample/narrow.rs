@@ -6,7 +6,7 @@ use crate::Context;
 use crate::arithmetic::Arithmetic;
 use crate::conv::blocked::{STAGE, Transpose};
 use crate::conv::narrow::pack::{self, QUAD, Row};
-use crate::dot::{self, FILTERS, Format, Operands, Order, PIXELS, Packed, SIDE, Weights};
+use crate::dot::{self, Dense, FILTERS, Format, Order, PIXELS, Packed, SIDE, Weights};
 use crate::isa::Isa;
 use crate::parallel::Shared;
 use crate::simd::map::Finish;
@@ -89,27 +89,16 @@ impl NarrowUpsample {
         let (slab, scratch) = scratch.split_at_mut(up.pixels * bytes / size_of::<f32>());
         let (sums, scratch) = scratch.split_at_mut(FILTERS * STAGE);
         let (stage, line) = scratch.split_at_mut(FILTERS * STAGE);
-        // SAFETY: any bytes may lie in a float32, and any four bytes are one.
-        let slab = unsafe { std::slice::from_raw_parts_mut(slab.as_mut_ptr().cast::<u8>(), size_of_val(slab)) };
+        let slab = dot::bytes(slab);
         let row = Row { x: &x[image * up.channels * plane + first..], plane, channels: up.channels, pixels: n };
         pack::row(self.format, row, bytes, slab);
         for block in blocks * part / up.parts..blocks * (part + 1) / up.parts {
-            let (weights, bias, scales) = packed.block(image % up.groups * blocks + block);
+            let index = image % up.groups * blocks + block;
             let rows = FILTERS.min(up.filters * up.taps() - block * FILTERS);
             for at in (0..n).step_by(PIXELS) {
                 let pixels = PIXELS.min(n - at);
-                let o = Operands {
-                    x: slab[at * bytes..(at + pixels) * bytes].as_ptr(),
-                    pixel: bytes,
-                    offsets: &[0],
-                    steps: self.steps(),
-                    weights: weights.as_ptr(),
-                    bias: bias.as_ptr(),
-                    scales: scales.as_ptr(),
-                    sums: sums.as_mut_ptr(),
-                };
-                // SAFETY: so many pixels lie in the slab; weights, bias and scales are a block's, and `sums` has room for one.
-                unsafe { dot::block(self.format, pixels, rows, &o) };
+                let x = Dense { pixels: &slab[at * bytes..(at + pixels) * bytes], bytes, steps: self.steps() };
+                dot::dense(self.format, x, (packed, index), rows, sums);
                 let sums = &sums[..pixels.next_multiple_of(4) * FILTERS];
                 emit.isa.dispatch(Transpose { sums, vectors: 2, stage });
                 let sums = Sums { values: stage, first: block * FILTERS, pixels: STAGE };

@@ -67,7 +67,7 @@ impl Winograd {
         })
     }
 
-    /// Rough half cycles of the whole convolution: what one in bfloat16 has to beat.
+    /// Rough half cycles of the whole convolution: what one of narrow numbers has to beat.
     #[cfg(target_arch = "x86_64")]
     pub fn cost(&self) -> u64 {
         self.plan.cost

@@ -202,7 +202,10 @@ impl Plan {
         let share = self.blocks.div_ceil(self.parts);
         let sums = sums(shape, self.tile, lanes, isa) * share as u64 / self.blocks as u64;
         // Weights come from the nearest cache that holds them; what transformed ones are larger by, from memory at first.
-        let factors = if self.chunk.is_some() { TAPS } else { POINTS };
+        let (factors, transform) = match self.chunk {
+            Some(_) => (TAPS, filters::cost(shape, self, share, isa.lanes())),
+            None => (POINTS, 0),
+        };
         let bytes = factors * shape.terms() * share * self.tile.channels * size_of::<f32>();
         let all = bytes * self.parts * shape.groups;
         let stream = if bytes < NEAR {
@@ -212,7 +215,6 @@ impl Plan {
         } else {
             bytes * threads / 3
         };
-        let transform = if self.chunk.is_some() { filters::cost(shape, self, share, isa.lanes()) } else { 0 };
         let input = match shape.columns() {
             Columns::Split => 1200,
             // Vectors that cross the ends of rows are put together from pieces.

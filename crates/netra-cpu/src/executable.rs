@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use netra_graph::{
     CompileOptions, DType, Data, Error, Executable, MemoryPlan, Profile, Program, Result, RunFuture, StepTime,
-    StepValue, Tensor, TensorView, ValueId, fuse_attention, fuse_normalization,
+    StepValue, Tensor, TensorView, ValueId, fuse_attention, fuse_normalization, fuse_upsampling,
 };
 
 use crate::Context;
 use crate::isa::Isa;
-use crate::memory::{Memory, Place, Slot};
+use crate::memory::{Memory, Place, Sharing, Slot};
 use crate::movement;
 use crate::pages;
 use crate::parallel::{Scratch, Threads};
@@ -44,8 +44,8 @@ pub struct CpuExecutable {
     program: Program,
     steps: Vec<Prepared>,
     memory: Memory,
-    /// Floats of scratch a worker.
-    scratch: usize,
+    /// Floats of scratch a worker, and of all workers.
+    scratch: (usize, usize),
     isa: Isa,
     threads: Arc<Threads>,
     /// Buffers of a finished run.
@@ -65,7 +65,7 @@ impl Buffers {
         Self {
             arena: pages::Buffer::new(of.memory.arena.div_ceil(size_of::<f32>())),
             outputs: of.memory.outputs.iter().map(|_| Data::U8(Vec::new())).collect(),
-            scratch: Scratch::new(of.threads.count(), of.scratch),
+            scratch: Scratch::new(of.threads.count(), of.scratch.0, of.scratch.1),
         }
     }
 
@@ -92,6 +92,9 @@ impl CpuExecutable {
         let mut program = Arc::unwrap_or_clone(program);
         fuse_attention(&mut program);
         let mut program = split_joined(program);
+        fuse_upsampling(&mut program, |program, pair, up, conv| {
+            Prepared::in_slabs(program, (pair, up, conv), isa, threads.count(), options)
+        });
         fuse_normalization(&mut program, |program, step| {
             Prepared::takes_affine(program, step, isa, threads.count(), options)
         });
@@ -124,9 +127,10 @@ impl CpuExecutable {
                 }
             }
         }
-        let reference: Vec<bool> = steps.iter().map(|s| matches!(s, Prepared::Reference)).collect();
-        let memory = Memory::new(&program, &reference);
-        let scratch = steps.iter().map(Prepared::scratch).max().unwrap_or(0);
+        let sharing: Vec<Sharing> = steps.iter().map(Prepared::sharing).collect();
+        let memory = Memory::new(&program, &sharing);
+        let scratch = steps.iter().zip(&memory.in_place).map(|(step, &over)| step.scratch(over)).max().unwrap_or(0);
+        let scratch = (scratch, steps.iter().map(Prepared::common_scratch).max().unwrap_or(0));
         Ok(Self { program, steps, memory, scratch, isa, threads, spare: Mutex::new(None) })
     }
 
@@ -291,7 +295,7 @@ impl Executable for CpuExecutable {
         MemoryPlan {
             weights: (self.program.weight_bytes() + prepared) as u64,
             activations: (self.memory.bytes() + inputs) as u64,
-            workspace: (self.threads.count() * self.scratch * size_of::<f32>()) as u64,
+            workspace: ((self.threads.count() * self.scratch.0 + self.scratch.1) * size_of::<f32>()) as u64,
         }
     }
 

@@ -22,6 +22,7 @@ pub fn native(program: &Program, step: &Step) -> bool {
             spatial() && known(*activation) && floats()
         }
         Kernel::NormalizedConv(p) => spatial() && known(p.activation) && known(p.conv.activation) && floats(),
+        Kernel::UpsampledConv(p) => spatial() && known(p.up.activation) && known(p.conv.activation) && floats(),
         Kernel::MaxPool(_) | Kernel::AveragePool { .. } => spatial() && floats(),
         Kernel::InstanceNormalization { activation, .. } | Kernel::GroupNormalization { activation, .. } => {
             known(*activation) && floats()

@@ -111,6 +111,17 @@ impl<T> Shared<T> {
         unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
     }
 
+    /// The elements `start..start + len`, to be read.
+    ///
+    /// # Safety
+    /// The range lies inside the slice, the slice that was shared is still mutably borrowed for it, and nobody writes these
+    /// elements while they are in use.
+    pub unsafe fn read(&self, start: usize, len: usize) -> &[T] {
+        debug_assert!(start + len <= self.len);
+        // SAFETY: inside one live allocation and not written, as the caller promises.
+        unsafe { std::slice::from_raw_parts(self.start.add(start), len) }
+    }
+
     /// The address of element `at`; using it is bound by the promises of [`slice`](Self::slice).
     pub fn pointer(&self, at: usize) -> *mut T {
         self.start.wrapping_add(at)
@@ -132,15 +143,18 @@ impl<T> Shared<T> {
 #[repr(C, align(64))]
 pub struct Line<T>(pub T);
 
-/// Scratch memory of a run: one float32 buffer a worker, aligned to cache lines, and to large pages when it fills most of one.
+/// Scratch memory of a run: one float32 buffer a worker and one for all of them, aligned to cache lines, and to large pages when
+/// they fill most of one.
 pub struct Scratch {
     buffers: Vec<Mutex<Buffer>>,
+    common: Mutex<Buffer>,
 }
 
 impl Scratch {
-    /// `floats` elements, zeroed, for each of `workers`.
-    pub fn new(workers: usize, floats: usize) -> Self {
-        Self { buffers: (0..workers).map(|_| Mutex::new(Buffer::new(floats))).collect() }
+    /// `floats` elements, zeroed, for each of `workers`, and `common` elements for all.
+    pub fn new(workers: usize, floats: usize, common: usize) -> Self {
+        let buffers = (0..workers).map(|_| Mutex::new(Buffer::new(floats))).collect();
+        Self { buffers, common: Mutex::new(Buffer::new(common)) }
     }
 
     /// The buffer of `worker`.
@@ -148,9 +162,14 @@ impl Scratch {
         // A poisoned lock only says that another kernel panicked: scratch holds nothing worth protecting.
         ScratchGuard(self.buffers[worker].lock().unwrap_or_else(PoisonError::into_inner))
     }
+
+    /// The buffer of all workers.
+    pub fn common(&self) -> ScratchGuard<'_> {
+        ScratchGuard(self.common.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
-/// A worker's scratch while it is in use.
+/// Scratch while it is in use.
 pub struct ScratchGuard<'a>(MutexGuard<'a, Buffer>);
 
 impl ScratchGuard<'_> {
@@ -168,9 +187,8 @@ mod tests {
     #[test]
     fn scratch_is_zeroed_and_aligned() {
         for (floats, align) in [(0, 64), (100, 64), (pages::LARGE / 4, pages::LARGE)] {
-            let scratch = Scratch::new(2, floats);
-            for worker in 0..2 {
-                let mut guard = scratch.lock(worker);
+            let scratch = Scratch::new(2, floats, floats);
+            for mut guard in [scratch.lock(0), scratch.lock(1), scratch.common()] {
                 let values = guard.floats();
                 assert!(values.len() == floats && values.iter().all(|&v| v == 0.0));
                 assert_eq!(values.as_ptr().addr() % align, 0);

@@ -1,13 +1,17 @@
 //! One step: what is prepared when a program is compiled, and how it runs.
 
-use netra_graph::{Activation, CompileOptions, Data, Error, Kernel, Program, Result, Step, Tensor, TensorView, eval};
+use netra_graph::{
+    Activation, CompileOptions, Data, Error, Kernel, Precision, Program, Result, Step, Tensor, TensorView,
+    UpsampledConv, ValueId, eval,
+};
 
 use crate::arithmetic::Arithmetic;
 use crate::attention::Attention;
 use crate::binary::Operands;
-use crate::conv::{Convolution, Packed};
+use crate::conv::{self, Convolution, Packed, Slabs};
 use crate::isa::Isa;
 use crate::matmul::{self, MatMul, Product};
+use crate::memory::Sharing;
 use crate::native::native;
 use crate::norm::Groups;
 use crate::pool::Pooling;
@@ -21,6 +25,8 @@ use crate::{Context, binary, elementwise, movement, norm, pool, reduce, resize, 
 pub enum Prepared {
     /// A convolution or its transpose; packed unless the weights are computed by the program.
     Convolution(Box<Convolution>, Option<Packed>),
+    /// A transposed convolution and a convolution, in slabs.
+    Slabs(Box<Slabs>, conv::SlabWeights),
     /// A resampling.
     Resize(resize::Plan),
     /// A matrix product; `b` is packed unless the program computes it.
@@ -71,6 +77,16 @@ impl Prepared {
             Kernel::ConvTranspose(p) => {
                 packed(Convolution::transposed(p, shape(0), shape(1), out, isa, threads, arithmetic))
             }
+            Kernel::UpsampledConv(p) => {
+                let slabs = Slabs::new(p, shape(0), [shape(4), shape(1)], out, isa, threads);
+                match (slabs, constant(4), constant(5), constant(1), constant(2)) {
+                    (Some(slabs), Some(Some(up)), None | Some(Some(_)), Some(Some(w)), None | Some(Some(_))) => {
+                        let packed = slabs.pack((up, constant(5).flatten()), (w, constant(2).flatten()));
+                        Self::Slabs(Box::new(slabs), packed)
+                    }
+                    _ => Self::Reference,
+                }
+            }
             Kernel::Resize(p) => Self::Resize(resize::Plan::new(p, shape(0), out)),
             Kernel::Reshape => Self::Alias,
             Kernel::MatMul { trans_a, trans_b, alpha } => {
@@ -110,10 +126,37 @@ impl Prepared {
             && Convolution::new(p, x, weight, out, isa, threads, arithmetic).takes_affine()
     }
 
-    /// Floats of scratch that each worker needs.
-    pub fn scratch(&self) -> usize {
+    /// Whether a transposed convolution `up` and the convolution `conv` that reads it run in slabs.
+    pub fn in_slabs(
+        program: &Program,
+        (pair, up, conv): (&UpsampledConv, &Step, &Step),
+        isa: Isa,
+        threads: usize,
+        options: &CompileOptions<'_>,
+    ) -> bool {
+        let (&[Some(x), Some(weight), ..], Some(Some(filters))) = (up.inputs.as_slice(), conv.inputs.get(1)) else {
+            return false;
+        };
+        let constant = |id: Option<ValueId>| id.is_none_or(|id| program.value(id).constant.is_some());
+        let [x, weight, filters, out] = [x, weight, *filters, conv.output].map(|id| program.value(id).shape.as_slice());
+        options.precision == Precision::Fast
+            && [up, conv].iter().all(|s| native(program, s) && s.inputs.iter().skip(1).take(2).all(|&id| constant(id)))
+            && Slabs::new(pair, x, [weight, filters], out, isa, threads).is_some()
+    }
+
+    /// Floats of scratch that all workers share.
+    pub fn common_scratch(&self) -> usize {
         match self {
-            Self::Convolution(c, _) => c.scratch(),
+            Self::Slabs(s, _) => s.common(),
+            _ => 0,
+        }
+    }
+
+    /// Floats of scratch that each worker needs, when the output is written over the input `in_place`.
+    pub fn scratch(&self, in_place: Option<usize>) -> usize {
+        match self {
+            Self::Convolution(c, _) => c.scratch(in_place == Some(0)),
+            Self::Slabs(s, _) => s.scratch(),
             Self::Resize(p) => p.scratch(),
             Self::MatMul(p, _) => p.scratch(),
             Self::Attention(p) => p.scratch(),
@@ -121,10 +164,20 @@ impl Prepared {
         }
     }
 
+    /// What the output may share memory with.
+    pub fn sharing(&self) -> Sharing {
+        match self {
+            Self::Reference => Sharing::Nothing,
+            Self::Convolution(c, Some(_)) if c.overwrites() => Sharing::FirstInput,
+            _ => Sharing::Usual,
+        }
+    }
+
     /// Bytes of what was prepared.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Convolution(_, packed) => packed.as_ref().map_or(0, Packed::bytes),
+            Self::Slabs(_, packed) => packed.bytes(),
             Self::Resize(p) => p.bytes(),
             Self::MatMul(_, packed) => packed.as_ref().map_or(0, matmul::Packed::bytes),
             Self::Attention(p) => p.bytes(),
@@ -136,6 +189,7 @@ impl Prepared {
     pub fn holds(&self, input: usize) -> bool {
         match self {
             Self::Convolution(_, packed) => packed.is_some() && (input == 1 || input == 2),
+            Self::Slabs(..) => [1, 2, 4, 5].contains(&input),
             Self::MatMul(_, packed) => packed.is_some() && input == 1,
             _ => false,
         }
@@ -158,9 +212,15 @@ impl Prepared {
                     Kernel::NormalizedConv(p) => Some(channel_affine(need(inputs, 4)?, p.activation)?),
                     _ => None,
                 };
-                let source = Source { x: need_f32(inputs, 0)?, affine };
-                convolve(context, c, source, packed.as_ref(), inputs, in_place, out)?
+                convolve(context, c, affine, packed.as_ref(), inputs, in_place, out)?
             }
+            Self::Slabs(slabs, packed) => match out {
+                DataMut::F32(out) => {
+                    slabs.run(context, need_f32(inputs, 0)?, packed, residual(inputs, in_place), out);
+                    true
+                }
+                _ => false,
+            },
             Self::Resize(plan) => match (need(inputs, 0)?.as_f32(), out) {
                 (Some(x), DataMut::F32(out)) => {
                     plan.run(context, x, out);
@@ -224,26 +284,33 @@ fn maybe<'a>(inputs: &[Option<TensorView<'a>>], i: usize) -> Option<TensorView<'
     inputs.get(i).copied().flatten()
 }
 
+/// What a convolution adds to its sums.
+fn residual<'a>(inputs: &[Option<TensorView<'a>>], in_place: Option<usize>) -> Residual<'a> {
+    match (in_place, maybe(inputs, 3).and_then(|r| r.as_f32())) {
+        (Some(3), _) => Residual::Output,
+        (_, Some(r)) => Residual::Tensor(r),
+        (_, None) => Residual::None,
+    }
+}
+
 fn convolve(
     context: &Context<'_>,
     c: &Convolution,
-    source: Source<'_>,
+    affine: Option<ChannelAffine<'_>>,
     packed: Option<&Packed>,
     inputs: &[Option<TensorView<'_>>],
     in_place: Option<usize>,
     out: &mut DataMut<'_>,
 ) -> Result<bool> {
     let DataMut::F32(out) = out else { return Ok(false) };
-    let residual = match (in_place, maybe(inputs, 3).and_then(|r| r.as_f32())) {
-        (Some(_), _) => Residual::Output,
-        (None, Some(r)) => Residual::Tensor(r),
-        (None, None) => Residual::None,
-    };
+    let residual = residual(inputs, in_place);
+    let source = |x| Source { x, affine };
     match packed {
-        Some(packed) => c.run(context, source, packed, residual, out),
+        Some(packed) if in_place == Some(0) => c.run_over(context, affine, packed, residual, out),
+        Some(packed) => c.run(context, source(need_f32(inputs, 0)?), packed, residual, out),
         None => {
             let packed = c.pack(need_f32(inputs, 1)?, maybe(inputs, 2).and_then(|b| b.as_f32()));
-            c.run(context, source, &packed, residual, out);
+            c.run(context, source(need_f32(inputs, 0)?), &packed, residual, out);
         }
     }
     Ok(true)

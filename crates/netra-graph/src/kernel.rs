@@ -11,7 +11,7 @@ use crate::DType;
 pub use parameters::{
     Activation, Binary, Combine, Conv, ConvTranspose, Coordinates, DotProductAttention, GridMode, GridPadding,
     GridSample, Nearest, NonMaxSuppression, NormalizedConv, PadMode, Pool, Reduction, Resize, ResizeMode, RoiAlign,
-    StridedRows, Unary,
+    StridedRows, Unary, UpsampledConv,
 };
 
 /// One operation of a [`Program`](crate::Program).
@@ -28,6 +28,9 @@ pub enum Kernel {
     /// See [`NormalizedConv`]. No graph lowers to it: a backend that has it asks for
     /// [`fuse_normalization`](crate::fuse_normalization).
     NormalizedConv(Box<NormalizedConv>),
+    /// See [`UpsampledConv`]. No graph lowers to it: a backend that has it asks for
+    /// [`fuse_upsampling`](crate::fuse_upsampling).
+    UpsampledConv(Box<UpsampledConv>),
     /// Largest element of each window; padding is minus infinity.
     MaxPool(Pool),
     /// Mean of each window, over the padded elements as well when `count_include_pad`.

@@ -46,14 +46,14 @@ pub use graph::{Dim, Graph, Node, TensorType, Value, ValueId};
 pub use kernel::{
     Activation, Binary, Combine, Conv, ConvTranspose, Coordinates, DotProductAttention, GridMode, GridPadding,
     GridSample, Kernel, Nearest, NonMaxSuppression, NormalizedConv, PadMode, Pool, Reduction, Resize, ResizeMode,
-    RoiAlign, StridedRows, Unary,
+    RoiAlign, StridedRows, Unary, UpsampledConv,
 };
 pub use narrow::{FloatFormat, Narrow, NarrowFloat, Rounding};
 pub use op::{
     AspectRatio, Attention, AutoPad, Casting, Cell, Direction, Op, PadFill, Recurrent, ResizeOptions, ScanLines,
     ScoreOutput, Subgraph, Taper, Variadic, Window,
 };
-pub use passes::{fuse_attention, fuse_normalization};
+pub use passes::{fuse_attention, fuse_normalization, fuse_upsampling};
 pub use plan::MemoryPlan;
 pub use profile::{Profile, StepTime};
 pub use program::{Program, ProgramBuilder, Step, StepValue};

@@ -292,6 +292,7 @@ named! {
         Kernel::Conv(_) => "Conv",
         Kernel::ConvTranspose(_) => "ConvTranspose",
         Kernel::NormalizedConv(_) => "NormalizedConv",
+        Kernel::UpsampledConv(_) => "UpsampledConv",
         Kernel::MaxPool(_) => "MaxPool",
         Kernel::AveragePool { .. } => "AveragePool",
         Kernel::MatMul { .. } => "MatMul",

@@ -60,6 +60,10 @@ fn flops(program: &Program, step: &Step) -> Option<u64> {
         }
         // Each input element is spread by a filter of the weight [C, M / groups, kernel...].
         Kernel::ConvTranspose(_) => (count(shape(0)?), count(shape(1)?.get(1..)?)),
+        Kernel::UpsampledConv(_) => {
+            let conv = count(&program.value(step.output).shape).checked_mul(count(shape(1)?.get(1..)?))?;
+            (conv.checked_add(count(shape(0)?).checked_mul(count(shape(4)?.get(1..)?))?)?, 1)
+        }
         Kernel::MatMul { trans_a, .. } => {
             let a = shape(0)?;
             let axis = a.len().checked_sub(if *trans_a { 2 } else { 1 })?;

@@ -9,6 +9,7 @@ mod narrow;
 mod panel;
 mod pixel;
 mod plan;
+mod slabs;
 mod tile;
 mod upsample;
 mod winograd;
@@ -18,7 +19,7 @@ use netra_graph::{Activation, Conv, ConvTranspose};
 use crate::Context;
 use crate::arithmetic::Arithmetic;
 use crate::isa::Isa;
-use crate::simd::map::{Finish, Residual, Source};
+use crate::simd::map::{ChannelAffine, Finish, Residual, Source};
 use blocked::Blocked;
 use depthwise::Depthwise;
 use direct::Direct;
@@ -27,6 +28,7 @@ use narrow::Narrow;
 use panel::Panel;
 use pixel::Pixel;
 use plan::Geometry;
+pub use slabs::{Packed as SlabWeights, Slabs};
 #[cfg(target_arch = "x86_64")]
 use upsample::NarrowUpsample;
 use upsample::Upsample;
@@ -178,9 +180,10 @@ impl Convolution {
         Self { algorithm, activation: p.activation }
     }
 
-    /// Floats of scratch that each worker needs.
-    pub fn scratch(&self) -> usize {
+    /// Floats of scratch that each worker needs; `over` tells whether the output is written over the input.
+    pub fn scratch(&self, over: bool) -> usize {
         match &self.algorithm {
+            Algorithm::Winograd(a) if over => a.scratch_over(),
             Algorithm::Direct(a) => a.scratch(),
             Algorithm::Blocked(a) => a.scratch(),
             Algorithm::Depthwise(a) => a.scratch(),
@@ -218,6 +221,27 @@ impl Convolution {
             Algorithm::Winograd(_) => true,
             Algorithm::Panel(a) => a.takes_affine(),
             _ => false,
+        }
+    }
+
+    /// Whether the output may be written over the input, and it is worth it.
+    pub fn overwrites(&self) -> bool {
+        matches!(&self.algorithm, Algorithm::Winograd(a) if a.overwrites())
+    }
+
+    /// As [`run`](Self::run), with `out` holding the input; only where the algorithm [allows it](Self::overwrites).
+    pub fn run_over(
+        &self,
+        context: &Context<'_>,
+        affine: Option<ChannelAffine<'_>>,
+        packed: &Packed,
+        residual: Residual<'_>,
+        out: &mut [f32],
+    ) {
+        let finish = Finish { residual, activation: self.activation };
+        match (&self.algorithm, packed) {
+            (Algorithm::Winograd(a), Packed::Winograd(packed)) => a.run_over(context, affine, packed, finish, out),
+            _ => debug_assert!(false, "an algorithm that cannot write over its input"),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use netra_graph::{DType, Kernel, Program, Step};
 
+use super::Sharing;
+
 /// Where a value lives, before buffers are assigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Home {
@@ -47,9 +49,9 @@ pub struct Families {
 }
 
 impl Families {
-    /// Finds the families of `program`. The steps marked in `reference` share nothing. `joined(i, first)` is asked
+    /// Finds the families of `program`, whose steps share memory as `sharing` allows. `joined(i, first)` is asked
     /// whether a part of concatenation `i` that is alive since step `first` may be written where it is going to be.
-    pub fn new(program: &Program, reference: &[bool], joined: impl Fn(usize, usize) -> bool) -> Self {
+    pub fn new(program: &Program, sharing: &[Sharing], joined: impl Fn(usize, usize) -> bool) -> Self {
         let steps = program.steps.len();
         let mut this = Self {
             list: Vec::new(),
@@ -70,11 +72,12 @@ impl Families {
         let last_uses = program.last_uses();
         for (i, step) in program.steps.iter().enumerate() {
             let value = program.value(step.output);
-            let mine = reference.get(i) != Some(&true);
+            let sharing = sharing.get(i).copied().unwrap_or_default();
+            let mine = sharing != Sharing::Nothing;
             let home = this.alias(program, step, mine);
             this.aliases[i] = home.is_some();
             let home = home.or_else(|| {
-                this.in_place[i] = if mine { this.overwritable(program, step, i) } else { None };
+                this.in_place[i] = if mine { this.overwritable(program, step, i, sharing) } else { None };
                 this.in_place[i].map(|k| this.home_of(step, k))
             });
             let home = home.unwrap_or_else(|| {
@@ -175,7 +178,7 @@ impl Families {
 
     /// The input of step `i` that its output may be written over: of the same type and size, read for the last time, and
     /// held by no other input.
-    fn overwritable(&self, program: &Program, step: &Step, i: usize) -> Option<usize> {
+    fn overwritable(&self, program: &Program, step: &Step, i: usize, sharing: Sharing) -> Option<usize> {
         let candidates: &[usize] = match step.kernel {
             Kernel::Unary(_)
             | Kernel::Softmax { .. }
@@ -184,7 +187,8 @@ impl Families {
             | Kernel::LayerNormalization { .. } => &[0],
             Kernel::Binary(_) => &[0, 1],
             // The residual.
-            Kernel::Conv(_) | Kernel::NormalizedConv(_) => &[3],
+            Kernel::Conv(_) | Kernel::NormalizedConv(_) if sharing == Sharing::FirstInput => &[3, 0],
+            Kernel::Conv(_) | Kernel::NormalizedConv(_) | Kernel::UpsampledConv(_) => &[3],
             _ => &[],
         };
         let out = program.value(step.output);

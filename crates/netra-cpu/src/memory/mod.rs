@@ -40,6 +40,18 @@ impl Slot {
     }
 }
 
+/// What the output of a step may share memory with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sharing {
+    /// Nothing.
+    Nothing,
+    /// What is usual for its kernel.
+    #[default]
+    Usual,
+    /// Its first input as well.
+    FirstInput,
+}
+
 /// The decision.
 #[derive(Debug)]
 pub struct Memory {
@@ -58,9 +70,9 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Plans the buffers of `program`. The steps marked in `reference` share nothing with their inputs.
-    pub fn new(program: &Program, reference: &[bool]) -> Self {
-        let families = least(program, reference);
+    /// Plans the buffers of `program`, whose steps may share memory with their inputs as `sharing` tells.
+    pub fn new(program: &Program, sharing: &[Sharing]) -> Self {
+        let families = least(program, sharing);
         let (numbers, whole): (Vec<usize>, Vec<_>) = families.whole().unzip();
         let index = |family: usize| numbers.partition_point(|&number| number < family);
         let mut owned = Vec::new();
@@ -98,10 +110,10 @@ impl Memory {
 
 /// The families that need least memory. A concatenation is alive since its first part is, and half empty until the last:
 /// where that raises the peak, only the youngest part is written into place, or none.
-fn least(program: &Program, reference: &[bool]) -> Families {
+fn least(program: &Program, sharing: &[Sharing]) -> Families {
     // From which step on the parts of a concatenation may be alive to be written into place.
     let mut since = vec![0; program.steps.len()];
-    let find = |since: &[usize]| Families::new(program, reference, |i, first| first >= since[i]);
+    let find = |since: &[usize]| Families::new(program, sharing, |i, first| first >= since[i]);
     let mut best = find(&since);
     let joins: Vec<usize> = (0..since.len()).filter(|&i| best.joins[i]).collect();
     for i in joins {

@@ -111,10 +111,7 @@ pub struct Source<'a> {
 impl<'a> Source<'a> {
     /// Some channels, of `plane` elements each, counted through all images.
     pub fn part(&self, first: usize, channels: usize, plane: usize) -> Self {
-        let affine = self.affine.map(|a| {
-            let shifts = a.shifts.get(first..first + channels).unwrap_or_default();
-            ChannelAffine { factors: &a.factors[first..][..channels], shifts, ..a }
-        });
+        let affine = self.affine.map(|a| a.part(first, channels));
         Self { x: &self.x[first * plane..][..channels * plane], affine }
     }
 }
@@ -131,6 +128,12 @@ pub struct ChannelAffine<'a> {
 }
 
 impl ChannelAffine<'_> {
+    /// Of some channels, counted through all images.
+    pub fn part(self, first: usize, channels: usize) -> Self {
+        let shifts = self.shifts.get(first..first + channels).unwrap_or_default();
+        Self { factors: &self.factors[first..][..channels], shifts, ..self }
+    }
+
     /// Factor and shift of a channel.
     pub fn at(&self, i: usize) -> (f32, f32) {
         (self.factors[i], self.shifts.get(i).copied().unwrap_or(0.0))

@@ -68,6 +68,10 @@ pub fn step(kernel: &Kernel, inputs: &[Option<&Tensor>], dtype: DType, shape: &[
             let x = norm::affine(need(0)?, need(4)?, p.activation)?;
             conv::conv(&p.conv, &x, need(1)?, optional(2), optional(3), shape)
         }
+        Kernel::UpsampledConv(p) => {
+            let x = conv::conv_transpose(&p.up, need(0)?, need(4)?, optional(5), &p.shape)?;
+            conv::conv(&p.conv, &x, need(1)?, optional(2), optional(3), shape)
+        }
         Kernel::ConvTranspose(p) => conv::conv_transpose(p, need(0)?, need(1)?, optional(2), shape),
         Kernel::MatMul { trans_a, trans_b, alpha } => {
             conv::mat_mul(need(0)?, need(1)?, optional(2), *trans_a, *trans_b, *alpha, shape)

@@ -47,6 +47,19 @@ pub struct NormalizedConv {
     pub activation: Option<Activation>,
 }
 
+/// A convolution of what a transposed convolution makes, which a backend need never have whole. Inputs: the four of [`Conv`],
+/// with that of the transposed convolution in the place of `x`, then the weight of the transposed convolution and its bias, if
+/// any.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpsampledConv {
+    /// The transposed convolution.
+    pub up: ConvTranspose,
+    /// Shape of what it makes.
+    pub shape: Vec<usize>,
+    /// The convolution of that.
+    pub conv: Conv,
+}
+
 /// Scaled dot-product attention, `softmax(scale q k^T + biases) v`, for each of many sequences (every head of every image
 /// or window is one). Inputs: `q`, `k`, `v`, and a tensor for each of `biases`. The operands are read, and the result is
 /// written, where they lie: the transpositions that take heads apart and join them again are places, not steps.

@@ -21,11 +21,13 @@ mod residual;
 mod swish;
 #[cfg(test)]
 mod testing;
+mod upsampling;
 mod view;
 mod windows;
 
 pub use attention::fuse_attention;
 pub use normalization::fuse_normalization;
+pub use upsampling::fuse_upsampling;
 
 use crate::Program;
 

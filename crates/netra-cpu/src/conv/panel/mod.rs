@@ -230,7 +230,7 @@ mod tests {
                 let geometry = Geometry::forward(&p, x, weight.shape(), &out).flattened();
                 let panel = Panel::new(&geometry, isa, count, u64::MAX).unwrap();
                 let packed = panel.pack(weight.as_f32().unwrap(), bias.as_f32());
-                let scratch = Scratch::new(count, panel.scratch());
+                let scratch = Scratch::new(count, panel.scratch(), 0);
                 let context = Context { isa, threads: &threads, scratch: &scratch };
                 let finish = Finish { residual: Residual::Tensor(skip.as_f32().unwrap()), activation };
                 let mut got = vec![f32::NAN; expected.len()];

@@ -2,6 +2,8 @@
 //! box of output pixels of its own. One product over channels, whose rows are the output channels times the taps, then
 //! neighbouring taps are put side by side.
 
+use std::ops::Range;
+
 use netra_graph::ConvTranspose;
 
 #[cfg(target_arch = "x86_64")]
@@ -123,15 +125,38 @@ impl Upsample {
         Weights { weights, bias: packed_bias }
     }
 
+    /// Slices of the output.
+    pub fn output_slices(&self) -> usize {
+        self.input[0] * self.factors[0]
+    }
+
     /// Computes `out`.
     pub fn run(&self, context: &Context<'_>, x: &[f32], packed: &Weights, finish: Finish<'_>, out: &mut [f32]) {
-        let out = Shared::new(out);
-        let chunks = self.plane().div_ceil(self.pixels);
-        let emit = Emit { up: self, isa: context.isa, finish, out: &out };
+        self.run_slices(context, x, packed, finish, 0..self.input[0], (self.output_slices(), out));
+    }
+
+    /// Computes what some input slices become. `ring` has so many slices a channel, of which output slice `z` takes that of
+    /// `z` modulo their number.
+    pub fn run_slices(
+        &self,
+        context: &Context<'_>,
+        x: &[f32],
+        packed: &Weights,
+        finish: Finish<'_>,
+        slices: Range<usize>,
+        ring: (usize, &mut [f32]),
+    ) {
+        let out = Shared::new(ring.1);
+        let slice = self.input[1] * self.input[2];
+        let pixels = slices.start * slice..slices.end * slice;
+        let chunks = pixels.len().div_ceil(self.pixels);
+        let emit = Emit { up: self, isa: context.isa, finish, slices: ring.0, out: &out };
         let job = Job { emit, packed, x };
         context.threads.for_each(self.batch * self.groups * chunks * self.parts, |worker, unit| {
             let (image, chunk) = (unit / self.parts / chunks, unit / self.parts % chunks);
-            job.unit(image, chunk * self.pixels, unit % self.parts, context.scratch.lock(worker).floats());
+            let first = pixels.start + chunk * self.pixels;
+            let n = self.pixels.min(pixels.end - first);
+            job.unit(image, (first, n), unit % self.parts, context.scratch.lock(worker).floats());
         });
     }
 }
@@ -144,11 +169,10 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn unit(&self, image: usize, first: usize, part: usize, scratch: &mut [f32]) {
+    fn unit(&self, image: usize, (first, n): (usize, usize), part: usize, scratch: &mut [f32]) {
         let up = self.emit.up;
         let (t, blocks) = (&up.tile, up.blocks());
         let manner = Manner { chain: CHAIN, more: false, ahead: &[] };
-        let n = up.pixels.min(up.plane() - first);
         let (slab, scratch) = scratch.split_at_mut(up.channels * up.pixels);
         let (sums, row) = scratch.split_at_mut(t.channels * t.pixels);
         let x = &self.x[image * up.channels * up.plane() + first..];
@@ -194,6 +218,8 @@ struct Emit<'a> {
     up: &'a Upsample,
     isa: Isa,
     finish: Finish<'a>,
+    /// Slices of a channel of `out`, which take turns.
+    slices: usize,
     out: &'a Shared<f32>,
 }
 
@@ -203,7 +229,7 @@ impl Emit<'_> {
     fn rows(&self, image: usize, first: usize, n: usize, sums: &Sums<'_>, row: &mut [f32]) {
         let up = self.up;
         let [fd, fh, fw] = up.factors;
-        let [depth, height, width] = up.input;
+        let [_, height, width] = up.input;
         let taps = up.taps();
         let rows = up.filters * taps;
         for (i, columns) in sums.values.chunks_exact(fw * sums.pixels).enumerate() {
@@ -218,7 +244,8 @@ impl Emit<'_> {
             while pixel < first + n {
                 let (z, y, w) = (pixel / (height * width), pixel / width % height, pixel % width);
                 let count = (width - w).min(first + n - pixel);
-                let line = ((filter * depth + z) * fd + kd) * height * fh + y * fh + kh;
+                let slice = filter * self.slices + (z * fd + kd) % self.slices;
+                let line = slice * height * fh + y * fh + kh;
                 let at = (line * width + w) * fw;
                 // SAFETY: each output row of each input pixel belongs to one unit, and a unit visits it once.
                 let out = unsafe { self.out.slice(at, count * fw) };

@@ -66,7 +66,7 @@ impl NarrowUpsample {
         let out = Shared::new(out);
         let up = &self.up;
         let chunks = up.plane().div_ceil(up.pixels);
-        let emit = Emit { up, isa: context.isa, finish, out: &out };
+        let emit = Emit { up, isa: context.isa, finish, slices: up.output_slices(), out: &out };
         context.threads.for_each(up.batch * up.groups * chunks * up.parts, |worker, unit| {
             let (image, chunk) = (unit / up.parts / chunks, unit / up.parts % chunks);
             let mut scratch = context.scratch.lock(worker);

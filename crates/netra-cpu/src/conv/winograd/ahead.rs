@@ -51,7 +51,9 @@ impl Ahead {
         let mut lines = Lines { room, n: 0 };
         for _ in 0..self.inputs.share() {
             if let (Some((place, step)), Some(at)) = (self.input, self.inputs.next()) {
-                job.input_rows(place, step, at).for_each(|row| lines.add(row.as_ptr(), row.len()));
+                let base = job.x.map_or(job.out.pointer(0).cast_const(), <[f32]>::as_ptr);
+                let width = job.w.shape.input[2];
+                job.input_rows(place, step, at).for_each(|row| lines.add(base.wrapping_add(row), width));
             }
         }
         for _ in 0..self.outputs.share() {
@@ -110,15 +112,13 @@ impl Walk {
 }
 
 impl Job<'_> {
-    /// The input rows of a row of tiles that lie inside the input. `at` is the channel, the slice of the step, the row of tiles.
-    fn input_rows(&self, place: Place, step: Step, at: (usize, usize, usize)) -> impl Iterator<Item = &[f32]> {
-        let s = &self.w.shape;
+    /// Where the input rows of a row of tiles begin, those inside the input. `at` is the channel, the slice of the step, the row
+    /// of tiles.
+    fn input_rows(&self, place: Place, step: Step, at: (usize, usize, usize)) -> impl Iterator<Item = usize> {
         let (c, slice, r) = at;
-        let channel = (place.batch * s.groups + place.group) * s.channels + c;
-        let rows = self.depth(place, step, slice).into_iter().flat_map(move |d| {
-            (0..IN).filter_map(move |i| self.row(place, r, i)).map(move |y| (channel * s.input[0] + d) * s.input[1] + y)
-        });
-        rows.map(move |row| &self.source.x[row * s.input[2]..][..s.input[2]])
+        self.depth(place, step, slice).into_iter().flat_map(move |d| {
+            (0..IN).filter_map(move |i| self.row(place, r, i)).map(move |y| self.input_row(place, c, d, y))
+        })
     }
 
     /// The output rows of a row of tiles, and what is added to them.

@@ -2,54 +2,55 @@
 
 use netra_graph::Activation;
 
+use super::over::Fences;
 use super::plan::Columns;
 use super::transform::{self, IN, OUT};
 use super::{Job, Place, Step};
 use crate::simd::function::{Affine, Function, Identity};
-use crate::simd::map::{ChannelAffine, Source, with_activation};
+use crate::simd::map::{ChannelAffine, with_activation};
 use crate::simd::{Simd, SimdOp};
 
 impl Job<'_> {
     /// Transforms the new slices of a step.
-    pub fn fill(&self, place: Place, step: Step, points: &mut [f32], scratch: &mut [f32]) {
+    pub fn fill(
+        &self,
+        place: Place,
+        step: Step,
+        points: &mut [f32],
+        scratch: &mut [f32],
+        mut fences: Option<&mut Fences<'_>>,
+    ) {
         let w = self.w;
         let (s, plan, b) = (&w.shape, &w.plan, &w.buffers);
         let (lines, taken_apart) = scratch.split_at_mut(IN * b.line);
-        let plane = s.input[1] * s.input[2];
         let slice_lanes = plan.rows * s.row_tiles();
         let n = step.inputs.1;
         for c in 0..s.channels {
-            let channel = (place.batch * s.groups + place.group) * s.channels + c;
-            let Source { x, affine } = self.source.part(channel, 1, s.input[0] * plane);
-            for slice in 0..n {
+            let affine = self.affine.map(|a| a.part((place.batch * s.groups + place.group) * s.channels + c, 1));
+            for (slice, r) in (0..n).flat_map(|slice| (0..plan.rows).map(move |r| (slice, r))) {
                 let depth = self.depth(place, step, slice);
-                for r in 0..plan.rows {
-                    let (mut rows, mut inside) = ([w.zeros.as_slice(); IN], [false; IN]);
+                let (mut rows, mut inside) = ([w.zeros.as_slice(); IN], [false; IN]);
+                for i in 0..IN {
+                    if let (Some(d), Some(y)) = (depth, self.row(place, r, i)) {
+                        let fence = fences.as_ref().and_then(|f| f.row(s, place.row + r, i, (c, d)));
+                        rows[i] = fence.unwrap_or_else(|| self.input(place, c, d, y));
+                        inside[i] = true;
+                    }
+                }
+                let at = (slice * plan.rows + r) * b.row;
+                if s.columns() == Columns::Split {
+                    let pitch = s.pitch();
+                    let (before, out) = (s.pads[2], &mut *taken_apart);
+                    w.isa.dispatch(Down { rows, inside, affine, before, out, line: pitch, pitch });
                     for i in 0..IN {
-                        if let (Some(d), Some(y)) = (depth, self.row(place, r, i)) {
-                            rows[i] = &x[d * plane + y * s.input[2]..][..s.input[2]];
-                            inside[i] = true;
-                        }
+                        self.split(&taken_apart[i * pitch..][..pitch], &mut lines[i * b.line + at..][..b.row]);
                     }
-                    let at = (slice * plan.rows + r) * b.row;
-                    if s.columns() == Columns::Split {
-                        let pitch = s.pitch();
-                        let (before, out) = (s.pads[2], &mut *taken_apart);
-                        w.isa.dispatch(Down { rows, inside, affine, before, out, line: pitch, pitch });
-                        for i in 0..IN {
-                            self.split(&taken_apart[i * pitch..][..pitch], &mut lines[i * b.line + at..][..b.row]);
-                        }
-                    } else {
-                        w.isa.dispatch(Down {
-                            rows,
-                            inside,
-                            affine,
-                            before: s.pads[2],
-                            out: &mut lines[at..],
-                            line: b.line,
-                            pitch: b.row,
-                        });
-                    }
+                } else {
+                    let (before, out) = (s.pads[2], &mut lines[at..]);
+                    w.isa.dispatch(Down { rows, inside, affine, before, out, line: b.line, pitch: b.row });
+                }
+                if let (Some(fences), Some(d), Some(y)) = (fences.as_deref_mut(), depth, self.row(place, r, OUT)) {
+                    fences.keep(s, (c, d), self.input(place, c, d, y));
                 }
             }
             let at = c * b.channel + step.at * slice_lanes;

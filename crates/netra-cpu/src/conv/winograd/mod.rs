@@ -12,6 +12,7 @@ mod ahead;
 mod filters;
 mod input;
 mod output;
+mod over;
 mod plan;
 mod sums;
 mod transform;
@@ -20,8 +21,9 @@ use crate::Context;
 use crate::conv::Weights;
 use crate::isa::Isa;
 use crate::parallel::{Digits, Shared};
-use crate::simd::map::{Finish, Source};
+use crate::simd::map::{ChannelAffine, Finish, Source};
 use ahead::Ahead;
+use over::Fences;
 pub use plan::Shape;
 use plan::{Buffers, Columns, Plan};
 use transform::POINTS;
@@ -87,12 +89,30 @@ impl Winograd {
         finish: Finish<'_>,
         out: &mut [f32],
     ) {
-        let out = Shared::new(out);
-        context.threads.for_each(self.plan.units(&self.shape), |worker, unit| {
-            let mut scratch = context.scratch.lock(worker);
-            let job = Job { w: self, packed, finish, source, out: &out };
-            job.unit(unit, scratch.floats());
-        });
+        let Source { x, affine } = source;
+        let (slices, out) = (self.shape.input[0], Shared::new(out));
+        let job = Job { w: self, packed, finish, x: Some(x), slices, affine, outputs: None, out: &out };
+        job.run(context);
+    }
+
+    /// Whether [`run_slices`](Self::run_slices) can compute some slices after the others, each from those around it.
+    pub fn slices_alone(&self) -> bool {
+        self.shape.dilations[0] == 1 && self.shape.input == self.shape.output
+    }
+
+    /// Computes some slices of `out`, the first and their number. `ring` has so many slices a channel, of which input slice
+    /// `z` has taken that of `z` modulo their number. Asks for a convolution that [can](Self::slices_alone).
+    pub fn run_slices(
+        &self,
+        context: &Context<'_>,
+        ring: (usize, &[f32]),
+        packed: &Weights,
+        finish: Finish<'_>,
+        outputs: (usize, usize),
+        out: &Shared<f32>,
+    ) {
+        let (slices, x) = ring;
+        Job { w: self, packed, finish, x: Some(x), slices, affine: None, outputs: Some(outputs), out }.run(context);
     }
 }
 
@@ -138,7 +158,13 @@ struct Job<'a> {
     w: &'a Winograd,
     packed: &'a Weights,
     finish: Finish<'a>,
-    source: Source<'a>,
+    /// The input; without one, `out` holds it.
+    x: Option<&'a [f32]>,
+    /// Slices of a channel of the input, which take turns.
+    slices: usize,
+    affine: Option<ChannelAffine<'a>>,
+    /// First output slice and number of output slices; all when missing.
+    outputs: Option<(usize, usize)>,
     out: &'a Shared<f32>,
 }
 
@@ -167,11 +193,28 @@ struct Step {
 }
 
 impl Job<'_> {
+    fn run(&self, context: &Context<'_>) {
+        context.threads.for_each(self.units(), |worker, unit| {
+            self.unit(unit, context.scratch.lock(worker).floats(), None);
+        });
+    }
+
+    /// Depth segments at hand.
+    fn segments(&self) -> &[(usize, usize)] {
+        self.outputs.as_ref().map_or(&self.w.plan.segments, std::slice::from_ref)
+    }
+
+    /// Units of work.
+    fn units(&self) -> usize {
+        let Winograd { shape: s, plan, .. } = self.w;
+        plan.row_groups(s) * self.segments().len() * plan.parts * s.batch * s.groups
+    }
+
     fn place(&self, unit: usize) -> Place {
         let Winograd { shape: s, plan, .. } = self.w;
         let mut digits = Digits(unit);
         let part = digits.next(plan.parts);
-        let segment = plan.segments[digits.next(plan.segments.len())];
+        let segment = self.segments()[digits.next(self.segments().len())];
         let row = digits.next(plan.row_groups(s)) * plan.rows;
         let group = digits.next(s.groups);
         let blocks = (plan.blocks * part / plan.parts, plan.blocks * (part + 1) / plan.parts);
@@ -186,7 +229,8 @@ impl Job<'_> {
         Some(Step { outputs: (first, n), inputs, at })
     }
 
-    fn unit(&self, unit: usize, scratch: &mut [f32]) {
+    /// Computes one unit. `fences` are given when it is written over its input.
+    fn unit(&self, unit: usize, scratch: &mut [f32], mut fences: Option<&mut Fences<'_>>) {
         let Winograd { shape: s, plan, buffers: b, .. } = self.w;
         let place = self.place(unit);
         let (points, scratch) = scratch.split_at_mut(POINTS * b.point);
@@ -201,11 +245,11 @@ impl Job<'_> {
                     channel.copy_within(plan.slices * slice..(plan.slices + kept) * slice, 0);
                 }
             }
-            self.fill(place, step, points, scratch);
+            self.fill(place, step, points, scratch, fences.as_deref_mut());
             next = self.step(place, first + n);
             let coming = match next {
                 Some(next) => Some((place, next)),
-                None if unit + 1 < plan.units(s) => {
+                None if unit + 1 < self.units() => {
                     let place = self.place(unit + 1);
                     self.step(place, 0).map(|step| (place, step))
                 }
@@ -238,6 +282,27 @@ impl Job<'_> {
         let s = &self.w.shape;
         let &(phase, row) = self.w.tile_rows.get(place.row + r)?;
         (phase + (row + i) * s.dilations[1]).checked_sub(s.pads[1]).filter(|&y| y < s.input[1])
+    }
+
+    /// Where row `y` of slice `depth` of a channel of the input begins.
+    #[inline(always)]
+    fn input_row(&self, place: Place, channel: usize, depth: usize, y: usize) -> usize {
+        let s = &self.w.shape;
+        let channel = (place.batch * s.groups + place.group) * s.channels + channel;
+        ((channel * self.slices + depth % self.slices) * s.input[1] + y) * s.input[2]
+    }
+
+    /// Row `y` of slice `depth` of a channel of the input.
+    #[inline(always)]
+    fn input(&self, place: Place, channel: usize, depth: usize, y: usize) -> &[f32] {
+        let at = self.input_row(place, channel, depth, y);
+        let width = self.w.shape.input[2];
+        match self.x {
+            Some(x) => &x[at..][..width],
+            // SAFETY: input and output are of one size. A unit writes rows of its own, each slice after its input has been
+            // read; rows that another thread may have written are behind a fence.
+            None => unsafe { self.out.read(at, width) },
+        }
     }
 
     /// Where row `i` of the outputs of a row of tiles of a slice of a step begins, when it lies inside the output.

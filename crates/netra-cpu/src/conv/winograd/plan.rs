@@ -179,11 +179,6 @@ impl Plan {
         self.chunk.map_or(1, |chunk| shape.terms().div_ceil(chunk))
     }
 
-    /// Units of work.
-    pub fn units(&self, shape: &Shape) -> usize {
-        self.row_groups(shape) * self.segments.len() * self.parts * shape.batch * shape.groups
-    }
-
     /// Groups of rows of tiles.
     pub fn row_groups(&self, shape: &Shape) -> usize {
         shape.tile_rows().len().div_ceil(self.rows)

@@ -102,12 +102,7 @@ impl Backend for CpuBackend {
         Ok(Box::new(CpuExecutable::new(program, self.isa, self.threads.clone(), &options)?))
     }
 
-    fn tune(
-        &self,
-        program: Arc<Program>,
-        inputs: &[TensorView<'_>],
-        options: &CompileOptions<'_>,
-    ) -> Result<Tuned> {
+    fn tune(&self, program: Arc<Program>, inputs: &[TensorView<'_>], options: &CompileOptions<'_>) -> Result<Tuned> {
         self.check(&program)?;
         let options = options.precision(self.precision(options.precision));
         let tuner = Tuner { program, inputs, isa: self.isa, threads: self.threads.clone(), options };

@@ -1,6 +1,8 @@
 //! One step: what is prepared when a program is compiled, and how it runs.
 
-use netra_graph::{Activation, CompileOptions, Conv, Data, Error, Kernel, Program, Result, Step, Tensor, TensorView, eval};
+use netra_graph::{
+    Activation, CompileOptions, Conv, Data, Error, Kernel, Program, Result, Step, Tensor, TensorView, eval,
+};
 
 use crate::arithmetic::Arithmetic;
 use crate::attention::Attention;

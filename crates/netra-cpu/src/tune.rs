@@ -171,10 +171,7 @@ impl Tuner<'_> {
 }
 
 /// Lets two executables take turns, in alternating order. `measure` runs one and gives the times of its parts.
-fn compare(
-    pair: [&CpuExecutable; 2],
-    measure: impl Fn(&CpuExecutable) -> Result<Vec<u64>>,
-) -> Result<Vec<Figure>> {
+fn compare(pair: [&CpuExecutable; 2], measure: impl Fn(&CpuExecutable) -> Result<Vec<u64>>) -> Result<Vec<Figure>> {
     let started = Instant::now();
     let parts = measure(pair[0])?.len();
     measure(pair[1])?;
@@ -196,8 +193,7 @@ fn compare(
 }
 
 fn figure(samples: [Vec<u64>; 2]) -> Figure {
-    let mut ratios: Vec<f64> =
-        samples[0].iter().zip(&samples[1]).map(|(&a, &b)| b as f64 / a.max(1) as f64).collect();
+    let mut ratios: Vec<f64> = samples[0].iter().zip(&samples[1]).map(|(&a, &b)| b as f64 / a.max(1) as f64).collect();
     ratios.sort_by(f64::total_cmp);
     let median = |mut times: Vec<u64>| {
         times.sort_unstable();

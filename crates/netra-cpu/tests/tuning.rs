@@ -193,6 +193,7 @@ fn tuning_is_measured() {
     assert_eq!(again(&tuned.tuning), again(&tuned.tuning));
 
     let wrong = tensor(&[1, 32, 4, 4], 5);
-    let error = backend.tune(program, &[wrong.view()], &CompileOptions::default()).map(|_| ()).expect_err("a wrong shape");
+    let error =
+        backend.tune(program, &[wrong.view()], &CompileOptions::default()).map(|_| ()).expect_err("a wrong shape");
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }

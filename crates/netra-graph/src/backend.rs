@@ -177,12 +177,7 @@ pub trait Backend: Send + Sync {
     /// Measures on `inputs` which algorithms run the program's steps fastest, beside those that the backend chooses by
     /// itself. Takes some hundred runs, or seconds; a tuning in the options plays no part. Fails with
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where a backend has no choice of algorithms.
-    fn tune(
-        &self,
-        _program: Arc<Program>,
-        _inputs: &[TensorView<'_>],
-        _options: &CompileOptions<'_>,
-    ) -> Result<Tuned> {
+    fn tune(&self, _program: Arc<Program>, _inputs: &[TensorView<'_>], _options: &CompileOptions<'_>) -> Result<Tuned> {
         Err(Error::unsupported(format!("the {} backend has nothing to tune", self.name())))
     }
 }

@@ -72,7 +72,9 @@ impl Store {
     pub fn tuning(&self) -> Result<Option<Cow<'_, [u8]>>> {
         match self {
             Store::Folder(folder) => match plain_file(folder, Path::new(tuning::FILE_NAME))? {
-                Some(_) => read(&folder.join(tuning::FILE_NAME), tuning::MAX_BYTES).map(|bytes| Some(Cow::Owned(bytes))),
+                Some(_) => {
+                    read(&folder.join(tuning::FILE_NAME), tuning::MAX_BYTES).map(|bytes| Some(Cow::Owned(bytes)))
+                }
                 None => Ok(None),
             },
             Store::Memory(files) => Ok(files.get(tuning::FILE_NAME).map(|bytes| Cow::Borrowed(bytes.as_ref()))),

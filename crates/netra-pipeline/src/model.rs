@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use netra_core::{BackendIdentity, Error, ErrorKind, Finding, Findings, Limits, ModelIdentity, Result, Warning};
 use netra_graph::{self as graph, Backend, Graph, Precision, TensorView, Tuned};
-use netra_package::{Package, TuningFile};
 use netra_package::manifest::{AsDiscrete, Manifest, OutputContract, Postprocess};
 use netra_package::scope::{self, Unstated};
+use netra_package::{Package, TuningFile};
 
 use crate::clock::Clock;
 use crate::inferer::{self, Outcome};

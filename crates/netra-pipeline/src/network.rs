@@ -8,8 +8,8 @@ use netra_graph::{
     Backend, CompileOptions, Data, Executable, Graph, MeasuredOn, Precision, Program, Progress, Ranges, Tensor,
     TensorView, Tuned,
 };
-use netra_package::{TuningFile, from_graph};
 use netra_package::manifest::{self, Layout};
+use netra_package::{TuningFile, from_graph};
 
 /// Compiled programs that are kept at a time. Windows of one input have a handful of shapes; inputs cropped by their
 /// content have a new shape each.

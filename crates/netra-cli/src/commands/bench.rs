@@ -104,27 +104,28 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
             warm.push(timed(|| executable.run(&views).map_err(from_graph))?.1);
         }
         warm.sort_by(f64::total_cmp);
-        let row = Row {
-            model: args.model.clone(),
-            backend: backend.name().to_owned(),
-            device: backend.device().name.clone(),
-            precision: mode.precision.to_string(),
-            note: mode.note,
-            tuning: tuning.as_ref().ok().copied().flatten().map(|file| Choices {
-                digest: file.digest.to_string(),
-                algorithms: file.tuning.algorithms.clone(),
-            }),
-            tuning_ignored: tuning.err(),
-            shapes: shapes.clone(),
-            planned_bytes: executable.plan().peak(),
-            stages,
-            first_ms,
-            runs: warm.len(),
-            min_ms: warm[0],
-            median_ms: warm[warm.len() / 2],
-            max_ms: warm[warm.len() - 1],
-            profile: steps::profile(&*executable, &views)?,
-        };
+        let row =
+            Row {
+                model: args.model.clone(),
+                backend: backend.name().to_owned(),
+                device: backend.device().name.clone(),
+                precision: mode.precision.to_string(),
+                note: mode.note,
+                tuning: tuning.as_ref().ok().copied().flatten().map(|file| Choices {
+                    digest: file.digest.to_string(),
+                    algorithms: file.tuning.algorithms.clone(),
+                }),
+                tuning_ignored: tuning.err(),
+                shapes: shapes.clone(),
+                planned_bytes: executable.plan().peak(),
+                stages,
+                first_ms,
+                runs: warm.len(),
+                min_ms: warm[0],
+                median_ms: warm[warm.len() / 2],
+                max_ms: warm[warm.len() - 1],
+                profile: steps::profile(&*executable, &views)?,
+            };
         print(&row, terminal);
         rows.push(row);
     }

@@ -102,10 +102,8 @@ fn print(report: &Report<'_>, terminal: &Terminal) {
         let (before, after) = (milliseconds(s.default_nanoseconds), milliseconds(s.chosen_nanoseconds));
         let chosen = if s.chosen == s.default { "-" } else { &s.chosen };
         let signature = &s.signature;
-        terminal.line(&format!(
-            "{:<15} {before:>9.3}  {chosen:<15} {after:>9.3} {:>6}  {signature}",
-            s.default, s.count
-        ));
+        terminal
+            .line(&format!("{:<15} {before:>9.3}  {chosen:<15} {after:>9.3} {:>6}  {signature}", s.default, s.count));
     }
     let (before, after) = (report.default_ms, report.chosen_ms);
     terminal.line(&match report.choices {

@@ -25,8 +25,11 @@ const HOPELESS: u64 = 3;
 const STEPS: f64 = 0.95;
 /// Choices are kept when the whole run takes at most this share of the default's time.
 const WHOLE: f64 = 0.99;
-/// Least and most rounds of a comparison.
-const ROUNDS: [usize; 2] = [7, 100];
+/// Least rounds of a comparison of steps, and of whole runs, where a hundredth has to be seen.
+const STEP_ROUNDS: usize = 7;
+const RUN_ROUNDS: usize = 15;
+/// Most rounds.
+const MOST_ROUNDS: usize = 100;
 /// Nanoseconds that a comparison may take, unless its least rounds take longer.
 const ENOUGH: u64 = 2_000_000_000;
 /// A run shorter than this is run once more before it counts: the other side has just filled the caches.
@@ -68,6 +71,15 @@ struct Figure {
     ratio: f64,
 }
 
+impl Figure {
+    /// Whether the choices take at most this share of the time, round by round and by the medians: on a machine of changing
+    /// speed one of them alone may say so by luck.
+    fn is_at_most(&self, share: f64) -> bool {
+        let [default, chosen] = self.nanoseconds;
+        self.ratio <= share && chosen as f64 <= share * default as f64
+    }
+}
+
 impl Tuner<'_> {
     /// Measures. The tuning is said to be measured on `on`.
     pub fn run(&self, on: MeasuredOn) -> Result<Tuned> {
@@ -85,7 +97,7 @@ impl Tuner<'_> {
             let figures = self.compare_steps([&default, &self.compile(&tuning)?], &kinds)?;
             for ((signature, kind), figure) in kinds.iter().zip(figures) {
                 let better = best.get(signature).is_none_or(|(_, ratio)| figure.ratio < *ratio);
-                if kind.candidates.contains(&choice) && figure.ratio <= STEPS && better {
+                if kind.candidates.contains(&choice) && figure.is_at_most(STEPS) && better {
                     best.insert(signature, (choice, figure.ratio));
                 }
             }
@@ -95,13 +107,13 @@ impl Tuner<'_> {
         tuning.algorithms = best.iter().map(|(s, (choice, _))| ((*s).clone(), choice.name().to_owned())).collect();
         let figures = self.compare_steps([&default, &self.compile(&tuning)?], &kinds)?;
         for (signature, figure) in kinds.keys().zip(&figures) {
-            if figure.ratio > STEPS {
+            if !figure.is_at_most(STEPS) {
                 tuning.algorithms.remove(signature);
             }
         }
         tell(tried.len() + 1);
         let whole = self.compare_runs([&default, &self.compile(&tuning)?])?;
-        if whole.ratio > WHOLE {
+        if !whole.is_at_most(WHOLE) {
             tuning.algorithms.clear();
         }
         tell(tried.len() + 2);
@@ -152,7 +164,7 @@ impl Tuner<'_> {
 
     /// Compares the steps of each kind.
     fn compare_steps(&self, pair: [&CpuExecutable; 2], kinds: &Kinds) -> Result<Vec<Figure>> {
-        compare(pair, |executable| {
+        compare(pair, STEP_ROUNDS, |executable| {
             let profile: Profile = executable.profile(self.inputs)?;
             let sum = |kind: &Kind| kind.steps.iter().map(|&i| profile.steps[i].nanoseconds).sum();
             Ok(kinds.values().map(sum).collect())
@@ -161,7 +173,7 @@ impl Tuner<'_> {
 
     /// Compares whole runs.
     fn compare_runs(&self, pair: [&CpuExecutable; 2]) -> Result<Figure> {
-        let figures = compare(pair, |executable| {
+        let figures = compare(pair, RUN_ROUNDS, |executable| {
             let started = Instant::now();
             executable.run(self.inputs)?;
             Ok(vec![nanoseconds(started)])
@@ -170,15 +182,19 @@ impl Tuner<'_> {
     }
 }
 
-/// Lets two executables take turns, in alternating order. `measure` runs one and gives the times of its parts.
-fn compare(pair: [&CpuExecutable; 2], measure: impl Fn(&CpuExecutable) -> Result<Vec<u64>>) -> Result<Vec<Figure>> {
+/// Lets two executables take turns in at least so many rounds, in alternating order. `measure` runs one and gives the times of its parts.
+fn compare(
+    pair: [&CpuExecutable; 2],
+    least: usize,
+    measure: impl Fn(&CpuExecutable) -> Result<Vec<u64>>,
+) -> Result<Vec<Figure>> {
     let started = Instant::now();
     let parts = measure(pair[0])?.len();
     measure(pair[1])?;
     let took = nanoseconds(started).max(1);
     let short = took < 2 * SHORT;
     let round = if short { 2 * took } else { took };
-    let rounds = ((ENOUGH / round) as usize).clamp(ROUNDS[0], ROUNDS[1]);
+    let rounds = ((ENOUGH / round) as usize).clamp(least, MOST_ROUNDS);
     let mut samples = vec![[Vec::new(), Vec::new()]; parts];
     for turn in 0..2 * rounds {
         let side = (turn / 2 + turn) % 2;

@@ -221,7 +221,7 @@ fn tune_writes_a_file_that_the_other_commands_use() {
     let folder = tempfile::tempdir().unwrap();
     let package = copy_package(folder.path());
     let file = package.join("tuning.json");
-    let arguments = ["tune", "lung-fields", "--shape", "1,1,64,64", "--threads", "1", "--json"];
+    let arguments = ["tune", "lung-fields", "--threads", "1", "--json"];
     let output = netra(folder.path(), &arguments);
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -233,8 +233,8 @@ fn tune_writes_a_file_that_the_other_commands_use() {
     assert_eq!(written["algorithms"].as_object().unwrap().len() as u64, report["choices"].as_u64().unwrap());
 
     let bench = |more: &[&str]| {
-        let shape = ["bench", "lung-fields", "--shape", "1,1,64,64", "--runs", "1", "--threads", "1", "--json"];
-        let output = netra(folder.path(), &[&shape, more].concat());
+        let usual = ["bench", "lung-fields", "--runs", "1", "--threads", "1", "--json"];
+        let output = netra(folder.path(), &[&usual, more].concat());
         assert_eq!(code(&output), 0, "{}", text(&output.stderr));
         let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
         (rows[0].clone(), text(&output.stderr))
@@ -310,14 +310,14 @@ fn a_bare_network_is_tuned_into_a_file_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let network = copy_package(folder.path()).join("model.onnx");
     let network = network.to_str().unwrap();
-    let tune = ["tune", network, "--shape", "1,1,64,64", "--threads", "1"];
+    let tune = ["tune", network, "--shape", "1,1,256,256", "--threads", "1"];
     let output = netra(folder.path(), &tune);
     assert_eq!(code(&output), 2, "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("--out FILE"), "{}", text(&output.stderr));
     let output = netra(folder.path(), &[&tune[..], &["--out", "net.json"]].concat());
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("whole run"), "{}", text(&output.stdout));
-    let bench = ["bench", network, "--shape", "1,1,64,64", "--runs", "1", "--threads", "1", "--tuning", "net.json"];
+    let bench = ["bench", network, "--shape", "1,1,256,256", "--runs", "1", "--threads", "1", "--tuning", "net.json"];
     let output = netra(folder.path(), &bench);
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("tuning   "), "{}", text(&output.stderr));

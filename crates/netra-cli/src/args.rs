@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use netra::graph::Precision;
 use netra::{Device, Engine, Model};
 
+use crate::tuning::Source;
+
 /// Run published medical-imaging models on scans: DICOM, NIfTI or pictures in, DICOM SEG, NIfTI, JSON and pictures out.
 #[derive(Debug, Parser)]
 #[command(version, after_help = crate::exit::HELP, propagate_version = true)]
@@ -40,12 +42,14 @@ pub enum Command {
     Graph(GraphArgs),
     /// Time a model's network: stages, cold and warm runs, every operator.
     Bench(BenchArgs),
+    /// Measure which algorithms run a model's network fastest on this machine, and remember them beside the package.
+    Tune(TuneArgs),
     /// List the graphics adapters of this machine.
     Devices,
 }
 
 /// Which backend.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct BackendArg {
     /// auto (the best hardware GPU, else the CPU), cpu, wgpu (also a software adapter) or wgpu:N.
     #[arg(long, short, default_value = "auto", value_name = "BACKEND")]
@@ -55,13 +59,25 @@ pub struct BackendArg {
     /// way (int8 is calibrated on their inputs).
     #[arg(long, default_value = "fast", value_name = "MODE")]
     pub precision: Precision,
+    #[command(flatten)]
+    pub tuning: TuningArg,
 }
 
 impl BackendArg {
-    /// Puts a model on the backend, in the precision mode.
+    /// Puts a model on the backend, in the precision mode, with its tuning.
     pub fn engine(&self, model: &Model) -> netra::Result<Engine> {
-        Ok(model.on(self.backend)?.precision(self.precision))
+        let tuning = self.tuning.tuning.read(Some(model.package()))?;
+        Ok(model.on(self.backend)?.precision(self.precision).tuning(tuning))
     }
+}
+
+/// Which tuning.
+#[derive(Clone, Debug, Args)]
+pub struct TuningArg {
+    /// auto: what `netra tune` left beside the package, where it was measured on this device, in this precision mode; off: no
+    /// tuning, whatever lies there; or a file that `netra tune --out` wrote.
+    #[arg(long, default_value = "auto", value_name = "TUNING")]
+    pub tuning: Source,
 }
 
 /// `netra run`.
@@ -210,8 +226,41 @@ pub struct BenchArgs {
     /// Threads of the CPU backend; by default one for each core that the process may use.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    #[command(flatten)]
+    pub tuning: TuningArg,
     /// Load the model on the first backend, then answer each line `run N` on standard input with the times of N runs, one
     /// JSON document a line.
     #[arg(long)]
     pub serve: bool,
+}
+
+/// `netra tune`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Takes some seconds to minutes; nothing else should run meanwhile. The file holds for this device, number of threads,
+precision mode and version of Netra, and for steps of the shapes that were measured; elsewhere it is ignored, and said so.
+
+Examples:
+  netra tune meshnet-18
+  netra tune net.onnx --out net-tuning.json && netra bench net.onnx --tuning net-tuning.json")]
+pub struct TuneArgs {
+    /// A package folder, the name of a model, or an ONNX file.
+    pub model: String,
+    /// The file to write; by default tuning.json in the package's folder, where `run`, `bench`, `plan` and `verify` find it.
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// The backend; only the CPU's has a choice today.
+    #[arg(long, short, default_value = "cpu", value_name = "BACKEND")]
+    pub backend: Device,
+    /// exact, fast, bf16 or int8, as of `netra run`: int8 is calibrated on golden cases, or of a bare file on the input that
+    /// is timed.
+    #[arg(long, default_value = "fast", value_name = "MODE")]
+    pub precision: Precision,
+    /// Input shape, for example 1,1,64,64,64; by default the window of a model that slides one, else the first golden case's,
+    /// else the sizes the graph states.
+    #[arg(long, value_delimiter = ',', value_name = "SIZES")]
+    pub shape: Vec<usize>,
+    /// Threads of the CPU backend; by default one for each core that the process may use, as in `netra run`.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
 }

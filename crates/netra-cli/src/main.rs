@@ -5,8 +5,10 @@
 mod args;
 mod commands;
 mod exit;
+mod network;
 mod resolve;
 mod terminal;
+mod tuning;
 mod ungated;
 
 use std::process::ExitCode;
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => commands::plan::run(args, &terminal),
         Command::Graph(args) => commands::graph::run(args, &terminal),
         Command::Bench(args) => commands::bench::run(args, &terminal),
+        Command::Tune(args) => commands::tune::run(args, &terminal),
         Command::Devices => commands::devices::run(&terminal),
     };
     outcome.unwrap_or_else(|error| {

@@ -214,3 +214,111 @@ fn bench_serves_runs_until_the_input_ends() {
     assert_ne!(code(&output), 0);
     assert!(text(&output.stderr).contains("run N"));
 }
+
+/// What is measured lies beside the manifest and disturbs nothing; the commands say that it is in effect, or why it is not.
+#[test]
+fn tune_writes_a_file_that_the_other_commands_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let package = copy_package(folder.path());
+    let file = package.join("tuning.json");
+    let arguments = ["tune", "lung-fields", "--threads", "1", "--json"];
+    let output = netra(folder.path(), &arguments);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let digest = report["digest"].as_str().unwrap();
+    assert!(report["steps"].as_array().unwrap().iter().all(|s| s["signature"].as_str().unwrap().starts_with("Conv ")));
+    assert!(report["default_ms"].as_f64().unwrap() > 0.0);
+    let mut written: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(written["measured_on"]["device"], report["device"]);
+    assert_eq!(written["algorithms"].as_object().unwrap().len() as u64, report["choices"].as_u64().unwrap());
+
+    let bench = |more: &[&str]| {
+        let usual = ["bench", "lung-fields", "--runs", "1", "--threads", "1", "--json"];
+        let output = netra(folder.path(), &[&usual, more].concat());
+        assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+        let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (rows[0].clone(), text(&output.stderr))
+    };
+    let (row, said) = bench(&[]);
+    assert_eq!(row["tuning"]["digest"].as_str(), Some(digest));
+    assert_eq!(row["tuning"]["algorithms"], written["algorithms"]);
+    assert!(said.contains(&digest[..12]), "{said}");
+    assert_eq!(bench(&["--tuning", "off"]).0["tuning"], Value::Null);
+
+    // A choice of our own, so that there is one whatever was measured.
+    let conv = report["steps"].as_array().unwrap().iter().find(|s| s["default"] != "direct").unwrap();
+    let signature = conv["signature"].as_str().unwrap();
+    written["algorithms"] = serde_json::json!({ signature: "direct" });
+    std::fs::write(&file, written.to_string()).unwrap();
+    let direct = |row: &Value| {
+        let steps = row["profile"]["steps"].as_array().unwrap();
+        steps.iter().filter(|s| s["kernel"].as_str().unwrap().ends_with(" direct")).count()
+    };
+    let (row, _) = bench(&[]);
+    assert_eq!(row["tuning"]["algorithms"][signature], "direct");
+    assert!(direct(&row) > direct(&bench(&["--tuning", "off"]).0), "{row}");
+
+    // One thread is not as many as there are cores, or this machine has one.
+    let verified = netra(folder.path(), &["verify", "lung-fields", "-b", "cpu"]);
+    assert_eq!(code(&verified), 0, "{}", text(&verified.stderr));
+    assert!(text(&verified.stderr).contains("tuning   "), "{}", text(&verified.stderr));
+
+    written["measured_on"]["device"] = "another processor".into();
+    std::fs::write(&file, written.to_string()).unwrap();
+    let (row, said) = bench(&[]);
+    assert_eq!(row["tuning"], Value::Null);
+    assert!(row["tuning_ignored"].as_str().unwrap().contains("another processor"), "{row}");
+    assert!(said.contains("ignored: measured on device 'another processor'"), "{said}");
+
+    std::fs::write(&file, "no json").unwrap();
+    assert_ne!(
+        code(&netra(folder.path(), &["verify", "lung-fields", "-b", "cpu"])),
+        0,
+        "what cannot be read is refused"
+    );
+    assert_eq!(code(&netra(folder.path(), &["verify", "lung-fields", "-b", "cpu", "--tuning", "off"])), 0);
+}
+
+/// The digest of what chose the algorithms is part of the result.
+#[test]
+fn results_name_the_tuning() {
+    let folder = tempfile::tempdir().unwrap();
+    let package = copy_package(folder.path());
+    assert_eq!(code(&netra(folder.path(), &["demo", "--backend", "cpu", "-o", "in"])), 0);
+    let bench = netra(folder.path(), &["bench", "lung-fields", "--runs", "1", "--json"]);
+    let rows: Value = serde_json::from_slice(&bench.stdout).unwrap();
+    let measured_on = serde_json::json!({
+        "backend": "cpu", "device": rows[0]["device"], "precision": "fast", "engine": env!("CARGO_PKG_VERSION"),
+    });
+    let tuning = serde_json::json!({ "measured_on": measured_on, "algorithms": {} });
+    std::fs::write(package.join("tuning.json"), tuning.to_string()).unwrap();
+    let backend = |out: &str, more: &[&str]| {
+        let scan = ["run", "lung-fields", "in/phantom-chest.dcm", "-o", out, "-b", "cpu", "--emit", "json"];
+        let output = netra(folder.path(), &[&scan, more].concat());
+        assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+        let written = std::fs::read_dir(folder.path().join(out)).unwrap().next().unwrap().unwrap().path();
+        let report: Value = serde_json::from_slice(&std::fs::read(written).unwrap()).unwrap();
+        assert!(!report["warnings"].to_string().contains("unlisted"), "{report}");
+        report["backend"].clone()
+    };
+    assert_eq!(backend("tuned", &[])["tuning"].as_str().map(str::len), Some(64));
+    assert_eq!(backend("plain", &["--tuning", "off"])["tuning"], Value::Null);
+}
+
+#[test]
+fn a_bare_network_is_tuned_into_a_file_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = copy_package(folder.path()).join("model.onnx");
+    let network = network.to_str().unwrap();
+    let tune = ["tune", network, "--shape", "1,1,256,256", "--threads", "1"];
+    let output = netra(folder.path(), &tune);
+    assert_eq!(code(&output), 2, "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("--out FILE"), "{}", text(&output.stderr));
+    let output = netra(folder.path(), &[&tune[..], &["--out", "net.json"]].concat());
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("whole run"), "{}", text(&output.stdout));
+    let bench = ["bench", network, "--shape", "1,1,256,256", "--runs", "1", "--threads", "1", "--tuning", "net.json"];
+    let output = netra(folder.path(), &bench);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("tuning   "), "{}", text(&output.stderr));
+}

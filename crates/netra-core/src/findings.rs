@@ -26,6 +26,8 @@ pub struct BackendIdentity {
     pub device: String,
     /// Precision mode that ran: `exact`, `fast`, `bf16` or `int8`.
     pub precision: String,
+    /// SHA-256 of the tuning whose choice of algorithms was in effect; `None` when the backend chose by itself.
+    pub tuning: Option<String>,
 }
 
 /// A probability in [0, 1].

@@ -26,6 +26,16 @@ impl Arithmetic {
         }
     }
 
+    /// The mode that this is: that of the program, unless it is bytes and nothing is known of the input.
+    pub fn precision(self) -> Precision {
+        match self {
+            Self::Exact => Precision::Exact,
+            Self::Fast => Precision::Fast,
+            Self::Bf16 => Precision::Bf16,
+            Self::Int8(_) => Precision::Int8,
+        }
+    }
+
     /// The same without narrow numbers.
     pub fn float32(self) -> Self {
         if self == Self::Exact { Self::Exact } else { Self::Fast }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use netra_graph::{
-    Backend, CompileOptions, DeviceInfo, Error, ErrorKind, Executable, Precision, Program, Result, Step, Unsupported,
-    eval,
+    Backend, CompileOptions, DeviceInfo, Error, ErrorKind, Executable, MeasuredOn, Precision, Program, Result, Step,
+    TensorView, Tuned, Unsupported, eval,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -12,6 +12,7 @@ use crate::dot;
 use crate::executable::CpuExecutable;
 use crate::isa::{InstructionSet, Isa, processor_name};
 use crate::parallel::Threads;
+use crate::tune::Tuner;
 
 /// Runs programs on the processor.
 pub struct CpuBackend {
@@ -45,6 +46,12 @@ impl CpuBackend {
     /// The instruction set in use.
     pub fn instruction_set(&self) -> InstructionSet {
         self.isa.set()
+    }
+
+    /// Fails when steps of a program are unsupported.
+    fn check(&self, program: &Program) -> Result<()> {
+        let missing = self.unsupported(program);
+        if missing.is_empty() { Ok(()) } else { Err(Unsupported::error(self.name(), &missing)) }
     }
 
     /// The number of threads in use.
@@ -88,10 +95,17 @@ impl Backend for CpuBackend {
     }
 
     fn compile(&self, program: Arc<Program>, options: &CompileOptions<'_>) -> Result<Box<dyn Executable>> {
-        let missing = self.unsupported(&program);
-        if !missing.is_empty() {
-            return Err(Unsupported::error(self.name(), &missing));
-        }
-        Ok(Box::new(CpuExecutable::new(program, self.isa, self.threads.clone(), options)?))
+        self.check(&program)?;
+        let here = MeasuredOn::new(self, options.precision);
+        let tuning = options.tuning.filter(|tuning| tuning.measured_on.differs(&here).is_none());
+        let options = options.tuning(tuning);
+        Ok(Box::new(CpuExecutable::new(program, self.isa, self.threads.clone(), &options)?))
+    }
+
+    fn tune(&self, program: Arc<Program>, inputs: &[TensorView<'_>], options: &CompileOptions<'_>) -> Result<Tuned> {
+        self.check(&program)?;
+        let options = options.precision(self.precision(options.precision));
+        let tuner = Tuner { program, inputs, isa: self.isa, threads: self.threads.clone(), options };
+        tuner.run(MeasuredOn::new(self, options.precision))
     }
 }

@@ -10,6 +10,7 @@ use netra_graph::{
 };
 
 use crate::Context;
+use crate::conv::Convolution;
 use crate::isa::Isa;
 use crate::memory::{Memory, Place, Sharing, Slot};
 use crate::movement;
@@ -134,6 +135,14 @@ impl CpuExecutable {
         Ok(Self { program, steps, memory, scratch, isa, threads, spare: Mutex::new(None) })
     }
 
+    /// What step `i` was planned to be, if that is a convolution.
+    pub fn convolution(&self, i: usize) -> Option<&Convolution> {
+        match &self.steps[i] {
+            Prepared::Convolution(c, _) => Some(c),
+            _ => None,
+        }
+    }
+
     /// Runs every step; when asked, appends what each took. Only then is the clock read: browsers have none.
     fn execute(&self, inputs: &[TensorView<'_>], mut times: Option<&mut Vec<StepTime>>) -> Result<Vec<Tensor>> {
         self.program.check_inputs(inputs)?;
@@ -145,7 +154,11 @@ impl CpuExecutable {
             self.step(i, inputs, &regions, &buffers.scratch)
                 .map_err(|e| e.at(format!("node '{}'", self.program.steps[i].node)))?;
             if let (Some(started), Some(times)) = (started, times.as_deref_mut()) {
-                times.push(StepTime::new(&self.program, &self.program.steps[i], nanoseconds(started)));
+                let mut time = StepTime::new(&self.program, &self.program.steps[i], nanoseconds(started));
+                if let Some(c) = self.convolution(i) {
+                    time.kernel = format!("{} {}", time.kernel, c.name());
+                }
+                times.push(time);
             }
         }
         let outputs = self.program.trim(self.outputs(inputs, &regions, &mut buffers.outputs)?)?;
@@ -312,7 +325,8 @@ impl Executable for CpuExecutable {
     }
 }
 
-fn nanoseconds(since: Instant) -> u64 {
+/// Nanoseconds since then.
+pub fn nanoseconds(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -11,6 +11,7 @@ mod arithmetic;
 mod attention;
 mod backend;
 mod binary;
+mod choices;
 mod conv;
 #[cfg(target_arch = "x86_64")]
 mod dot;
@@ -34,6 +35,7 @@ mod split;
 mod step;
 mod strided;
 mod team;
+mod tune;
 
 pub use backend::CpuBackend;
 pub use isa::InstructionSet;

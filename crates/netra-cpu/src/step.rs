@@ -1,13 +1,14 @@
 //! One step: what is prepared when a program is compiled, and how it runs.
 
 use netra_graph::{
-    Activation, CompileOptions, Data, Error, Kernel, Precision, Program, Result, Step, Tensor, TensorView,
+    Activation, CompileOptions, Conv, Data, Error, Kernel, Precision, Program, Result, Step, Tensor, TensorView,
     UpsampledConv, ValueId, eval,
 };
 
 use crate::arithmetic::Arithmetic;
 use crate::attention::Attention;
 use crate::binary::Operands;
+use crate::choices::Setting;
 use crate::conv::{self, Convolution, Packed, Slabs};
 use crate::isa::Isa;
 use crate::matmul::{self, MatMul, Product};
@@ -68,10 +69,14 @@ impl Prepared {
             };
             Self::Convolution(Box::new(c), packed)
         };
+        let plan = |p: &Conv, arithmetic| {
+            let told = Setting { program, isa, threads, options }.told(step);
+            told.unwrap_or_else(|| Convolution::new(p, shape(0), shape(1), out, isa, threads, arithmetic))
+        };
         match &step.kernel {
-            Kernel::Conv(p) => packed(Convolution::new(p, shape(0), shape(1), out, isa, threads, arithmetic)),
+            Kernel::Conv(p) => packed(plan(p, arithmetic)),
             Kernel::NormalizedConv(p) => {
-                let c = Convolution::new(&p.conv, shape(0), shape(1), out, isa, threads, arithmetic.float32());
+                let c = plan(&p.conv, arithmetic.float32());
                 if c.takes_affine() { packed(c) } else { Self::Reference }
             }
             Kernel::ConvTranspose(p) => {
@@ -108,7 +113,8 @@ impl Prepared {
         }
     }
 
-    /// Whether a step is a convolution that can scale, shift and activate what it reads.
+    /// Whether a step is a convolution that can scale, shift and activate what it reads. A tuning plays no part: it was measured
+    /// on the program that comes of this answer.
     pub fn takes_affine(
         program: &Program,
         step: &Step,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use crate::{Error, MemoryPlan, Profile, Program, Ranges, Result, Tensor, TensorView};
+use crate::{Error, MemoryPlan, Profile, Program, Ranges, Result, Tensor, TensorView, Tuned, Tuning};
 
 /// What a backend runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,12 +110,15 @@ impl std::str::FromStr for Precision {
 #[derive(Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct CompileOptions<'a> {
-    /// Told how far compiling is.
+    /// Told how far compiling, or tuning, is.
     pub progress: Option<Progress<'a>>,
     /// Accuracy that may be given up.
     pub precision: Precision,
     /// What values range over; [`Precision::Int8`] computes in bytes where it is told.
     pub ranges: Option<&'a Ranges>,
+    /// Algorithms to run steps with instead of those that the backend would choose. Left out as a whole unless it was
+    /// [measured](crate::MeasuredOn) on this backend and device in this precision: the caller asks, and says so.
+    pub tuning: Option<&'a Tuning>,
 }
 
 impl<'a> CompileOptions<'a> {
@@ -130,6 +133,20 @@ impl<'a> CompileOptions<'a> {
     #[must_use]
     pub fn ranges(mut self, ranges: Option<&'a Ranges>) -> Self {
         self.ranges = ranges;
+        self
+    }
+
+    /// Sets the tuning.
+    #[must_use]
+    pub fn tuning(mut self, tuning: Option<&'a Tuning>) -> Self {
+        self.tuning = tuning;
+        self
+    }
+
+    /// Sets who is told how far compiling, or tuning, is.
+    #[must_use]
+    pub fn progress(mut self, progress: Option<Progress<'a>>) -> Self {
+        self.progress = progress;
         self
     }
 }
@@ -156,6 +173,13 @@ pub trait Backend: Send + Sync {
 
     /// Compiles a program. Fails with the whole list when steps are unsupported.
     fn compile(&self, program: Arc<Program>, options: &CompileOptions<'_>) -> Result<Box<dyn Executable>>;
+
+    /// Measures on `inputs` which algorithms run the program's steps fastest, beside those that the backend chooses by
+    /// itself. Takes some hundred runs, or seconds; a tuning in the options plays no part. Fails with
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where a backend has no choice of algorithms.
+    fn tune(&self, _program: Arc<Program>, _inputs: &[TensorView<'_>], _options: &CompileOptions<'_>) -> Result<Tuned> {
+        Err(Error::unsupported(format!("the {} backend has nothing to tune", self.name())))
+    }
 }
 
 /// A compiled program. Runs may overlap.

@@ -35,6 +35,7 @@ pub mod pytorch;
 mod resample;
 pub mod safetensors;
 mod tensor;
+mod tuning;
 pub mod weights;
 
 pub use backend::{
@@ -59,4 +60,5 @@ pub use profile::{Profile, StepTime};
 pub use program::{Program, ProgramBuilder, Step, StepValue};
 pub use resample::Taps;
 pub use tensor::{DType, Data, DataView, Tensor, TensorView};
+pub use tuning::{MeasuredOn, Tuned, TunedSteps, Tuning, signature};
 pub use weights::StateDict;

@@ -8,7 +8,7 @@ use netra_core::{Error, Limits, Result};
 use crate::manifest::{FILE_NAME, FileEntry, MAX_BYTES, Manifest, Sha256};
 use crate::store::{self, Store};
 
-/// The entries that a manifest needs for the files below a folder, sorted by path. `netra.toml` is left out.
+/// The entries that a manifest needs for the files below a folder, sorted by path. `netra.toml` and a tuning are left out.
 pub fn describe(folder: &Path, limits: &Limits) -> Result<Vec<FileEntry>> {
     let names = Store::Folder(folder.to_owned()).unlisted(|_| false, limits, limits.files)?;
     names.iter().map(|name| entry(folder, name, limits)).collect()

@@ -14,7 +14,9 @@ pub mod manifest;
 mod package;
 pub mod scope;
 mod store;
+mod tuning;
 
 pub use error::from_graph;
 pub use manifest::Manifest;
 pub use package::{GoldenCase, Package};
+pub use tuning::{FILE_NAME as TUNING_FILE_NAME, TuningFile};

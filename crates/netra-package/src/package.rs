@@ -13,6 +13,7 @@ use netra_graph::{Graph, StateDict, Tensor, weights};
 use crate::error::from_graph;
 use crate::manifest::{Golden, Manifest, RelativePath, Sha256};
 use crate::store::Store;
+use crate::tuning::{self, TuningFile};
 
 /// Unlisted files that a warning names at most.
 const NAMED: usize = 5;
@@ -124,6 +125,18 @@ impl Package {
     /// What the user should know about the folder.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
+    }
+
+    /// The folder, unless the package is in memory.
+    pub fn folder(&self) -> Option<&Path> {
+        self.store.folder()
+    }
+
+    /// The tuning beside the manifest, when there is one. It may have been measured on another machine, or on another
+    /// version of the package. Fails (`Malformed`, `Limit`, `Io`) when it cannot be read.
+    pub fn tuning(&self) -> Result<Option<TuningFile>> {
+        let bytes = self.store.tuning()?;
+        bytes.map(|bytes| TuningFile::from_bytes(&bytes).map_err(|e| e.at(tuning::FILE_NAME))).transpose()
     }
 
     /// Golden cases with their arrays; cases whose optional file is absent are left out. Files are checked again as

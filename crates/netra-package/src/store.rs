@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use netra_core::{Error, ErrorKind, Limits, Result};
 
 use crate::manifest::{self, FileEntry, RelativePath, Sha256};
+use crate::tuning;
 
 /// A source of files.
 #[derive(Debug)]
@@ -67,9 +68,30 @@ impl Store {
         Ok(Some(bytes))
     }
 
-    /// Files that `listed` does not know, at most `most` of them.
+    /// The bytes of the tuning beside the manifest, which nothing vouches for.
+    pub fn tuning(&self) -> Result<Option<Cow<'_, [u8]>>> {
+        match self {
+            Store::Folder(folder) => match plain_file(folder, Path::new(tuning::FILE_NAME))? {
+                Some(_) => {
+                    read(&folder.join(tuning::FILE_NAME), tuning::MAX_BYTES).map(|bytes| Some(Cow::Owned(bytes)))
+                }
+                None => Ok(None),
+            },
+            Store::Memory(files) => Ok(files.get(tuning::FILE_NAME).map(|bytes| Cow::Borrowed(bytes.as_ref()))),
+        }
+    }
+
+    /// The folder, when it is one.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Store::Folder(folder) => Some(folder),
+            Store::Memory(_) => None,
+        }
+    }
+
+    /// Files that `listed` does not know, at most `most` of them; the manifest and a tuning are never listed.
     pub fn unlisted(&self, listed: impl Fn(&str) -> bool, limits: &Limits, most: usize) -> Result<Vec<String>> {
-        let known = |name: &str| name == manifest::FILE_NAME || listed(name);
+        let known = |name: &str| [manifest::FILE_NAME, tuning::FILE_NAME].contains(&name) || listed(name);
         match self {
             Store::Memory(files) => Ok(files.keys().filter(|name| !known(name)).take(most).cloned().collect()),
             Store::Folder(folder) => {

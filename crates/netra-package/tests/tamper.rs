@@ -7,7 +7,7 @@ use std::fs;
 
 use netra_core::{ErrorKind, Limits};
 use netra_package::Package;
-use netra_package::manifest::{MAX_BYTES, Manifest};
+use netra_package::manifest::{MAX_BYTES, Manifest, Sha256};
 
 fn open(folder: &std::path::Path) -> netra_core::Result<Package> {
     Package::open(folder, &Limits::default())
@@ -159,6 +159,36 @@ fn files_that_nothing_verifies_are_named() {
     let package = open(folder.path()).unwrap();
     assert_eq!(package.warnings()[0].code, "unlisted-files");
     assert!(package.warnings()[0].message.contains("notes/extra.txt"));
+}
+
+/// What was measured on this machine is no part of the package, whatever it says.
+#[test]
+fn a_tuning_changes_nothing_of_the_package() {
+    let folder = tempfile::tempdir().unwrap();
+    common::write(folder.path());
+    let before = open(folder.path()).unwrap();
+    assert!(before.tuning().unwrap().is_none());
+    let file = folder.path().join("tuning.json");
+    let text = r#"{"measured_on": {"backend": "cpu", "device": "d", "precision": "fast", "engine": "1"}, "algorithms": {"s": "a"}}"#;
+    fs::write(&file, text).unwrap();
+    let package = open(folder.path()).unwrap();
+    assert_eq!(package.identity(), before.identity());
+    assert!(package.warnings().is_empty(), "{:?}", package.warnings());
+    assert_eq!(package.folder(), Some(folder.path()));
+    let tuning = package.tuning().unwrap().unwrap();
+    assert_eq!((tuning.tuning.algorithms["s"].as_str(), tuning.digest), ("a", Sha256::of(text.as_bytes())));
+    assert!(
+        netra_package::digests::describe(folder.path(), &Limits::default())
+            .unwrap()
+            .iter()
+            .all(|f| f.path.as_str() != "tuning.json")
+    );
+
+    fs::write(&file, "{}").unwrap();
+    let error = open(folder.path()).unwrap().tuning().unwrap_err();
+    assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("tuning.json"), "{error}");
+    fs::write(&file, vec![b' '; (4 << 20) + 1]).unwrap();
+    assert_eq!(open(folder.path()).unwrap().tuning().unwrap_err().kind(), ErrorKind::Limit);
 }
 
 #[test]

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 
 use netra_core::{BackendIdentity, Error, ErrorKind, Finding, Findings, Limits, ModelIdentity, Result, Warning};
-use netra_graph::{Backend, Graph, Precision, TensorView};
-use netra_package::Package;
+use netra_graph::{self as graph, Backend, Graph, Precision, TensorView, Tuned};
 use netra_package::manifest::{AsDiscrete, Manifest, OutputContract, Postprocess};
 use netra_package::scope::{self, Unstated};
+use netra_package::{Package, TuningFile};
 
 use crate::clock::Clock;
 use crate::inferer::{self, Outcome};
@@ -94,6 +94,23 @@ impl Model {
         self.network = self.network.with_precision(precision);
         self.gate = OnceLock::new();
         self
+    }
+
+    /// Sets a tuning of the network; left out unless it was measured on this package, backend, device and precision:
+    /// [`Network::tuning`] tells. The results name its digest.
+    #[must_use]
+    pub fn with_tuning(mut self, tuning: Option<TuningFile>) -> Self {
+        self.network = self.network.with_tuning(tuning, &self.identity.digest);
+        self.gate = OnceLock::new();
+        self
+    }
+
+    /// Measures on an input of the network's own layout which algorithms run it fastest; progress is told in (done, total).
+    pub fn tune(&self, input: TensorView<'_>, progress: Option<graph::Progress<'_>>) -> Result<Tuned> {
+        self.calibrate()?;
+        let mut tuned = self.network.tune(input, progress)?;
+        tuned.tuning.measured_on = tuned.tuning.measured_on.network(&self.identity.digest);
+        Ok(tuned)
     }
 
     /// What the package declares.
@@ -287,10 +304,12 @@ impl Model {
 
     fn findings(&self, finding: Finding, clock: Clock, warnings: Vec<Warning>) -> Findings {
         let backend = self.network.backend();
+        let tuning = self.network.tuning().ok().flatten().map(|file| file.digest.to_string());
         let backend = BackendIdentity {
             name: backend.name().to_owned(),
             device: backend.device().name.clone(),
             precision: self.network.precision().to_string(),
+            tuning,
         };
         let mut findings = Findings::new(self.identity.clone(), backend, finding);
         findings.timings = clock.into_timings();

@@ -4,9 +4,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ndarray::Array4;
 use netra_core::{Error, ErrorKind, Result};
-use netra_graph::{Backend, CompileOptions, Data, Executable, Graph, Precision, Program, Ranges, Tensor, TensorView};
-use netra_package::from_graph;
+use netra_graph::{
+    Backend, CompileOptions, Data, Executable, Graph, MeasuredOn, Precision, Program, Progress, Ranges, Tensor,
+    TensorView, Tuned,
+};
 use netra_package::manifest::{self, Layout};
+use netra_package::{TuningFile, from_graph};
 
 /// Compiled programs that are kept at a time. Windows of one input have a handful of shapes; inputs cropped by their
 /// content have a new shape each.
@@ -24,6 +27,8 @@ pub struct Network {
     size: Option<Vec<usize>>,
     output: usize,
     precision: Precision,
+    /// A tuning, and the digest of the network that it has to be for.
+    tuning: Option<(TuningFile, String)>,
     /// What values range over, once that was measured.
     ranges: OnceLock<Ranges>,
     /// Most recently used last.
@@ -49,6 +54,7 @@ impl Network {
             backend,
             output,
             precision: Precision::default(),
+            tuning: None,
             ranges: OnceLock::new(),
             compiled: Mutex::new(Vec::new()),
         })
@@ -61,6 +67,41 @@ impl Network {
         self.ranges = OnceLock::new();
         self.compiled = Mutex::new(Vec::new());
         self
+    }
+
+    /// Sets the tuning, for a network of this digest. What was compiled before is dropped.
+    #[must_use]
+    pub fn with_tuning(mut self, tuning: Option<TuningFile>, digest: &str) -> Self {
+        self.tuning = tuning.map(|file| (file, digest.to_owned()));
+        self.compiled = Mutex::new(Vec::new());
+        self
+    }
+
+    /// The tuning in effect: none was set, or why the one that was set is left out.
+    pub fn tuning(&self) -> std::result::Result<Option<&TuningFile>, String> {
+        let Some((file, digest)) = &self.tuning else { return Ok(None) };
+        let here = MeasuredOn::new(&*self.backend, self.precision).network(digest);
+        file.tuning.measured_on.differs(&here).map_or(Ok(Some(file)), Err)
+    }
+
+    /// Measures on an input which algorithms run the network fastest in the precision mode. Fails as
+    /// [`executable`](Self::executable) does, and (`Unsupported`) on a backend without a choice.
+    pub fn tune(&self, input: TensorView<'_>, progress: Option<Progress<'_>>) -> Result<Tuned> {
+        self.check_calibrated()?;
+        let program = Arc::new(self.program(input.shape())?);
+        self.backend.tune(program, &[input], &self.options().progress(progress)).map_err(from_graph)
+    }
+
+    /// How to compile, without a tuning.
+    fn options(&self) -> CompileOptions<'_> {
+        CompileOptions::default().precision(self.precision).ranges(self.ranges.get())
+    }
+
+    fn check_calibrated(&self) -> Result<()> {
+        if self.is_calibrated() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::OutOfScope, "int8 is calibrated on golden cases, and the package has none here"))
     }
 
     /// Whether the precision mode knows what it has to of the network's values: [`Precision::Int8`] needs their ranges.
@@ -113,16 +154,11 @@ impl Network {
         if let Some(found) = self.lookup(shape) {
             return Ok(found);
         }
-        if !self.is_calibrated() {
-            let message = "int8 is calibrated on golden cases, and the package has none here";
-            return Err(Error::new(ErrorKind::OutOfScope, message));
-        }
+        self.check_calibrated()?;
+        let tuning = self.tuning().ok().flatten().map(|file| &file.tuning);
         let program = Arc::new(self.program(shape)?);
-        let executable: Arc<dyn Executable> = self
-            .backend
-            .compile(program, &CompileOptions::default().precision(self.precision).ranges(self.ranges.get()))
-            .map_err(from_graph)?
-            .into();
+        let executable: Arc<dyn Executable> =
+            self.backend.compile(program, &self.options().tuning(tuning)).map_err(from_graph)?.into();
         // A panic elsewhere leaves the list whole: every change to it is one push or remove.
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         if compiled.len() >= KEPT {

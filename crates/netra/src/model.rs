@@ -8,7 +8,7 @@ use netra_dicom::{ImageOptions, Scan};
 use netra_export::Source;
 use netra_graph::Precision;
 use netra_package::manifest::{InputKind, Voi};
-use netra_package::{Package, catalogue, scope};
+use netra_package::{Package, TuningFile, catalogue, scope};
 use netra_pipeline::{Input, RunOptions, RunPlan};
 
 use crate::{Chosen, Device};
@@ -58,6 +58,15 @@ impl Engine {
     #[must_use]
     pub fn precision(mut self, precision: Precision) -> Self {
         self.model = self.model.with_precision(precision);
+        self
+    }
+
+    /// Sets the choice of algorithms that was measured on this machine, as [`Package::tuning`] reads it from the package's
+    /// folder; left out when it was measured on something else ([`Network::tuning`](netra_pipeline::Network::tuning) tells).
+    /// The results name its digest.
+    #[must_use]
+    pub fn tuning(mut self, tuning: Option<TuningFile>) -> Self {
+        self.model = self.model.with_tuning(tuning);
         self
     }
 

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::args::{BackendArg, GraphArgs, GraphCommand};
 use crate::terminal::Terminal;
+use crate::tuning;
 use crate::ungated::Ungated;
 
 /// Runs the command.
@@ -90,7 +91,11 @@ fn execute(
     let views: Vec<_> = tensors.iter().map(Tensor::view).collect();
     let mode = Ungated::new(backend.precision, &*chosen.backend, &program, &views)?;
     mode.note.iter().for_each(|note| terminal.note(&format!("note     {note}")));
-    let executable = chosen.backend.compile(program, &mode.options()).map_err(from_graph)?;
+    let file = backend.tuning.tuning.read(None)?;
+    let tuning = tuning::here(file.as_ref(), &*chosen.backend, mode.precision, None);
+    tuning::describe(&tuning).iter().for_each(|line| terminal.note(line));
+    let options = mode.options().tuning(tuning.ok().flatten().map(|file| &file.tuning));
+    let executable = chosen.backend.compile(program, &options).map_err(from_graph)?;
     let results = executable.run(&views).map_err(from_graph)?;
     let names: Vec<&str> = graph.outputs.iter().map(|&id| graph.value(id).name.as_str()).collect();
     netra::export::atomic::write(outputs, |file| {

@@ -8,4 +8,5 @@ pub mod inspect;
 pub mod models;
 pub mod plan;
 pub mod run;
+pub mod tune;
 pub mod verify;

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::args::RunArgs;
 use crate::terminal::Terminal;
-use crate::{exit, resolve};
+use crate::{exit, resolve, tuning};
 
 /// What became of one picture, volume or unreadable file.
 #[derive(Serialize)]
@@ -34,6 +34,7 @@ pub fn announce(engine: &Engine, terminal: &Terminal) {
     let backend = engine.pipeline().network().backend();
     terminal.note(&format!("model    {} {} (sha256 {})", model.id, model.version, &model.digest[..12]));
     terminal.note(&format!("backend  {}: {} ({})", backend.name(), backend.device().name, engine.why()));
+    tuning::describe(&engine.pipeline().network().tuning()).iter().for_each(|line| terminal.note(line));
 }
 
 /// Runs a model on everything that can be read under `inputs`; a failure is reported and the batch goes on.

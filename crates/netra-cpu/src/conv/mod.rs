@@ -2,6 +2,7 @@
 
 mod axis;
 mod blocked;
+mod choice;
 mod depthwise;
 mod direct;
 #[cfg(target_arch = "x86_64")]
@@ -21,6 +22,7 @@ use crate::arithmetic::Arithmetic;
 use crate::isa::Isa;
 use crate::simd::map::{ChannelAffine, Finish, Residual, Source};
 use blocked::Blocked;
+pub use choice::Choice;
 use depthwise::Depthwise;
 use direct::Direct;
 #[cfg(target_arch = "x86_64")]

@@ -104,7 +104,12 @@ pub fn findings(labels: Array3<u16>, numbers: &[u16]) -> Findings {
         version: "1.2.3".to_owned(),
         digest: "0123456789abcdef".repeat(4),
     };
-    let backend = BackendIdentity { name: "cpu".to_owned(), device: "test".to_owned(), precision: "fast".to_owned() };
+    let backend = BackendIdentity {
+        name: "cpu".to_owned(),
+        device: "test".to_owned(),
+        precision: "fast".to_owned(),
+        tuning: None,
+    };
     let mut findings = Findings::new(model, backend, Finding::Segmentation { labels: map, extents });
     findings.timings.push(StageTiming { stage: "network".to_owned(), seconds: 0.25 });
     findings.warnings.push(Warning { code: "test".to_owned(), message: "Only a test".to_owned() });

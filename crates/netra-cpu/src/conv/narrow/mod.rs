@@ -47,6 +47,11 @@ impl Narrow {
         Some(Self { plan })
     }
 
+    /// Rough half cycles of the whole convolution.
+    pub fn cost(&self) -> u64 {
+        self.plan.cost as u64
+    }
+
     /// Floats of scratch that each worker needs.
     pub fn scratch(&self) -> usize {
         self.plan.slab() / size_of::<f32>() + 2 * FILTERS * STAGE

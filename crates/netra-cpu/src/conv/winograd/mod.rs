@@ -49,14 +49,24 @@ pub struct Winograd {
 impl Winograd {
     /// A plan for `shape`, when it is expected to cost less than `limit` (half cycles).
     pub fn new(shape: Shape, isa: Isa, threads: usize, limit: u64) -> Option<Self> {
-        let plan = Plan::new(&shape, isa, threads).filter(|plan| plan.cost < limit)?;
+        let plan = Plan::new(&shape, isa, threads, None).filter(|plan| plan.cost < limit)?;
+        Some(Self::planned(shape, plan, isa))
+    }
+
+    /// The cheapest plan for `shape` that transforms filters when they are used (`late`), or once.
+    pub fn with_filters(shape: Shape, isa: Isa, threads: usize, late: bool) -> Option<Self> {
+        let plan = Plan::new(&shape, isa, threads, Some(late))?;
+        Some(Self::planned(shape, plan, isa))
+    }
+
+    fn planned(shape: Shape, plan: Plan, isa: Isa) -> Self {
         let buffers = Buffers::new(&shape, &plan, isa);
         let offsets = (0..shape.depth_taps)
             .flat_map(|k| (0..shape.channels).map(move |c| (k, c)))
             .map(|(k, c)| c * buffers.channel + k * plan.rows * shape.row_tiles())
             .collect();
         let (lanes, out_lanes) = lanes(&shape, &plan, &buffers, isa);
-        Some(Self {
+        Self {
             tile_rows: shape.tile_rows(),
             zeros: vec![0.0; shape.input[2]],
             shape,
@@ -66,11 +76,15 @@ impl Winograd {
             out_lanes,
             offsets,
             isa,
-        })
+        }
     }
 
-    /// Rough half cycles of the whole convolution: what one of narrow numbers has to beat.
-    #[cfg(target_arch = "x86_64")]
+    /// Whether filters are transformed when they are used.
+    pub fn transforms_late(&self) -> bool {
+        self.plan.chunk.is_some()
+    }
+
+    /// Rough half cycles of the whole convolution.
     pub fn cost(&self) -> u64 {
         self.plan.cost
     }

@@ -125,8 +125,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The cheapest plan by a rough count of cycles; `None` when there is nothing to compute.
-    pub fn new(shape: &Shape, isa: Isa, threads: usize) -> Option<Self> {
+    /// The cheapest plan by a rough count of cycles; `None` when there is nothing to compute, or no such plan: `late` asks
+    /// for filters that are transformed when they are used, or when they are packed.
+    pub fn new(shape: &Shape, isa: Isa, threads: usize, late: Option<bool>) -> Option<Self> {
         if shape.output.contains(&0) || shape.batch * shape.groups * shape.filters * shape.channels == 0 {
             return None;
         }
@@ -146,6 +147,9 @@ impl Plan {
                         let share = blocks.div_ceil(parts);
                         let near = ring <= nearby();
                         for chunk in [None, Some(filters::chunk(shape, tile.channels))] {
+                            if late.is_some_and(|late| late != chunk.is_some()) {
+                                continue;
+                            }
                             let together = if near || chunk.is_some() { 1 } else { share };
                             let scratch = ring + together * products;
                             if !near && (scratch > SCRATCH || chunk.is_some() && ring > REREAD / threads) {

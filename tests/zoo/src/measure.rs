@@ -20,7 +20,7 @@ pub fn backend(name: &str) -> Result<Box<dyn Backend>> {
 
 /// Loads, runs and compares. Errors are those of the case itself (no reference, shapes that differ); what Netra refuses
 /// is an [`Outcome`].
-pub fn measure(case: &Case, backend: &dyn Backend) -> Result<Outcome> {
+pub fn measure(case: &Case, backend: &dyn Backend, precision: Precision) -> Result<Outcome> {
     let npz = Npz::open(&case.folder.join("case.npz"))?;
     let input = npz.tensor("input")?;
 
@@ -42,7 +42,7 @@ pub fn measure(case: &Case, backend: &dyn Backend) -> Result<Outcome> {
     drop(graph);
 
     let start = Instant::now();
-    let executable = match backend.compile(program, &CompileOptions::default().precision(Precision::Exact)) {
+    let executable = match backend.compile(program, &CompileOptions::default().precision(precision)) {
         Ok(executable) => executable,
         Err(e) => return Ok(Outcome::NotRun(chain(&e))),
     };

@@ -39,7 +39,7 @@ fn over(folder: &Path) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, bar) in BARS {
         let Ok(backend) = backend(name) else { continue };
-        match measure(&case, backend.as_ref()).expect("a reference of the same shape") {
+        match measure(&case, backend.as_ref(), netra_graph::Precision::Exact).expect("a reference of the same shape") {
             Outcome::Ran(run) => {
                 let ratio = run.errors.over(&case.onnxruntime_error);
                 eprintln!("{} on {name}: {:?}, {ratio:.2} of ONNX Runtime's", case.name, run.errors);

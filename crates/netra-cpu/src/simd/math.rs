@@ -34,24 +34,13 @@ pub fn exp<S: Simd>(s: S, x: S::V) -> S::V {
     s.scale(p, n)
 }
 
-/// `1 / (1 + e^-x)`.
+/// `2^x` for `x` in -126..=126, by a polynomial over [-1/2, 1/2].
 #[inline(always)]
-pub fn sigmoid<S: Simd>(s: S, x: S::V) -> S::V {
-    let e = exp(s, s.sub(s.splat(0.0), x));
-    s.reciprocal(s.add(s.splat(1.0), e))
-}
-
-/// `x / (1 + e^-x)`, with an error below 1e-6 of the result or of 1e-6, whichever is larger.
-#[inline(always)]
-pub fn silu<S: Simd>(s: S, x: S::V) -> S::V {
-    // e^-x is a power of two, whose whole exponent is kept where one plus it has a reciprocal. With the constant first, NaN
-    // passes through both.
-    let t = s.mul(x, s.splat(-std::f32::consts::LOG2_E));
-    let t = s.max(s.splat(-126.0), s.min(s.splat(125.0), t));
-    let n = s.round(t);
+pub fn exp2<S: Simd>(s: S, x: S::V) -> S::V {
+    let n = s.round(x);
     let p = polynomial(
         s,
-        s.sub(t, n),
+        s.sub(x, n),
         [
             1.0000000716546706,
             0.6931469670643554,
@@ -61,7 +50,23 @@ pub fn silu<S: Simd>(s: S, x: S::V) -> S::V {
             0.0013276471778893362,
         ],
     );
-    s.mul(x, s.reciprocal(s.fma(p, s.exp2_whole(n), s.splat(1.0))))
+    s.mul(p, s.exp2_whole(n))
+}
+
+/// `1 / (1 + e^-x)`.
+#[inline(always)]
+pub fn sigmoid<S: Simd>(s: S, x: S::V) -> S::V {
+    let e = exp(s, s.sub(s.splat(0.0), x));
+    s.div(s.splat(1.0), s.add(s.splat(1.0), e))
+}
+
+/// `x / (1 + e^-x)`, with an error below 1e-6 of the result or of 1e-6, whichever is larger.
+#[inline(always)]
+pub fn silu<S: Simd>(s: S, x: S::V) -> S::V {
+    // e^-x is a power of two, kept where one plus it has a reciprocal. With the constant first, NaN passes through both.
+    let t = s.mul(x, s.splat(-std::f32::consts::LOG2_E));
+    let t = s.max(s.splat(-126.0), s.min(s.splat(125.0), t));
+    s.mul(x, s.reciprocal(s.add(s.splat(1.0), s.exp2(t))))
 }
 
 /// Hyperbolic tangent.

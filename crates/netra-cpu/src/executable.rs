@@ -11,6 +11,7 @@ use netra_graph::{
 
 use crate::Context;
 use crate::isa::Isa;
+use crate::means;
 use crate::memory::{Memory, Place, Slot};
 use crate::movement;
 use crate::pages;
@@ -114,7 +115,8 @@ impl CpuExecutable {
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1, prepared.len());
             }
         });
-        let steps: Vec<Prepared> = prepared.into_iter().filter_map(OnceLock::into_inner).collect();
+        let mut steps: Vec<Prepared> = prepared.into_iter().filter_map(OnceLock::into_inner).collect();
+        means::hand_on(&program, &mut steps);
         for (step, prepared) in program.steps.iter().zip(&steps) {
             for (k, id) in step.inputs.iter().enumerate() {
                 let Some(v) = id.filter(|_| prepared.holds(k)).map(ValueId::index) else { continue };

@@ -18,6 +18,7 @@ mod elementwise;
 mod executable;
 mod isa;
 mod matmul;
+mod means;
 mod memory;
 mod movement;
 mod native;

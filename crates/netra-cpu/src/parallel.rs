@@ -135,18 +135,25 @@ pub struct Line<T>(pub T);
 /// Scratch memory of a run: one float32 buffer a worker, aligned to cache lines, and to large pages when it fills most of one.
 pub struct Scratch {
     buffers: Vec<Mutex<Buffer>>,
+    sums: Mutex<Vec<f32>>,
 }
 
 impl Scratch {
     /// `floats` elements, zeroed, for each of `workers`.
     pub fn new(workers: usize, floats: usize) -> Self {
-        Self { buffers: (0..workers).map(|_| Mutex::new(Buffer::new(floats))).collect() }
+        let buffers = (0..workers).map(|_| Mutex::new(Buffer::new(floats))).collect();
+        Self { buffers, sums: Mutex::new(Vec::new()) }
     }
 
     /// The buffer of `worker`.
     pub fn lock(&self, worker: usize) -> ScratchGuard<'_> {
         // A poisoned lock only says that another kernel panicked: scratch holds nothing worth protecting.
         ScratchGuard(self.buffers[worker].lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Sums over its output that a step leaves to the one that follows it.
+    pub fn sums(&self) -> MutexGuard<'_, Vec<f32>> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

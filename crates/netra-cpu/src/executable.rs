@@ -12,6 +12,7 @@ use netra_graph::{
 use crate::Context;
 use crate::conv::Convolution;
 use crate::isa::Isa;
+use crate::means;
 use crate::memory::{Memory, Place, Sharing, Slot};
 use crate::movement;
 use crate::pages;
@@ -118,7 +119,8 @@ impl CpuExecutable {
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1, prepared.len());
             }
         });
-        let steps: Vec<Prepared> = prepared.into_iter().filter_map(OnceLock::into_inner).collect();
+        let mut steps: Vec<Prepared> = prepared.into_iter().filter_map(OnceLock::into_inner).collect();
+        means::hand_on(&program, &mut steps);
         for (step, prepared) in program.steps.iter().zip(&steps) {
             for (k, id) in step.inputs.iter().enumerate() {
                 let Some(v) = id.filter(|_| prepared.holds(k)).map(ValueId::index) else { continue };

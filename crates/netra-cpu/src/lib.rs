@@ -19,6 +19,7 @@ mod elementwise;
 mod executable;
 mod isa;
 mod matmul;
+mod means;
 mod memory;
 mod movement;
 mod native;

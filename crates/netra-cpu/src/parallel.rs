@@ -148,13 +148,14 @@ pub struct Line<T>(pub T);
 pub struct Scratch {
     buffers: Vec<Mutex<Buffer>>,
     common: Mutex<Buffer>,
+    sums: Mutex<Vec<f32>>,
 }
 
 impl Scratch {
     /// `floats` elements, zeroed, for each of `workers`, and `common` elements for all.
     pub fn new(workers: usize, floats: usize, common: usize) -> Self {
         let buffers = (0..workers).map(|_| Mutex::new(Buffer::new(floats))).collect();
-        Self { buffers, common: Mutex::new(Buffer::new(common)) }
+        Self { buffers, common: Mutex::new(Buffer::new(common)), sums: Mutex::new(Vec::new()) }
     }
 
     /// The buffer of `worker`.
@@ -166,6 +167,11 @@ impl Scratch {
     /// The buffer of all workers.
     pub fn common(&self) -> ScratchGuard<'_> {
         ScratchGuard(self.common.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Sums over its output that a step leaves to the one that follows it.
+    pub fn sums(&self) -> MutexGuard<'_, Vec<f32>> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

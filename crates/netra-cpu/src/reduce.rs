@@ -204,6 +204,36 @@ impl Walk {
     }
 }
 
+/// The sum of the elements: short chains of float32, added up in float64.
+struct RowSum<'a>(&'a [f32]);
+
+impl SimdOp for RowSum<'_> {
+    type Output = f64;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> f64 {
+        let mut sum = 0.0;
+        for part in self.0.chunks(16 * S::LANES) {
+            let mut lanes = [s.splat(0.0); 4];
+            for vectors in part.chunks(4 * S::LANES) {
+                for (k, lane) in lanes.iter_mut().enumerate() {
+                    // Never none of them: a masked load of no element, from no address, takes hundreds of cycles.
+                    let Some(rest @ [_, ..]) = vectors.get(k * S::LANES..) else { break };
+                    // SAFETY: no more elements are read than there are.
+                    *lane = s.add(*lane, unsafe {
+                        if rest.len() < S::LANES {
+                            s.load_part(rest.as_ptr(), rest.len())
+                        } else {
+                            s.load(rest.as_ptr())
+                        }
+                    });
+                }
+            }
+            sum += f64::from(s.sum(s.add(s.add(lanes[0], lanes[1]), s.add(lanes[2], lanes[3]))));
+        }
+        sum
+    }
+}
+
 /// Sums of `count` neighbours each, for some neighbouring outputs.
 struct RowSums<'a> {
     kept: &'a Nest<1>,
@@ -221,18 +251,7 @@ impl SimdOp for RowSums<'_> {
     fn run<S: Simd>(self, s: S) {
         let Self { kept, count, x, first, divisor, out } = self;
         for (i, to) in out.iter_mut().enumerate() {
-            let row = &x[kept.at(first + i)[0]..][..count];
-            let mut sum = 0.0;
-            // Short chains of float32 add up in float64.
-            for part in row.chunks(16 * S::LANES) {
-                let mut lanes = [s.splat(0.0); 4];
-                for (k, vector) in part.chunks(S::LANES).enumerate() {
-                    // SAFETY: a chunk has a vector's elements at most, and as many are read.
-                    lanes[k % 4] = s.add(lanes[k % 4], unsafe { s.load_part(vector.as_ptr(), vector.len()) });
-                }
-                sum += f64::from(s.sum(s.add(s.add(lanes[0], lanes[1]), s.add(lanes[2], lanes[3]))));
-            }
-            *to = (sum / divisor) as f32;
+            *to = (RowSum(&x[kept.at(first + i)[0]..][..count]).run(s) / divisor) as f32;
         }
     }
 }

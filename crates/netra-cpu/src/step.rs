@@ -20,7 +20,7 @@ use crate::reduce::ArgMax;
 use crate::region::DataMut;
 use crate::simd::map::{ChannelAffine, Residual, Source};
 use crate::softmax::Softmax;
-use crate::{Context, binary, elementwise, movement, norm, pool, reduce, resize, softmax};
+use crate::{Context, binary, elementwise, means, movement, norm, pool, reduce, resize, softmax};
 
 /// A step with what was decided and computed when the program was compiled.
 pub enum Prepared {
@@ -34,6 +34,8 @@ pub enum Prepared {
     MatMul(Box<Product>, Option<matmul::Packed>),
     /// Attention.
     Attention(Box<Attention>),
+    /// Means over planes, of which the convolution before leaves the sums in so many parts each.
+    Means(usize),
     /// The output is the input under another shape: nothing to do.
     Alias,
     /// Everything else that this crate has kernels for.
@@ -251,6 +253,7 @@ impl Prepared {
                 }
                 _ => false,
             },
+            Self::Means(parts) => means::run(context, *parts, need(inputs, 0)?.shape(), out),
             Self::Alias => true,
             Self::Plain => plain(context, kernel, inputs, shape, out)?,
             Self::Reference => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use layer::{Layer, tensor};
 use netra_cpu::{CpuBackend, InstructionSet};
-use netra_graph::{Backend, CompileOptions, Precision, eval};
+use netra_graph::{Backend, CompileOptions, DType, Kernel, Precision, ProgramBuilder, Reduction, eval};
 
 /// Every instruction set, one thread and two, twice each: the second run finds what the first left in the buffers.
 fn compare(layers: &[Layer]) {
@@ -51,7 +51,41 @@ fn depthwise() {
         Layer { dilation: 2, ..layer(&[1, 4, 25, 26], &[3, 3], 1, 2) },
         Layer { dilation: 3, ..layer(&[1, 4, 25, 26], &[3, 3], 2, 3) },
         Layer { residual: true, ..layer(&[2, 6, 19, 21], &[3, 3], 1, 1) },
+        // Channels in the lanes, for some or all instruction sets.
+        layer(&[1, 37, 7, 7], &[5, 5], 1, 2),
+        layer(&[2, 20, 14, 14], &[3, 3], 1, 1),
+        layer(&[1, 16, 13, 8], &[5, 5], 2, 2),
+        layer(&[1, 18, 9, 9], &[3, 3], 3, 0),
+        layer(&[1, 9, 6, 2], &[3, 3], 1, 1),
+        Layer { dilation: 2, ..layer(&[1, 17, 7, 8], &[3, 3], 1, 2) },
+        Layer { residual: true, ..layer(&[2, 35, 6, 4], &[3, 3], 1, 1) },
     ]);
+}
+
+/// The mean of planes that the depthwise convolution before it has added up, and of planes that it has not.
+#[test]
+fn means_of_planes() {
+    for x in [[2, 21, 9, 7], [1, 18, 14, 16], [2, 5, 70, 75]] {
+        for residual in [false, true] {
+            let layer = Layer { groups: x[1], residual, ..Layer::new(&x, x[1], &[3, 3], 1) };
+            let mut b = ProgramBuilder::new();
+            let (planes, _) = layer.step(&mut b);
+            let mean = Kernel::Reduce { reduction: Reduction::Mean, axes: vec![2, 3] };
+            let mean = b.step("mean", mean, &[Some(planes)], DType::F32, &[x[0], x[1], 1, 1]);
+            let program = Arc::new(b.finish(vec![planes, mean]));
+            let x = tensor(&x, 9);
+            let expected = eval::run(&program, &[x.view()]).expect("the reference runs").remove(1);
+            for set in InstructionSet::available() {
+                let backend = CpuBackend::with_isa(set, Some(2)).expect("a backend");
+                let executable = backend.compile(program.clone(), &CompileOptions::default()).expect("compiles");
+                for _ in 0..2 {
+                    let got = executable.run(&[x.view()]).expect("runs").remove(1);
+                    let pairs = expected.as_f32().expect("float32").iter().zip(got.as_f32().expect("float32"));
+                    pairs.for_each(|(a, b)| assert!((a - b).abs() <= 1e-6, "{layer:?} on {set}: {b} for {a}"));
+                }
+            }
+        }
+    }
 }
 
 #[test]

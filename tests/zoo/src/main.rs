@@ -24,7 +24,8 @@ struct Arguments {
 
 fn arguments() -> Result<Arguments> {
     let zoo = std::env::var_os("NETRA_ZOO").map_or_else(|| "target/zoo".into(), PathBuf::from);
-    let mut given = Arguments { zoo, backend: None, table: None, steps: false, precision: Precision::Exact, names: Vec::new() };
+    let mut given =
+        Arguments { zoo, backend: None, table: None, steps: false, precision: Precision::Exact, names: Vec::new() };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} takes a value"));
@@ -65,7 +66,8 @@ fn run() -> Result<bool> {
             _ => Bar::Error(SHARE),
         };
         for case in &cases {
-            let outcome = measure(case, backend.as_ref(), given.precision).map_err(|e| format!("{}: {e}", case.name))?;
+            let outcome =
+                measure(case, backend.as_ref(), given.precision).map_err(|e| format!("{}: {e}", case.name))?;
             if exact {
                 case.keep(name, &backend.device().name, &outcome)?;
             }

@@ -57,7 +57,7 @@ impl Convolution {
         arithmetic: Arithmetic,
     ) -> Option<Self> {
         let geometry = Geometry::forward(p, x, weight, out);
-        if Depthwise::new(&geometry, threads).is_some() || Pixel::new(p, x, weight, out, isa).is_some() {
+        if Depthwise::new(&geometry, isa, threads).is_some() || Pixel::new(p, x, weight, out, isa).is_some() {
             return None;
         }
         let geometry = geometry.flattened();

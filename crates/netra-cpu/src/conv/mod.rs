@@ -126,7 +126,7 @@ impl Convolution {
         arithmetic: Arithmetic,
     ) -> Self {
         let geometry = Geometry::forward(p, x, weight, out);
-        if let Some(d) = Depthwise::new(&geometry, threads) {
+        if let Some(d) = Depthwise::new(&geometry, isa, threads) {
             return Self { algorithm: Algorithm::Depthwise(Box::new(d)), activation: p.activation };
         }
         if let Some(pixel) = Pixel::new(p, x, weight, out, isa) {
@@ -214,6 +214,15 @@ impl Convolution {
             Algorithm::Narrow(a) => Packed::Narrow(a.pack(weight, bias)),
             #[cfg(target_arch = "x86_64")]
             Algorithm::NarrowUpsample(a) => Packed::Narrow(a.pack(weight, bias)),
+        }
+    }
+
+    /// Lets [`run`](Self::run) leave the sums over the output's planes in the scratch memory, where there is no residual. Gives in
+    /// how many parts each is left, or `None` where the algorithm leaves none.
+    pub fn leave_sums(&mut self) -> Option<usize> {
+        match &mut self.algorithm {
+            Algorithm::Depthwise(a) => Some(a.leave_sums()),
+            _ => None,
         }
     }
 

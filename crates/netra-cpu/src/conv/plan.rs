@@ -267,7 +267,9 @@ impl Sizes {
         let far = geometry.taps() == 1 && slab.len > NEAR;
         let step = self.tile.step_cost(isa, far) + geometry.in_place_cost();
         let each = geometry.terms() * step + 8 * vectors + 40;
-        let unit = ((tiles * blocks) as u64).saturating_mul(each as u64) + slab.len as u64 / 2;
+        // Single pixels are read where they lie.
+        let pack = if geometry.pointwise() { 0 } else { slab.len as u64 / 2 };
+        let unit = ((tiles * blocks) as u64).saturating_mul(each as u64) + pack;
         unit.saturating_mul(self.units(geometry) as u64)
     }
 

@@ -45,13 +45,20 @@ type Run = unsafe fn(&Operands);
 /// As for [`Run`].
 #[inline(always)]
 unsafe fn tile<S: Simd, const R: usize, const V: usize>(s: S, o: &Operands) {
-    let rows: [*const f32; R] = std::array::from_fn(|r| o.a.wrapping_add(r * o.a_row));
+    // Plain loops: a closure that the compiler declines to inline would be compiled without the instructions of `S`.
+    let mut rows = [o.a; R];
+    for (r, row) in rows.iter_mut().enumerate() {
+        *row = o.a.wrapping_add(r * o.a_row);
+    }
     let (mut b, mut at) = (o.b, 0);
     let mut sums = [[s.splat(0.0); V]; R];
     for _ in 0..o.k {
         // SAFETY: `b` has `V` vectors for each of `k` terms, and each row of `a` has `k` elements.
         unsafe {
-            let columns: [S::V; V] = std::array::from_fn(|v| s.load(b.add(v * S::LANES)));
+            let mut columns = [s.splat(0.0); V];
+            for (v, column) in columns.iter_mut().enumerate() {
+                *column = s.load(b.add(v * S::LANES));
+            }
             for (sums, row) in sums.iter_mut().zip(rows) {
                 let x = s.splat(*row.add(at));
                 for (sum, &column) in sums.iter_mut().zip(&columns) {
@@ -63,8 +70,8 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(s: S, o: &Operands) {
         }
     }
     let alpha = s.splat(o.alpha);
-    for (r, sums) in sums.into_iter().enumerate() {
-        for (v, sum) in sums.into_iter().enumerate() {
+    for (r, sums) in sums.iter().enumerate() {
+        for (v, &sum) in sums.iter().enumerate() {
             let j = v * S::LANES;
             // SAFETY: `start` and `out` have `V` vectors in each of `R` rows.
             unsafe {

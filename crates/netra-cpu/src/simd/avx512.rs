@@ -208,12 +208,33 @@ impl Simd for Avx512 {
         unsafe { _mm512_scalef_ps(a, n) }
     }
     #[inline(always)]
+    fn exp2(self, a: __m512) -> __m512 {
+        // Half the multiplications of a polynomial over [-1/2, 1/2]: after this addition the last five bits are thirty-seconds,
+        // and the whole exponent lies before them.
+        let shifted = self.add(a, self.splat(1.5 * (1 << 18) as f32));
+        let rest = self.sub(a, self.sub(shifted, self.splat(1.5 * (1 << 18) as f32)));
+        // SAFETY: a `Avx512` exists only where the processor has AVX-512 F, and the table has two vectors.
+        let power = unsafe {
+            let bits = _mm512_castps_si512(shifted);
+            let near = _mm512_loadu_si512(THIRTY_SECONDS.as_ptr().cast());
+            let far = _mm512_loadu_si512(THIRTY_SECONDS.as_ptr().add(16).cast());
+            let fraction = _mm512_permutex2var_epi32(near, bits, far);
+            _mm512_castsi512_ps(_mm512_add_epi32(fraction, _mm512_slli_epi32::<18>(bits)))
+        };
+        // 2^rest - 1 over [-1/64, 1/64].
+        let tail = self.fma(rest, self.splat(0.055_504_11), self.splat(0.240_226_5));
+        let more = self.mul(rest, self.fma(rest, tail, self.splat(std::f32::consts::LN_2)));
+        self.fma(power, more, power)
+    }
+    #[inline(always)]
     fn reciprocal(self, a: __m512) -> __m512 {
         // SAFETY: a `Avx512` exists only where the processor has AVX-512 F.
-        let rough = unsafe { _mm512_rcp14_ps(a) };
-        // One step of Newton's method doubles the fourteen bits; it knows no infinities.
-        let rest = self.fma(self.sub(self.splat(0.0), a), rough, self.splat(1.0));
-        self.select_ge(a, self.splat(f32::MAX / 4.0), rough, self.fma(rough, rest, rough))
+        unsafe {
+            // One step of Newton's method doubles the fourteen bits.
+            let rough = _mm512_rcp14_ps(a);
+            let rest = _mm512_fnmadd_ps(a, rough, _mm512_set1_ps(1.0));
+            _mm512_fmadd_ps(rough, rest, rough)
+        }
     }
     #[inline(always)]
     fn copysign(self, a: __m512, sign: __m512) -> __m512 {
@@ -231,6 +252,42 @@ impl Simd for Avx512 {
         unsafe { _mm512_reduce_add_ps(a) }
     }
 }
+
+/// The bits of `2^(i / 32)`, less what `i` adds to them when it is shifted to just below the exponent.
+static THIRTY_SECONDS: [u32; 32] = [
+    0x3F80_0000,
+    0x3F7E_CD87,
+    0x3F7D_AAC3,
+    0x3F7C_980F,
+    0x3F7B_95C2,
+    0x3F7A_A43A,
+    0x3F79_C3D3,
+    0x3F78_F4F0,
+    0x3F78_37F0,
+    0x3F77_8D3A,
+    0x3F76_F532,
+    0x3F76_7043,
+    0x3F75_FED7,
+    0x3F75_A15B,
+    0x3F75_583F,
+    0x3F75_23F6,
+    0x3F75_04F3,
+    0x3F74_FBAF,
+    0x3F75_08A4,
+    0x3F75_2C4D,
+    0x3F75_672A,
+    0x3F75_B9BE,
+    0x3F76_248C,
+    0x3F76_A81E,
+    0x3F77_44FD,
+    0x3F77_FBB8,
+    0x3F78_CCDF,
+    0x3F79_B907,
+    0x3F7A_C0C7,
+    0x3F7B_E4BA,
+    0x3F7D_257D,
+    0x3F7E_83B3,
+];
 
 /// Transposes the 4x4 groups of four lanes.
 #[inline(always)]

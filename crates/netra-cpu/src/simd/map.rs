@@ -46,6 +46,38 @@ pub unsafe fn zip<S: Simd>(s: S, a: *const f32, b: *const f32, dst: *mut f32, n:
     }
 }
 
+/// As [`map`], and gives the sum of the results. They are added up on their way: reading them after they were written would wait
+/// for all that was written before.
+///
+/// # Safety
+/// As for [`map`].
+#[inline(always)]
+pub unsafe fn map_sum<S: Simd>(s: S, src: *const f32, dst: *mut f32, n: usize, f: impl Function<S>) -> f32 {
+    let mut chains = [s.splat(0.0); 4];
+    let mut i = 0;
+    while i < n {
+        for chain in &mut chains {
+            let count = S::LANES.min(n - i);
+            // SAFETY: `i + count <= n`, and no vector has more than sixteen lanes.
+            *chain = s.add(*chain, unsafe {
+                if count == S::LANES {
+                    let v = f.call(s, s.load(src.add(i)));
+                    s.store(dst.add(i), v);
+                    v
+                } else {
+                    let mut lanes = [0.0f32; 16];
+                    let v = f.call(s, s.load_part(src.add(i), count));
+                    s.store_part(dst.add(i), count, v);
+                    s.store(lanes.as_mut_ptr(), v);
+                    s.load_part(lanes.as_ptr(), count)
+                }
+            });
+            i += count;
+        }
+    }
+    s.sum(s.add(s.add(chains[0], chains[1]), s.add(chains[2], chains[3])))
+}
+
 /// Runs `$body` with `$f` bound to the [`Function`] of an optional activation: the match stays outside the loop.
 macro_rules! with_activation {
     ($activation:expr, $f:ident => $body:expr) => {{
@@ -182,6 +214,11 @@ impl Finish<'_> {
         unsafe { self.pass(isa, rows, from.as_ptr(), at, out.as_mut_ptr()) }
     }
 
+    /// Activates `from` into `out`, and gives the sum of the results. Adds no residual.
+    pub fn sum(&self, isa: Isa, from: &[f32], out: &mut [f32]) -> f32 {
+        isa.dispatch(Sum { from, out, activation: self.activation })
+    }
+
     /// Finishes some rows of `from` into rows of the output, the first of which starts at element `at`.
     ///
     /// # Safety
@@ -216,6 +253,23 @@ pub fn activate(isa: Isa, activation: Option<Activation>, values: &mut [f32]) {
         let dst = values.as_mut_ptr();
         let rows = Rows { count: 1, n: values.len(), from_step: 0, to_step: 0 };
         isa.dispatch(Pass { src: dst, residual: None, dst, rows, activation });
+    }
+}
+
+struct Sum<'a> {
+    from: &'a [f32],
+    out: &'a mut [f32],
+    activation: Option<Activation>,
+}
+
+impl SimdOp for Sum<'_> {
+    type Output = f32;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> f32 {
+        let Self { from, out, activation } = self;
+        assert_eq!(from.len(), out.len());
+        // SAFETY: two slices of one length, as asserted.
+        with_activation!(activation, f => unsafe { map_sum(s, from.as_ptr(), out.as_mut_ptr(), out.len(), f) })
     }
 }
 

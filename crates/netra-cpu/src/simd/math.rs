@@ -34,34 +34,40 @@ pub fn exp<S: Simd>(s: S, x: S::V) -> S::V {
     s.scale(p, n)
 }
 
+/// `2^x` for `x` in -126..=126, by a polynomial over [-1/2, 1/2].
+#[inline(always)]
+pub fn exp2<S: Simd>(s: S, x: S::V) -> S::V {
+    let n = s.round(x);
+    let p = polynomial(
+        s,
+        s.sub(x, n),
+        [
+            1.0000000005541687,
+            0.6931472057372627,
+            0.24022646890620103,
+            0.055503287769744544,
+            0.009618488958614418,
+            0.0013399931216266613,
+            0.0001534581160124726,
+        ],
+    );
+    s.mul(p, s.exp2_whole(n))
+}
+
 /// `1 / (1 + e^-x)`.
 #[inline(always)]
 pub fn sigmoid<S: Simd>(s: S, x: S::V) -> S::V {
     let e = exp(s, s.sub(s.splat(0.0), x));
-    s.reciprocal(s.add(s.splat(1.0), e))
+    s.div(s.splat(1.0), s.add(s.splat(1.0), e))
 }
 
 /// `x / (1 + e^-x)`, with an error below 1e-6 of the result or of 1e-6, whichever is larger.
 #[inline(always)]
 pub fn silu<S: Simd>(s: S, x: S::V) -> S::V {
-    // e^-x is a power of two, whose whole exponent is kept where one plus it has a reciprocal. With the constant first, NaN
-    // passes through both.
+    // e^-x is a power of two, kept where one plus it has a reciprocal. With the constant first, NaN passes through both.
     let t = s.mul(x, s.splat(-std::f32::consts::LOG2_E));
     let t = s.max(s.splat(-126.0), s.min(s.splat(125.0), t));
-    let n = s.round(t);
-    let p = polynomial(
-        s,
-        s.sub(t, n),
-        [
-            1.0000000716546706,
-            0.6931469670643554,
-            0.24022119723882576,
-            0.05550713274158791,
-            0.0096755413327446,
-            0.0013276471778893362,
-        ],
-    );
-    s.mul(x, s.reciprocal(s.fma(p, s.exp2_whole(n), s.splat(1.0))))
+    s.mul(x, s.reciprocal(s.add(s.splat(1.0), s.exp2(t))))
 }
 
 /// Hyperbolic tangent.

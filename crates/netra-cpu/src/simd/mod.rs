@@ -126,7 +126,12 @@ pub trait Simd: Copy + 'static {
         let half = self.round(self.mul(n, self.splat(0.5)));
         self.mul(self.mul(a, self.exp2_whole(half)), self.exp2_whole(self.sub(n, half)))
     }
-    /// `1 / a` for `a >= 1`, a unit in the last place off at most while the result is normal; NaN for NaN.
+    /// `2^a` for `a` in -126..=126, with an error below 2e-7 of it.
+    #[inline(always)]
+    fn exp2(self, a: Self::V) -> Self::V {
+        math::exp2(self, a)
+    }
+    /// `1 / a` for `1 <= a <= 2^126`, a unit in the last place off at most; NaN for NaN.
     #[inline(always)]
     fn reciprocal(self, a: Self::V) -> Self::V {
         self.div(self.splat(1.0), a)

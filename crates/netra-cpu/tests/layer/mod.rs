@@ -1,7 +1,7 @@
 //! Programs of one convolution.
 #![allow(dead_code)] // Each test file uses a part of it.
 
-use netra_graph::{Activation, Conv, DType, Kernel, Program, ProgramBuilder, Tensor};
+use netra_graph::{Activation, Conv, DType, Kernel, Program, ProgramBuilder, Tensor, ValueId};
 
 /// A convolution with bias and LeakyRelu.
 #[derive(Clone, Debug)]
@@ -33,6 +33,13 @@ impl Layer {
 
     /// The program.
     pub fn program(&self) -> Program {
+        let mut b = ProgramBuilder::new();
+        let (id, _) = self.step(&mut b);
+        b.finish(vec![id])
+    }
+
+    /// The step, its operands before it, and its output's shape.
+    pub fn step(&self, b: &mut ProgramBuilder) -> (ValueId, Vec<usize>) {
         let rank = self.kernel.len();
         let pads: Vec<(usize, usize)> =
             self.kernel.iter().map(|&k| if k == 1 { (0, 0) } else { (self.pad, self.pad) }).collect();
@@ -40,7 +47,6 @@ impl Layer {
         for ((x, pad), kernel) in self.x[2..].iter().zip(&pads).zip(&self.kernel) {
             out.push((x + 2 * pad.0 - self.dilation * (kernel - 1) - 1) / self.stride + 1);
         }
-        let mut b = ProgramBuilder::new();
         let weight = [vec![self.filters, self.x[1] / self.groups], self.kernel.clone()].concat();
         let mut ids = vec![Some(b.input("x", DType::F32, &self.x))];
         ids.push(Some(b.constant("w", tensor(&weight, 1))));
@@ -55,8 +61,7 @@ impl Layer {
             groups: self.groups,
             activation: Some(Activation::LeakyRelu(0.01)),
         });
-        let id = b.step("conv", kernel, &ids, DType::F32, &out);
-        b.finish(vec![id])
+        (b.step("conv", kernel, &ids, DType::F32, &out), out)
     }
 }
 

@@ -83,6 +83,7 @@ impl Sums<'_> {
     /// # Safety
     /// `x` is a plane of the planned input, and `whole` has room for a vector at `column` of the last row.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, clippy::manual_memcpy)] // Slices of the sums would keep them in memory.
     unsafe fn columns<S: Simd, const K: usize, const STRIDE: usize>(&self, s: S, column: usize) {
         let Straight { input: [height, width], outputs: [_, columns], before, .. } = *self.plan;
         let Band { x, row, rows, weights, bias, .. } = *self.band;
@@ -91,7 +92,7 @@ impl Sums<'_> {
             *w = s.splat(weight);
         }
         // Output rows that one group of `STRIDE` input rows adds to.
-        let open = K.div_ceil(STRIDE);
+        let open = const { K.div_ceil(STRIDE) };
         let first = (column * STRIDE) as isize - before[1] as isize;
         let mut sums = [s.splat(bias); K];
         for step in 0..rows + open - 1 {
@@ -103,27 +104,27 @@ impl Sums<'_> {
                 let line = x.as_ptr().wrapping_add(y * width);
                 // SAFETY: a row of the plane.
                 let taps = unsafe { taps::<S, K, STRIDE>(s, line, width, first) };
-                for (back, sum) in sums[..open].iter_mut().enumerate() {
+                for back in 0..K {
                     let k = back * STRIDE + remainder;
-                    if k >= K {
-                        continue;
+                    if k < K {
+                        // Apart from the sum at first: that makes a short chain from row to row.
+                        let mut line = s.mul(taps[0], w[k][0]);
+                        for column in 1..K {
+                            line = s.fma(taps[column], w[k][column], line);
+                        }
+                        sums[back] = s.add(sums[back], line);
                     }
-                    // Apart from the sum at first: that makes a short chain from row to row.
-                    let mut line = s.mul(taps[0], w[k][0]);
-                    for column in 1..K {
-                        line = s.fma(taps[column], w[k][column], line);
-                    }
-                    *sum = s.add(*sum, line);
                 }
             }
             if let Some(done) = (step + 1).checked_sub(open) {
                 // SAFETY: row `done < rows`; `whole` has room, as the caller promises.
                 unsafe { s.store(self.whole.as_ptr().cast_mut().add(done * columns + column), sums[open - 1]) };
             }
-            for back in (1..open).rev() {
-                sums[back] = sums[back - 1];
+            let mut next = [s.splat(bias); K];
+            for back in 1..K {
+                next[back] = sums[back - 1];
             }
-            sums[0] = s.splat(bias);
+            sums = next;
         }
     }
 }

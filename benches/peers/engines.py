@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -39,6 +40,27 @@ def netra_help(binary):
     return subprocess.run([binary, "bench", "--help"], check=True, capture_output=True, text=True).stdout
 
 
+@functools.cache
+def netra_adapters(binary):
+    """Graphics adapters that a build of netra sees: the backend's name, and whether it is a software one."""
+    netra_help(binary)
+    rows = json.loads(subprocess.run([binary, "devices", "--json"], check=True, capture_output=True).stdout)
+    return [(row["backend"], row["software"]) for row in rows if row["backend"] != "cpu"]
+
+
+def netra_wgpu(software):
+    """Netra on a graphics adapter; a software one has to be asked for by name, since it takes minutes where a processor
+    takes a second."""
+
+    def command(task):
+        found = [backend for backend, is_software in netra_adapters(task.netra) if is_software == software]
+        if not found:
+            raise Missing(f"no {'software' if software else 'hardware'} adapter, or a build of netra without wgpu")
+        return netra()(task) + ["--backend", found[0]]
+
+    return command
+
+
 def netra(precision=None):
     def command(task):
         known = netra_help(task.netra)
@@ -68,6 +90,18 @@ def torch(task):
     if task.name not in NETWORKS:
         raise Missing("only the ONNX file is known")
     return line
+
+
+def torch_cuda(engine):
+    def command(task):
+        line = torch(task)
+        import torch as module
+
+        if not module.cuda.is_available():
+            raise Missing("no CUDA device")
+        return [engine if word == "torch" else word for word in line]
+
+    return command
 
 
 def openvino_bf16(task):
@@ -115,11 +149,18 @@ ENGINES: dict[str, Callable[[Task], list]] = {
     "netra-exact": netra("exact"),
     "netra-bf16": netra("bf16"),
     "netra-int8": netra("int8"),
+    "netra-wgpu": netra_wgpu(software=False),
+    "netra-wgpu-software": netra_wgpu(software=True),
     "onnxruntime": python("onnxruntime", "onnxruntime"),
     "openvino-f32": python("openvino-f32", "openvino"),
     "openvino-bf16": openvino_bf16,
     "ncnn": ncnn,
     "torch": torch,
+    "torch-cuda": torch_cuda("torch-cuda"),
+    "torch-cuda-tf32": torch_cuda("torch-cuda-tf32"),
+    "torch-cuda-f16": torch_cuda("torch-cuda-f16"),
     "tract": rust("tract"),
     "rten": rust("rten"),
 }
+# All but those that are only run when they are named.
+USUAL = [name for name in ENGINES if name != "netra-wgpu-software"]

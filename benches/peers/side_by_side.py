@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Netra's CPU backend beside other engines, over the networks that export.py makes, in interleaved rounds.
+"""Netra beside other engines, over the networks that export.py makes, in interleaved rounds.
 
     cargo build --release -p netra-cli
     cargo build --release --manifest-path benches/peers/rust/Cargo.toml
@@ -23,7 +23,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from engines import ENGINES, ROOT, Missing, Task
+from engines import ENGINES, ROOT, USUAL, Missing, Task
 from report import add_ratios, markdown, settle
 from workers import Failed, Worker
 
@@ -159,7 +159,7 @@ def main():
     parser.add_argument("--rust-peers", type=Path, default=ROOT / "benches/peers/rust/target/release/rust-peers")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--networks", default=[], help="all by default", **listed)
-    parser.add_argument("--engines", default=list(ENGINES), help=", ".join(ENGINES), **listed)
+    parser.add_argument("--engines", default=USUAL, help=", ".join(ENGINES), **listed)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--cold", type=int, default=3, help="cold starts of each engine")
     parser.add_argument("--seconds", type=float, default=0.3, help="of runs in a sample; at least one run")

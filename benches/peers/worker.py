@@ -70,7 +70,7 @@ def ncnn(path, shape, threads):
     return run
 
 
-def torch(path, shape, threads):
+def torch_model(path, threads):
     import torch
 
     from networks import NETWORKS
@@ -81,6 +81,11 @@ def torch(path, shape, threads):
     weights = Path(path).with_name(f"{network.weights_of or name}.pt")
     model = network.build().eval()
     model.load_state_dict(torch.load(weights, weights_only=True))
+    return torch, model
+
+
+def torch(path, shape, threads):
+    torch, model = torch_model(path, threads)
 
     def run(x):
         with torch.inference_mode():
@@ -89,12 +94,39 @@ def torch(path, shape, threads):
     return run
 
 
+def torch_cuda(path, shape, threads, tf32=False, half=False):
+    """Eager, with the input's way to the device and the output's way back, as Netra's runs have them."""
+    torch, model = torch_model(path, threads)
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.allow_tf32 = tf32
+    torch.backends.cudnn.benchmark = True
+    kind = torch.float16 if half else torch.float32
+    model = model.to("cuda", kind)
+
+    def run(x):
+        with torch.inference_mode():
+            return model(torch.from_numpy(x).to("cuda", kind)).float().cpu().numpy()
+
+    return run
+
+
+def torch_cuda_tf32(path, shape, threads):
+    return torch_cuda(path, shape, threads, tf32=True)
+
+
+def torch_cuda_f16(path, shape, threads):
+    return torch_cuda(path, shape, threads, half=True)
+
+
 ENGINES = {
     "onnxruntime": onnxruntime,
     "openvino-f32": openvino_f32,
     "openvino-bf16": openvino,
     "ncnn": ncnn,
     "torch": torch,
+    "torch-cuda": torch_cuda,
+    "torch-cuda-tf32": torch_cuda_tf32,
+    "torch-cuda-f16": torch_cuda_f16,
 }
 
 

@@ -1,6 +1,6 @@
 //! Convolution, transposed convolution, pooling and matrix product.
 
-use netra_graph::{Activation, Conv, ConvTranspose, Kernel, Pool};
+use netra_graph::{Activation, Conv, ConvTranspose, Kernel, Pool, UpsampledConv};
 
 use super::{Case, EXACT, Operand, SUMS, w, x};
 
@@ -34,6 +34,7 @@ impl Geometry {
 
 const GEOMETRIES: &[(&str, Geometry)] = &[
     ("1d-k3", g(&[17], &[3], &[1], &[(1, 1)], &[1])),
+    ("1d-k3-s3", g(&[17], &[3], &[3], &[(0, 0)], &[1])),
     ("1d-k5-s2-d2", g(&[31], &[5], &[2], &[(2, 3)], &[2])),
     ("2d-k1", g(&[9, 13], &[1, 1], &[1, 1], &[(0, 0), (0, 0)], &[1, 1])),
     ("2d-k3", g(&[14, 35], &[3, 3], &[1, 1], &[(1, 1), (1, 1)], &[1, 1])),
@@ -42,6 +43,7 @@ const GEOMETRIES: &[(&str, Geometry)] = &[
     ("2d-k3x5-asymmetric", g(&[11, 12], &[3, 5], &[1, 2], &[(0, 2), (3, 1)], &[1, 1])),
     ("2d-k3-d3", g(&[16, 17], &[3, 3], &[1, 1], &[(3, 3), (3, 3)], &[3, 3])),
     ("2d-k2-valid", g(&[7, 6], &[2, 2], &[1, 1], &[(0, 0), (0, 0)], &[1, 1])),
+    ("2d-k2-s2", g(&[9, 13], &[2, 2], &[2, 2], &[(0, 0), (0, 0)], &[1, 1])),
     ("2d-one-pixel", g(&[1, 1], &[3, 3], &[1, 1], &[(1, 1), (1, 1)], &[1, 1])),
     ("3d-k1", g(&[5, 6, 7], &[1, 1, 1], &[1, 1, 1], &[(0, 0), (0, 0), (0, 0)], &[1, 1, 1])),
     ("3d-k3", g(&[7, 9, 18], &[3, 3, 3], &[1, 1, 1], &[(1, 1), (1, 1), (1, 1)], &[1, 1, 1])),
@@ -96,6 +98,7 @@ pub fn cases() -> Vec<Case> {
             }
         }
     }
+    cases.extend(upsampled());
     cases.extend(products());
     cases
 }
@@ -144,6 +147,44 @@ fn conv_transpose(name: &str, geometry: &Geometry, input: usize, output: usize, 
         if groups == 1 { w(&[output]) } else { Operand::None },
     ];
     Case::single(format!("conv-transpose-{name}-{input}to{output}g{groups}"), kernel, &operands, &out, SUMS)
+}
+
+/// Transposed convolutions with the convolution that reads what they make: kernels that are their stride, and one that is not.
+fn upsampled() -> Vec<Case> {
+    let pair = |spatial: &[usize], kernel: usize| {
+        let n = spatial.len();
+        let up: Vec<usize> = spatial.iter().map(|size| (size - 1) * 2 + kernel).collect();
+        let (made, out) = (shape(&[1, 6], &up), shape(&[1, 5], &up));
+        let (ones, pads) = (vec![1; n], vec![(0, 0); n]);
+        let kernel_of = |edge: usize| vec![edge; n];
+        let pair = UpsampledConv {
+            up: ConvTranspose { strides: vec![2; n], pads, dilations: ones.clone(), groups: 1, activation: None },
+            shape: made,
+            conv: Conv {
+                strides: ones.clone(),
+                pads: vec![(1, 1); n],
+                dilations: ones,
+                groups: 1,
+                activation: Some(Activation::Relu),
+            },
+        };
+        let operands = [
+            x(&shape(&[1, 4], spatial)),
+            w(&shape(&[5, 6], &kernel_of(3))),
+            w(&[5]),
+            x(&out),
+            w(&shape(&[4, 6], &kernel_of(kernel))),
+            w(&[6]),
+        ];
+        Case::single(
+            format!("upsampled-conv-{spatial:?}-k{kernel}"),
+            Kernel::UpsampledConv(Box::new(pair)),
+            &operands,
+            &out,
+            SUMS,
+        )
+    };
+    vec![pair(&[5, 7], 2), pair(&[5, 4, 6], 2), pair(&[3, 4, 5], 3)]
 }
 
 fn pools(name: &str, geometry: &Geometry) -> Vec<Case> {

@@ -1,6 +1,6 @@
 //! Output: text or JSON on standard output, progress and notes on standard error.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -22,14 +22,14 @@ impl Terminal {
     /// A line of the answer; not with `--json`.
     pub fn line(&self, text: &str) {
         if !self.json && !self.quiet {
-            println!("{text}");
+            say(text);
         }
     }
 
     /// The answer as JSON; only with `--json`.
     pub fn document(&self, value: &impl Serialize) -> anyhow::Result<()> {
         if self.json {
-            println!("{}", serde_json::to_string_pretty(value)?);
+            say(&serde_json::to_string_pretty(value)?);
         }
         Ok(())
     }
@@ -57,6 +57,11 @@ impl Terminal {
         bar.enable_steady_tick(Duration::from_millis(120));
         bar
     }
+}
+
+/// Writes a line to standard output. A reader that has gone away (`| head`) is no reason to stop: results are files.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Bytes in the unit that people read.

@@ -56,6 +56,23 @@ fn the_demo_writes_a_segmentation_a_picture_and_a_report() {
     assert!(!report.to_string().contains("Phantom^Chest"), "no patient name in a report");
 }
 
+/// As under `| head`: the results are written all the same.
+#[test]
+fn a_reader_that_goes_away_stops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_netra"))
+        .current_dir(folder.path())
+        .args(["demo", "--backend", "cpu", "-o", "out"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    let written = std::fs::read_dir(folder.path().join("out")).unwrap();
+    assert!(written.filter_map(Result::ok).any(|e| e.path().extension().is_some_and(|e| e == "png")));
+}
+
 #[test]
 fn a_bad_file_does_not_stop_a_batch() {
     let folder = tempfile::tempdir().unwrap();

@@ -56,7 +56,7 @@ def netra_wgpu(software):
         found = [backend for backend, is_software in netra_adapters(task.netra) if is_software == software]
         if not found:
             raise Missing(f"no {'software' if software else 'hardware'} adapter, or a build of netra without wgpu")
-        return netra()(task) + ["--backend", found[0]]
+        return netra()(task) + ["--backends", found[0]]
 
     return command
 

@@ -190,6 +190,11 @@ pub trait Executable: Send + Sync {
     /// Peak memory of a run.
     fn plan(&self) -> MemoryPlan;
 
+    /// Bytes that the device has set aside for this process up to now, where it tells: what a plan is measured against.
+    fn reserved(&self) -> Option<u64> {
+        None
+    }
+
     /// Starts a run on `inputs` (in the program's order) and gives its outputs (in the program's order) once they are
     /// on the host. The inputs are read before this returns.
     fn submit<'a>(&'a self, inputs: &[TensorView<'_>]) -> RunFuture<'a>;

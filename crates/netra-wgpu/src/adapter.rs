@@ -3,7 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use burn_wgpu::graphics::AutoGraphicsApi;
-use burn_wgpu::{RuntimeOptions, WgpuBackend as Api, WgpuDevice, WgpuInitError, try_init_setup, wgpu};
+use burn_wgpu::{
+    MemoryConfiguration, RuntimeOptions, WgpuBackend as Api, WgpuDevice, WgpuInitError, try_init_setup, wgpu,
+};
 use cubecl::wgpu::WgpuDeviceKind;
 use netra_graph::{Error, ErrorKind, Result};
 
@@ -45,6 +47,9 @@ pub struct AdapterInfo {
     pub software: bool,
     /// Its limits.
     pub limits: AdapterLimits,
+    /// What it can do beyond the least that every adapter can: `f16`, `f64`, `subgroups`, `timestamps`,
+    /// `cooperative-matrix`.
+    pub features: Vec<&'static str>,
     device: WgpuDevice,
     rank: u8,
 }
@@ -55,6 +60,15 @@ const APIS: [(wgpu::Backend, Api, &str); 4] = [
     (wgpu::Backend::Metal, Api::Metal, "metal"),
     (wgpu::Backend::Dx12, Api::Dx12, "dx12"),
     (wgpu::Backend::Gl, Api::Gl, "gl"),
+];
+
+/// Features that kernels may use one day, or tools ask for.
+const FEATURES: [(wgpu::Features, &str); 5] = [
+    (wgpu::Features::SHADER_F16, "f16"),
+    (wgpu::Features::SHADER_F64, "f64"),
+    (wgpu::Features::SUBGROUP, "subgroups"),
+    (wgpu::Features::TIMESTAMP_QUERY, "timestamps"),
+    (wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, "cooperative-matrix"),
 ];
 
 /// Vulkan loaders crash when instances come and go on several threads at once.
@@ -78,6 +92,7 @@ pub fn adapters() -> Vec<AdapterInfo> {
         let mut of_kind = [0usize; 5];
         for adapter in netra_graph::block_on(instance.enumerate_adapters(backend.into())) {
             let (info, limits) = (adapter.get_info(), adapter.limits());
+            let features = adapter.features();
             let (slot, rank) = match info.device_type {
                 wgpu::DeviceType::DiscreteGpu => (0, 0),
                 wgpu::DeviceType::IntegratedGpu => (1, 1),
@@ -107,6 +122,7 @@ pub fn adapters() -> Vec<AdapterInfo> {
                     max_buffer_bytes: limits.max_buffer_size,
                     max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
                 },
+                features: FEATURES.iter().filter(|(bit, _)| features.contains(*bit)).map(|(_, name)| *name).collect(),
                 device: WgpuDevice::new(kind).on(api),
                 rank,
             });
@@ -129,7 +145,9 @@ pub(crate) fn open(selector: AdapterSelector, all: &[AdapterInfo]) -> Result<(Ad
         AdapterSelector::Any => all.iter().min_by_key(|a| (a.software, a.rank, a.index)),
     };
     let Some(info) = chosen.cloned() else { return Err(none_found(selector, all)) };
-    let options = RuntimeOptions::try_default().map_err(|e| failed(&info, e))?;
+    let mut options = RuntimeOptions::try_default().map_err(|e| failed(&info, e))?;
+    // A page a buffer: what is set aside stays near the plan, where pages that are shared hold a third more.
+    options.memory_config = MemoryConfiguration::ExclusivePages;
     let _guard = INSTANCES.lock().unwrap_or_else(PoisonError::into_inner);
     match try_init_setup::<AutoGraphicsApi>(&info.device, options) {
         // `Registration`: an earlier call brought it up, and its client serves everybody.

@@ -209,6 +209,10 @@ impl Executable for WgpuExecutable {
         self.plan
     }
 
+    fn reserved(&self) -> Option<u64> {
+        guarded("asking for the memory in use", || Ok(self.gpu.reserved())).ok()
+    }
+
     fn submit<'a>(&'a self, inputs: &[TensorView<'_>]) -> RunFuture<'a> {
         let started = guarded("launching a run", || self.start(inputs));
         match started {

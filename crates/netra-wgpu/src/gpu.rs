@@ -4,6 +4,7 @@ use std::future::Future;
 
 use burn_backend::{Bytes, DType};
 use burn_cubecl::{CubeDevice, tensor::CubeTensor};
+use cubecl::MemoryScope;
 use cubecl::prelude::*;
 use netra_graph::{Error, ErrorKind, Result};
 
@@ -48,6 +49,11 @@ impl Gpu {
     /// Largest buffer in bytes.
     pub(crate) fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// Bytes of all memory that is set aside on the adapter: for buffers, and for what comes after them.
+    pub(crate) fn reserved(&self) -> u64 {
+        self.client.memory_report(MemoryScope::Device).usage().bytes_reserved
     }
 
     /// A buffer of `elements`, contents undefined. Never of size 0, which no API binds.

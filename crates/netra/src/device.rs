@@ -48,8 +48,15 @@ pub struct Adapter {
     pub description: String,
     /// Whether it is a software rasteriser, which `auto` never picks.
     pub software: bool,
-    /// Largest storage binding in bytes.
+    /// Largest storage binding in bytes: no part of a tensor may be larger.
     pub max_binding_bytes: u64,
+    /// Largest buffer in bytes.
+    pub max_buffer_bytes: u64,
+    /// Storage buffers that one kernel may use.
+    pub max_storage_buffers: u32,
+    /// What it can do beyond the least that every adapter can: `f16`, `f64`, `subgroups`, `timestamps`,
+    /// `cooperative-matrix`.
+    pub features: Vec<&'static str>,
 }
 
 /// A backend that was chosen, and the reason in words.
@@ -129,6 +136,9 @@ mod gpu {
             description: format!("{} ({}, {})", a.name, a.api, a.driver),
             software: a.software,
             max_binding_bytes: a.limits.max_binding_bytes,
+            max_buffer_bytes: a.limits.max_buffer_bytes,
+            max_storage_buffers: a.limits.max_storage_buffers,
+            features: a.features,
         };
         netra_wgpu::adapters().into_iter().map(describe).collect()
     }

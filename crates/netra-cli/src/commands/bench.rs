@@ -50,6 +50,8 @@ struct Row {
     tuning_ignored: Option<String>,
     shapes: Vec<Vec<usize>>,
     planned_bytes: u64,
+    /// What the device has set aside after the runs, where it tells.
+    reserved_bytes: Option<u64>,
     #[serde(flatten)]
     stages: Stages,
     first_ms: f64,
@@ -118,6 +120,7 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
                 tuning_ignored: tuning.err(),
                 shapes: shapes.clone(),
                 planned_bytes: executable.plan().peak(),
+                reserved_bytes: executable.reserved(),
                 stages,
                 first_ms,
                 runs: warm.len(),
@@ -140,8 +143,9 @@ fn print(row: &Row, terminal: &Terminal) {
         "read {:.1} ms, specialise {:.1} ms, compile {:.1} ms, first run {:.1} ms",
         row.stages.read_ms, row.stages.specialise_ms, row.stages.compile_ms, row.first_ms,
     ));
+    let reserved = row.reserved_bytes.map(|n| format!(", the device holds {}", bytes(n))).unwrap_or_default();
     terminal.line(&format!(
-        "warm median {:.2} ms (min {:.2}, max {:.2}, {} runs), plan {}",
+        "warm median {:.2} ms (min {:.2}, max {:.2}, {} runs), plan {}{reserved}",
         row.median_ms,
         row.min_ms,
         row.max_ms,

@@ -14,4 +14,5 @@ pub(crate) mod reduce;
 pub(crate) mod sample;
 pub(crate) mod selection;
 pub(crate) mod unary;
+pub(crate) mod upsample;
 pub(crate) mod window;

@@ -15,6 +15,7 @@ mod sample;
 mod selection;
 mod shapes;
 mod unary;
+mod upsample;
 mod view;
 mod window;
 
@@ -32,6 +33,8 @@ pub(crate) enum Prepared {
     Plain,
     /// Packed weights; the step's own weight input is not uploaded.
     Conv(Box<conv::Tiled>),
+    /// Packed weights of a transposed convolution, in the same way.
+    Upsample(Box<upsample::Upsample>),
     /// Tables of a resize.
     Resize(Vec<resize::Table>),
     /// Tables of a padding that repeats elements.
@@ -45,13 +48,14 @@ impl Prepared {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Prepared::Conv(tiled) => tiled.bytes,
+            Prepared::Upsample(up) => up.bytes,
             _ => 0,
         }
     }
 
     /// Whether input `index` of the step is not read when it runs.
     pub(crate) fn replaces(&self, index: usize) -> bool {
-        matches!(self, Prepared::Conv(_)) && index == 1
+        matches!(self, Prepared::Conv(_) | Prepared::Upsample(_)) && index == 1
     }
 }
 
@@ -65,6 +69,10 @@ pub(crate) fn prepare(gpu: &Gpu, program: &Program, step: &Step, software: bool)
             .and_then(|w| w.constant.as_deref())
             .and_then(|weight| conv::prepare(gpu, p, &x.shape, weight, output, software))
             .map_or(Prepared::Plain, |tiled| Prepared::Conv(Box::new(tiled))),
+        Kernel::ConvTranspose(p) => shape_of(1)
+            .and_then(|w| w.constant.as_deref())
+            .and_then(|weight| upsample::prepare(gpu, p, &x.shape, weight, output))
+            .map_or(Prepared::Plain, |up| Prepared::Upsample(Box::new(up))),
         Kernel::Resize(p) => Prepared::Resize(resize::tables(gpu, p, &x.shape, output)),
         Kernel::Pad { pads, mode } => Prepared::Pad(movement::pad_tables(gpu, &x.shape, pads, *mode)),
         Kernel::ScatterNd { .. } if scatters_apart(program, step) => Prepared::Distinct,
@@ -106,7 +114,10 @@ pub(crate) fn run(
                 _ => conv::run_grouped(gpu, p, need(1)?, &operands, shape),
             }
         }
-        Kernel::ConvTranspose(p) => window::run_conv_transpose(gpu, p, need(0)?, need(1)?, optional(2), shape),
+        Kernel::ConvTranspose(p) => match prepared {
+            Prepared::Upsample(up) => upsample::run(gpu, p, up, need(0)?, optional(2), shape),
+            _ => window::run_conv_transpose(gpu, p, need(0)?, need(1)?, optional(2), shape),
+        },
         Kernel::MaxPool(pool) => Ok(pool::run_pool(gpu, need(0)?, pool, PoolKind::Max, shape)),
         Kernel::AveragePool { pool, count_include_pad } => {
             let kind = if *count_include_pad { PoolKind::MeanPadded } else { PoolKind::Mean };

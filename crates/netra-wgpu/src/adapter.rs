@@ -3,9 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use burn_wgpu::graphics::AutoGraphicsApi;
-use burn_wgpu::{
-    MemoryConfiguration, RuntimeOptions, WgpuBackend as Api, WgpuDevice, WgpuInitError, try_init_setup, wgpu,
-};
+use burn_wgpu::{RuntimeOptions, WgpuBackend as Api, WgpuDevice, WgpuInitError, try_init_setup, wgpu};
 use cubecl::wgpu::WgpuDeviceKind;
 use netra_graph::{Error, ErrorKind, Result};
 
@@ -145,9 +143,7 @@ pub(crate) fn open(selector: AdapterSelector, all: &[AdapterInfo]) -> Result<(Ad
         AdapterSelector::Any => all.iter().min_by_key(|a| (a.software, a.rank, a.index)),
     };
     let Some(info) = chosen.cloned() else { return Err(none_found(selector, all)) };
-    let mut options = RuntimeOptions::try_default().map_err(|e| failed(&info, e))?;
-    // A page a buffer: what is set aside stays near the plan, where pages that are shared hold a third more.
-    options.memory_config = MemoryConfiguration::ExclusivePages;
+    let options = RuntimeOptions::try_default().map_err(|e| failed(&info, e))?;
     let _guard = INSTANCES.lock().unwrap_or_else(PoisonError::into_inner);
     match try_init_setup::<AutoGraphicsApi>(&info.device, options) {
         // `Registration`: an earlier call brought it up, and its client serves everybody.

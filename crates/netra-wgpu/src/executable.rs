@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use netra_graph::{
     CompileOptions, DType, Error, ErrorKind, Executable, Kernel, MemoryPlan, Program, Result, RunFuture, Tensor,
-    TensorView, ValueId,
+    TensorView, ValueId, fuse_normalization,
 };
 
 use crate::gpu::Gpu;
@@ -60,6 +60,9 @@ impl WgpuExecutable {
     }
 
     fn build(gpu: Gpu, program: Arc<Program>, software: bool, options: &CompileOptions<'_>) -> Result<Self> {
+        let mut program = Arc::unwrap_or_clone(program);
+        fuse_normalization(&mut program, |program, step| steps::takes_affine(&gpu, program, step, software));
+        let program = Arc::new(program);
         let total = program.steps.len() + 1;
         let mut constants = HashMap::new();
         let mut prepared = Vec::with_capacity(program.steps.len());
@@ -105,7 +108,7 @@ impl WgpuExecutable {
             let size = |i: usize| step.inputs.get(i).copied().flatten().map(|id| &self.program.value(id).shape);
             let output = self.program.value(step.output);
             let each = match &step.kernel {
-                Kernel::Conv(_) => size(1).map(|w| w[1..].iter().product::<usize>()),
+                Kernel::Conv(_) | Kernel::NormalizedConv(_) => size(1).map(|w| w[1..].iter().product::<usize>()),
                 Kernel::ConvTranspose(_) => size(1).map(|w| w[..1].iter().chain(&w[2..]).product::<usize>()),
                 Kernel::MatMul { trans_a, .. } => {
                     size(0).and_then(|a| a.iter().rev().nth(usize::from(*trans_a)).copied())

@@ -24,7 +24,11 @@ pub(crate) struct ConvSpec {
     pub accumulate: bool,
     /// The sum is made of short chains: twice the registers, less rounding.
     pub chained: bool,
+    /// Applied last.
     pub act: Act,
+    /// Applied to what is read, when it is scaled, and whether it is shifted as well.
+    pub reads: Act,
+    pub shifted: bool,
 }
 
 impl ConvSpec {
@@ -80,9 +84,14 @@ pub(crate) struct ConvGeometry {
     pub pad_d: usize,
     pub pad_h: usize,
     pub pad_w: usize,
+    /// Channels of the whole input, the first of those here, and where the shifts begin behind the factors.
+    pub channels: usize,
+    pub in_first: usize,
+    pub shifts: usize,
 }
 
-/// `out [N, out_c, ...] (+)= conv(x [N, in_c, ...], w)`, then residual and activation.
+/// `out [N, out_c, ...] (+)= conv(x [N, in_c, ...], w)`, then residual and activation. With `affine [1 or 2, N, channels]` what is
+/// read is `reads(factor x + shift)`; the padding is zeros of that.
 ///
 /// Weights are packed as `[tiles_c, in_c, kd, kh, kw, channels]`, zero where the last tile is ragged.
 #[cube(launch)]
@@ -92,10 +101,13 @@ pub(crate) fn conv_tiled<N: Size>(
     w: &[Vector<f32, N>],
     bias: ComptimeOption<&[f32]>,
     residual: ComptimeOption<&[f32]>,
+    affine: ComptimeOption<&[f32]>,
     out: &mut [f32],
     g: ConvGeometry,
     alpha: f32,
     beta: f32,
+    read_alpha: f32,
+    read_beta: f32,
     #[comptime] spec: ConvSpec,
 ) {
     if ABSOLUTE_POS >= g.total {
@@ -173,13 +185,35 @@ pub(crate) fn conv_tiled<N: Size>(
                     for ic in first..min(first + g.chain, g.in_c) {
                         let row = (((n * g.in_c + ic) * g.in_d + iz as usize) * g.in_h + iy as usize) * g.in_w;
                         let w_row = w_tile + ((ic * g.kernel_d + kz) * g.kernel_h + ky) * taps;
+                        let at = n * g.channels + g.in_first + ic;
+                        #[comptime]
+                        let factor = match &affine {
+                            ComptimeOption::Some(a) => a[at],
+                            ComptimeOption::None => 1.0f32,
+                        };
+                        let mut shift = 0.0f32;
+                        if comptime!(spec.shifted) {
+                            #[comptime]
+                            let given = match &affine {
+                                ComptimeOption::Some(a) => a[g.shifts + at],
+                                ComptimeOption::None => 0.0f32,
+                            };
+                            shift = given;
+                        }
                         #[unroll]
                         for o in 0..span {
                             if comptime!(spec.touches(o)) {
                                 let column = ix + comptime!((o * spec.spread) as i32);
                                 let inside = column >= 0 && column < g.in_w as i32;
                                 let at = select(inside, row + column as usize, row);
-                                xs[o] = select(inside, x[at], 0.0f32);
+                                #[comptime]
+                                let value = match &affine {
+                                    ComptimeOption::Some(_) => {
+                                        activate(fma(factor, x[at], shift), read_alpha, read_beta, spec.reads)
+                                    }
+                                    ComptimeOption::None => x[at],
+                                };
+                                xs[o] = select(inside, value, 0.0f32);
                             }
                         }
                         #[unroll]

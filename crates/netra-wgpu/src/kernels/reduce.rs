@@ -93,6 +93,36 @@ pub(crate) fn normalise_kernel(
     out[ABSOLUTE_POS] = activate(y, alpha, beta, act);
 }
 
+/// Factors and shifts `[2, N, channels]` with which `factor x + shift` is group normalisation, of `count` channels from `first` on.
+/// `mean` and `squares` (sums of squared differences from it) are of the groups, `row` elements each.
+#[cube(launch)]
+pub(crate) fn affine_kernel(
+    mean: &[f32],
+    squares: &[f32],
+    scale: &[f32],
+    bias: &[f32],
+    out: &mut [f32],
+    total: usize,
+    row: usize,
+    group: usize,
+    count: usize,
+    first: usize,
+    channels: usize,
+    epsilon: f32,
+    shifts: usize,
+) {
+    if ABSOLUTE_POS >= total {
+        terminate!();
+    }
+    let c = ABSOLUTE_POS % count;
+    let n = ABSOLUTE_POS / count;
+    let moment = ABSOLUTE_POS / group;
+    let factor = scale[first + c] / (squares[moment] / row as f32 + epsilon).sqrt();
+    let at = n * channels + first + c;
+    out[at] = factor;
+    out[shifts + at] = bias[first + c] - mean[moment] * factor;
+}
+
 /// `exp(x - peak) / sum`, or its logarithm, over `x [outer, size, inner]`; `peak` and `sum` are `[outer, inner]`.
 #[cube(launch)]
 pub(crate) fn softmax_kernel(

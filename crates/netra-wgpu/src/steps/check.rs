@@ -61,6 +61,19 @@ pub(crate) fn check(program: &Program, step: &Step, limit: usize) -> Result<(), 
             known(p.activation)?;
             c.whole(c.input(1)?)
         }
+        Kernel::NormalizedConv(p) => {
+            known(p.activation)?;
+            c.whole(c.input(4)?)?;
+            conv(&c, &p.conv)?;
+            match c.input(1)?.constant {
+                Some(_) if p.conv.groups == 1 => Ok(()),
+                _ => Err("a normalised convolution of groups, or of weights that a run computes".into()),
+            }
+        }
+        Kernel::GroupAffine { groups, .. } => {
+            c.whole(c.output)?;
+            if c.input(0)?.shape.get(1) == Some(groups) { Ok(()) } else { c.all_whole() }
+        }
         Kernel::MaxPool(_) | Kernel::AveragePool { .. } => Ok(()),
         Kernel::MatMul { .. } if c.output.shape.len() >= matmul::CUT_RANK => broadcast(&c),
         Kernel::MatMul { .. } => c.all_whole(),

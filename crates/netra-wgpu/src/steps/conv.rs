@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use netra_graph::{Conv, Error, Result, Tensor};
+use netra_graph::{Activation, Conv, Error, Result, Tensor};
 
 use super::view::{contiguous, empty};
 use super::window::{Geometry, three};
@@ -72,6 +72,8 @@ fn tile(p: &Conv, g: &Geometry, (inputs, channels): (usize, usize), batch: usize
         accumulate: false,
         chained: inputs * g.kernel.iter().product::<usize>() > LONG_SUM,
         act: Act::None,
+        reads: Act::None,
+        shifted: false,
     };
     let rows = g.output[0] * g.output[1] * batch;
     let cost = |s: &ConvSpec| {
@@ -88,6 +90,21 @@ fn tile(p: &Conv, g: &Geometry, (inputs, channels): (usize, usize), batch: usize
         .map(spec)
         .filter(|s| s.span() <= SPAN && s.channels * s.pixels * s.kernel_w <= UNROLLED)
         .min_by(|a, b| cost(a).total_cmp(&cost(b)))
+}
+
+/// Whether a convolution with constant weights runs on the tiled kernel.
+pub(crate) fn is_tiled(
+    gpu: &Gpu,
+    p: &Conv,
+    input: &[usize],
+    weight: &Tensor,
+    output: &[usize],
+    software: bool,
+) -> bool {
+    let widest = split(output, gpu.limit()).and_then(|outs| outs.iter().map(Range::len).max());
+    let geometry = geometry(p, input, weight.shape(), output);
+    let tile = |widest| tile(p, &geometry, (input[1], widest), input[0], software);
+    weight.as_f32().is_some() && split(input, gpu.limit()).is_some() && widest.and_then(tile).is_some()
 }
 
 /// Packs constant weights `[M, C, kd, kh, kw]` for the tiled kernel. `None` when the convolution does not suit it.
@@ -140,6 +157,8 @@ pub(crate) struct Operands<'a> {
     pub(crate) x: &'a Value,
     pub(crate) bias: Option<&'a Value>,
     pub(crate) residual: Option<&'a Value>,
+    /// Factors and shifts of what is read, and the activation after them.
+    pub(crate) affine: Option<(&'a Value, Option<Activation>)>,
 }
 
 impl Operands<'_> {
@@ -152,13 +171,18 @@ impl Operands<'_> {
     }
 }
 
-fn activation(p: &Conv) -> Result<(Act, f32, f32)> {
-    Act::of_optional(p.activation).ok_or_else(|| Error::unsupported(format!("{:?}", p.activation)))
+fn activation(activation: Option<Activation>) -> Result<(Act, f32, f32)> {
+    Act::of_optional(activation).ok_or_else(|| Error::unsupported(format!("{activation:?}")))
 }
 
 /// Runs the tiled kernel.
 pub(crate) fn run_tiled(gpu: &Gpu, p: &Conv, tiled: &Tiled, o: &Operands<'_>, shape: &[usize]) -> Result<Value> {
-    let (act, bias) = (activation(p)?, o.bias()?);
+    let (act, bias) = (activation(p.activation)?, o.bias()?);
+    let (reads, read_alpha, read_beta) = activation(o.affine.and_then(|(_, activation)| activation))?;
+    let affine = o.affine.map(|(affine, _)| affine);
+    let whole = |v: &Value| v.single().cloned().ok_or_else(|| Error::unsupported("factors larger than a buffer"));
+    let (factors, shifted) = (affine.map(whole).transpose()?, affine.is_some_and(|a| a.shape[0] == 2));
+    let (channels, shifts) = (o.x.shape[1], o.x.shape[0] * o.x.shape[1]);
     let out = empty(gpu, shape);
     let g = &tiled.geometry;
     let ([id, ih, iw], [od, oh, ow]) = (g.input, g.output);
@@ -173,7 +197,7 @@ pub(crate) fn run_tiled(gpu: &Gpu, p: &Conv, tiled: &Tiled, o: &Operands<'_>, sh
             let last = i + 1 == o.x.parts.len();
             let (kind, alpha, beta) = if last { act } else { (Act::None, 0.0, 0.0) };
             let residual = Buffer::optional(residual.as_ref().filter(|_| last)).into();
-            let spec = ConvSpec { accumulate: i > 0, act: kind, ..tiled.spec };
+            let spec = ConvSpec { accumulate: i > 0, act: kind, reads, shifted, ..tiled.spec };
             let sizes = ConvGeometryLaunch::new(
                 total,
                 tiles_w,
@@ -198,11 +222,16 @@ pub(crate) fn run_tiled(gpu: &Gpu, p: &Conv, tiled: &Tiled, o: &Operands<'_>, sh
                 g.pad[0],
                 g.pad[1],
                 g.pad[2],
+                channels,
+                source.start,
+                shifts,
             );
             let (cubes, dim) = gpu.grid(total);
             let (c, x, w, y) = (&gpu.client, source.buffer.arg(), weight.arg(), part.buffer.arg());
-            let bias = Buffer::optional(bias).into();
-            conv_tiled::launch(c, cubes, dim, 4, x, w, bias, residual, y, sizes, alpha, beta, spec);
+            let (bias, affine) = (Buffer::optional(bias).into(), Buffer::optional(factors.as_ref()).into());
+            conv_tiled::launch(
+                c, cubes, dim, 4, x, w, bias, residual, affine, y, sizes, alpha, beta, read_alpha, read_beta, spec,
+            );
         }
     }
     Ok(out)
@@ -210,7 +239,7 @@ pub(crate) fn run_tiled(gpu: &Gpu, p: &Conv, tiled: &Tiled, o: &Operands<'_>, sh
 
 /// Runs the kernel for grouped convolutions and for weights that a run computes.
 pub(crate) fn run_grouped(gpu: &Gpu, p: &Conv, weight: &Value, o: &Operands<'_>, shape: &[usize]) -> Result<Value> {
-    let (act, bias) = (activation(p)?, o.bias()?);
+    let (act, bias) = (activation(p.activation)?, o.bias()?);
     let filter = weight.single().ok_or_else(|| Error::unsupported("weights larger than a buffer"))?;
     let geometry = geometry(p, &o.x.shape, &weight.shape, shape);
     let (in_group, out_group) = (weight.shape[1], weight.shape[0] / p.groups.max(1));

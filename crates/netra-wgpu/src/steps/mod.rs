@@ -69,6 +69,10 @@ pub(crate) fn prepare(gpu: &Gpu, program: &Program, step: &Step, software: bool)
             .and_then(|w| w.constant.as_deref())
             .and_then(|weight| conv::prepare(gpu, p, &x.shape, weight, output, software))
             .map_or(Prepared::Plain, |tiled| Prepared::Conv(Box::new(tiled))),
+        Kernel::NormalizedConv(p) => shape_of(1)
+            .and_then(|w| w.constant.as_deref())
+            .and_then(|weight| conv::prepare(gpu, &p.conv, &x.shape, weight, output, software))
+            .map_or(Prepared::Plain, |tiled| Prepared::Conv(Box::new(tiled))),
         Kernel::ConvTranspose(p) => shape_of(1)
             .and_then(|w| w.constant.as_deref())
             .and_then(|weight| upsample::prepare(gpu, p, &x.shape, weight, output))
@@ -78,6 +82,14 @@ pub(crate) fn prepare(gpu: &Gpu, program: &Program, step: &Step, software: bool)
         Kernel::ScatterNd { .. } if scatters_apart(program, step) => Prepared::Distinct,
         _ => Prepared::Plain,
     }
+}
+
+/// Whether a step is a convolution that can scale, shift and activate what it reads.
+pub(crate) fn takes_affine(gpu: &Gpu, program: &Program, step: &Step, software: bool) -> bool {
+    let (Kernel::Conv(p), &[Some(x), Some(weight), ..]) = (&step.kernel, step.inputs.as_slice()) else { return false };
+    let [x, out] = [x, step.output].map(|id| program.value(id).shape.as_slice());
+    let weight = program.value(weight).constant.as_deref();
+    weight.is_some_and(|weight| conv::is_tiled(gpu, p, x, weight, out, software))
 }
 
 /// Whether the index tuples of a scatter are known to point to different places.
@@ -108,11 +120,22 @@ pub(crate) fn run(
     let shape = output.shape.as_slice();
     match &step.kernel {
         Kernel::Conv(p) => {
-            let operands = conv::Operands { x: need(0)?, bias: optional(2), residual: optional(3) };
+            let operands = conv::Operands { x: need(0)?, bias: optional(2), residual: optional(3), affine: None };
             match prepared {
                 Prepared::Conv(tiled) => conv::run_tiled(gpu, p, tiled, &operands, shape),
                 _ => conv::run_grouped(gpu, p, need(1)?, &operands, shape),
             }
+        }
+        Kernel::NormalizedConv(p) => match prepared {
+            Prepared::Conv(tiled) => {
+                let affine = Some((need(4)?, p.activation));
+                let operands = conv::Operands { x: need(0)?, bias: optional(2), residual: optional(3), affine };
+                conv::run_tiled(gpu, &p.conv, tiled, &operands, shape)
+            }
+            _ => Err(Error::unsupported("a normalised convolution that is not tiled")),
+        },
+        Kernel::GroupAffine { groups, epsilon } => {
+            norm::run_affine(gpu, need(0)?, need(1)?, need(2)?, *groups, *epsilon, shape)
         }
         Kernel::ConvTranspose(p) => match prepared {
             Prepared::Upsample(up) => upsample::run(gpu, p, up, need(0)?, optional(2), shape),

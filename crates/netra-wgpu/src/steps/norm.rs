@@ -8,7 +8,7 @@ use super::view::{View, broadcast, copy};
 use crate::gpu::{Buffer, Gpu};
 use crate::kernels::activation::Act;
 use crate::kernels::number::Fold;
-use crate::kernels::reduce::{NormaliseLaunch, normalise_kernel};
+use crate::kernels::reduce::{NormaliseLaunch, affine_kernel, normalise_kernel};
 use crate::kernels::unary::UnaryOp;
 use crate::value::{Part, Value, count, with_channels};
 
@@ -27,19 +27,25 @@ struct Rows<'a> {
     act: (Act, f32, f32),
 }
 
-/// Normalises each row of a contiguous buffer. Two passes: the variance is taken about the mean, so that a large mean
-/// costs no digits.
+/// Mean of each row of a contiguous buffer, and the sum of squared differences from it. Two passes: the variance is taken about
+/// the mean, so that a large mean costs no digits.
+fn moments(gpu: &Gpu, x: &Buffer, rows: usize, row: usize) -> (Buffer, Buffer) {
+    let m = Middle { outer: rows, size: row, inner: 1 };
+    let sum = fold_middle(gpu, x, m, Folding::floats(Fold::Sum));
+    let mean = gpu.empty(rows);
+    float_map(gpu, &sum, &mean, rows, UnaryOp::Affine, 1.0 / row as f32, 0.0);
+    let squares = fold_middle(gpu, x, m, Folding { shift: Some(&mean), ..Folding::floats(Fold::SumCentred) });
+    (mean, squares)
+}
+
+/// Normalises each row of a contiguous buffer.
 fn normalise(gpu: &Gpu, x: &Buffer, r: &Rows<'_>) -> Buffer {
     let total = r.rows * r.row;
     let out = gpu.empty(total);
     if total == 0 {
         return out;
     }
-    let m = Middle { outer: r.rows, size: r.row, inner: 1 };
-    let sum = fold_middle(gpu, x, m, Folding::floats(Fold::Sum));
-    let mean = gpu.empty(r.rows);
-    float_map(gpu, &sum, &mean, r.rows, UnaryOp::Affine, 1.0 / r.row as f32, 0.0);
-    let squares = fold_middle(gpu, x, m, Folding { shift: Some(&mean), ..Folding::floats(Fold::SumCentred) });
+    let (mean, squares) = moments(gpu, x, r.rows, r.row);
     let (cubes, dim) = gpu.grid(total);
     let n = NormaliseLaunch::new(total, r.row, r.stride, r.count, r.first, r.epsilon);
     let (act, alpha, beta) = r.act;
@@ -93,6 +99,51 @@ pub(crate) fn run_group(
         Ok(Part { buffer: normalise(gpu, &part.buffer, &rows), ..*part })
     });
     Ok(Value { parts: parts.collect::<Result<_>>()?, shape: x.shape.clone() })
+}
+
+/// The factors and shifts of a group normalisation, `[2, N, C]`; as for [`run_group`].
+pub(crate) fn run_affine(
+    gpu: &Gpu,
+    x: &Value,
+    scale: &Value,
+    bias: &Value,
+    groups: usize,
+    epsilon: f32,
+    shape: &[usize],
+) -> Result<Value> {
+    let (n, channels) = (x.shape[0], x.shape[1]);
+    let inner = count(&x.shape[2..]);
+    let out = gpu.empty(count(shape));
+    let (scale, bias) = (vector(scale)?, vector(bias)?);
+    for part in &x.parts {
+        // Channels of a group.
+        let group = if groups == channels { 1 } else { channels / groups.max(1) };
+        let (total, row) = (n * part.channels, group * inner);
+        if total * row == 0 {
+            continue;
+        }
+        let (mean, squares) = moments(gpu, &part.buffer, total / group, row);
+        let (cubes, dim) = gpu.grid(total);
+        affine_kernel::launch(
+            &gpu.client,
+            cubes,
+            dim,
+            mean.arg(),
+            squares.arg(),
+            scale.arg(),
+            bias.arg(),
+            out.arg(),
+            total,
+            row,
+            group,
+            part.channels,
+            part.start,
+            channels,
+            epsilon,
+            n * channels,
+        );
+    }
+    Ok(Value::whole(shape, out))
 }
 
 /// Layer normalisation over `axis` and those after it.

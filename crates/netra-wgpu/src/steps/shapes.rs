@@ -53,6 +53,29 @@ pub(crate) fn check(step: &Step, inputs: &[Option<&StepValue>], output: &StepVal
             vector(2, y[1])?;
             rule(optional(3).is_none_or(|r| r == y), || "the residual is not of the output's shape".into())
         }
+        Kernel::NormalizedConv(p) => {
+            let w = input(1)?;
+            let conv = &p.conv;
+            window(
+                rank,
+                [conv.strides.len(), conv.dilations.len(), conv.pads.len()],
+                [&conv.strides, &conv.dilations],
+            )?;
+            let affine = input(4)?;
+            let fits = y.len() == rank
+                && w.len() == rank
+                && conv.groups == 1
+                && [x[1], y[1], x[0]] == [w[1], w[0], y[0]]
+                && (affine == [1, x[0], x[1]] || affine == [2, x[0], x[1]]);
+            rule(fits, shapes)?;
+            vector(2, y[1])?;
+            rule(optional(3).is_none_or(|r| r == y), || "the residual is not of the output's shape".into())
+        }
+        Kernel::GroupAffine { groups, .. } => {
+            rule(rank >= 2 && *groups > 0 && x[1].is_multiple_of(*groups) && y == [2, x[0], x[1]], shapes)?;
+            vector(1, x[1])?;
+            vector(2, x[1])
+        }
         Kernel::ConvTranspose(p) => {
             let w = input(1)?;
             window(rank, [p.strides.len(), p.dilations.len(), p.pads.len()], [&p.strides, &p.dilations])?;

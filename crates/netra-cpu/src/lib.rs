@@ -26,6 +26,7 @@ mod native;
 mod norm;
 mod pages;
 mod parallel;
+mod plain;
 mod pool;
 mod reduce;
 mod region;

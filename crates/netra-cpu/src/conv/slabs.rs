@@ -189,4 +189,20 @@ mod tests {
         compare([1, 4, 20, 6, 7], 12, [2, 2, 2], 5, true, 0);
         compare([1, 3, 10, 6, 9], 14, [2, 2, 2], 1, true, 14 * 12 * 18 * 4 * 6);
     }
+
+    /// A kernel that reaches further to one side would read slices that the ring has given to others, or that are not made yet.
+    #[test]
+    fn kernels_that_lean_to_one_side_are_left_whole() {
+        let isa = Isa::new(InstructionSet::Portable).unwrap();
+        let plan = |pad| {
+            let (up, strides, groups, activation) = (vec![(0, 0); 3], vec![2; 3], 1, None);
+            let up = ConvTranspose { strides, pads: up, dilations: vec![1; 3], groups, activation };
+            let (strides, pads) = (vec![1; 3], vec![pad, (1, 1), (1, 1)]);
+            let conv = Conv { strides, pads, dilations: vec![1; 3], groups, activation };
+            let pair = UpsampledConv { up, shape: vec![1, 6, 20, 12, 14], conv };
+            let weights = [&[4, 6, 2, 2, 2][..], &[6, 6, 3, 3, 3]];
+            Slabs::within(0, &pair, &[1, 4, 10, 6, 7], weights, &[1, 6, 20, 12, 14], isa, 1).is_some()
+        };
+        assert_eq!([(1, 1), (2, 0), (0, 2)].map(plan), [true, false, false]);
+    }
 }

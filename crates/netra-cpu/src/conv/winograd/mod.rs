@@ -111,7 +111,7 @@ impl Winograd {
 
     /// Whether [`run_slices`](Self::run_slices) can compute some slices after the others, each from those around it.
     pub fn slices_alone(&self) -> bool {
-        self.shape.dilations[0] == 1 && self.shape.input == self.shape.output
+        self.shape.dilations[0] == 1 && self.shape.slices_centred()
     }
 
     /// Computes some slices of `out`, the first and their number. `ring` has so many slices a channel, of which input slice

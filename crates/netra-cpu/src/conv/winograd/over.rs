@@ -60,11 +60,10 @@ impl Winograd {
 
     fn may_overwrite(&self) -> bool {
         let (s, plan) = (&self.shape, &self.plan);
-        let same = s.channels == s.filters && s.input == s.output && s.pads[1] == s.dilations[1];
-        let depth = s.pads[0] == s.dilations[0] * (s.depth_taps / 2) && s.depth_taps % 2 == 1;
+        let same = s.channels == s.filters && s.slices_centred() && s.pads[1] == s.dilations[1];
         // Each slice of a unit's rows is read once.
         let whole = plan.parts == 1 && plan.segments.len() == s.dilations[0].min(s.output[0]);
-        same && depth && whole && s.batch == 1 && s.groups == 1
+        same && whole && s.batch == 1 && s.groups == 1
     }
 
     /// Floats of scratch that each worker needs to [run over](Self::run_over) the input.

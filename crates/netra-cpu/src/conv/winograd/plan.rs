@@ -51,6 +51,12 @@ impl Shape {
         self.channels * self.depth_taps
     }
 
+    /// Whether output and input are of one size, and each output slice lies in the middle of the slices it is made from.
+    pub fn slices_centred(&self) -> bool {
+        let half = self.dilations[0] * (self.depth_taps / 2);
+        self.input == self.output && self.pads[0] == half && !self.depth_taps.is_multiple_of(2)
+    }
+
     /// Columns that neighbouring lanes take when the dilation allows whole groups of four to be read at once.
     pub fn columns(&self) -> Columns {
         match self.dilations[2] {

@@ -216,7 +216,7 @@ pub(crate) fn workspace(program: &Program, step: &Step, limit: usize) -> u64 {
         Kernel::Reduce { .. } => part(x),
         Kernel::Softmax { axis, .. } => 2 * count(x) * 4 / x.get(*axis).copied().unwrap_or(1).max(1),
         Kernel::ArgMax { .. } => count(output) * 4,
-        Kernel::InstanceNormalization { .. } | Kernel::GroupNormalization { .. } => {
+        Kernel::InstanceNormalization { .. } | Kernel::GroupNormalization { .. } | Kernel::GroupAffine { .. } => {
             let rows = x.iter().take(2).product::<usize>();
             rows * (2 + (count(x) / rows.max(1)).isqrt()) * 4
         }

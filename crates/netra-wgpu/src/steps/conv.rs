@@ -92,6 +92,25 @@ fn tile(p: &Conv, g: &Geometry, (inputs, channels): (usize, usize), batch: usize
         .min_by(|a, b| cost(a).total_cmp(&cost(b)))
 }
 
+/// How a convolution with constant weights runs on the tiled kernel.
+struct Plan {
+    geometry: Geometry,
+    spec: ConvSpec,
+    /// Channels of each input part, and of each output part.
+    ins: Vec<Range<usize>>,
+    outs: Vec<Range<usize>>,
+}
+
+/// The plan of a convolution; `None` when it does not suit the tiled kernel.
+fn plan(gpu: &Gpu, p: &Conv, input: &[usize], weight: &Tensor, output: &[usize], software: bool) -> Option<Plan> {
+    weight.as_f32()?;
+    let geometry = geometry(p, input, weight.shape(), output);
+    let (ins, outs) = (split(input, gpu.limit())?, split(output, gpu.limit())?);
+    let widest = outs.iter().map(Range::len).max()?;
+    let spec = tile(p, &geometry, (input[1], widest), input[0], software)?;
+    Some(Plan { geometry, spec, ins, outs })
+}
+
 /// Whether a convolution with constant weights runs on the tiled kernel.
 pub(crate) fn is_tiled(
     gpu: &Gpu,
@@ -101,10 +120,7 @@ pub(crate) fn is_tiled(
     output: &[usize],
     software: bool,
 ) -> bool {
-    let widest = split(output, gpu.limit()).and_then(|outs| outs.iter().map(Range::len).max());
-    let geometry = geometry(p, input, weight.shape(), output);
-    let tile = |widest| tile(p, &geometry, (input[1], widest), input[0], software);
-    weight.as_f32().is_some() && split(input, gpu.limit()).is_some() && widest.and_then(tile).is_some()
+    plan(gpu, p, input, weight, output, software).is_some()
 }
 
 /// Packs constant weights `[M, C, kd, kh, kw]` for the tiled kernel. `None` when the convolution does not suit it.
@@ -116,11 +132,8 @@ pub(crate) fn prepare(
     output: &[usize],
     software: bool,
 ) -> Option<Tiled> {
-    let geometry = geometry(p, input, weight.shape(), output);
+    let Plan { geometry, spec, ins, outs } = plan(gpu, p, input, weight, output, software)?;
     let data = weight.as_f32()?;
-    let (ins, outs) = (split(input, gpu.limit())?, split(output, gpu.limit())?);
-    let widest = outs.iter().map(Range::len).max()?;
-    let spec = tile(p, &geometry, (input[1], widest), input[0], software)?;
     let mut bytes = 0;
     let weights = outs
         .iter()
@@ -171,7 +184,8 @@ impl Operands<'_> {
     }
 }
 
-fn activation(activation: Option<Activation>) -> Result<(Act, f32, f32)> {
+/// Kind and parameters of an activation; fails on one that this backend does not know.
+pub(crate) fn activation(activation: Option<Activation>) -> Result<(Act, f32, f32)> {
     Act::of_optional(activation).ok_or_else(|| Error::unsupported(format!("{activation:?}")))
 }
 

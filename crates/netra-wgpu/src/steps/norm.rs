@@ -2,6 +2,7 @@
 
 use netra_graph::{Activation, Error, Result};
 
+use super::conv;
 use super::fold::{Folding, Middle, fold_middle};
 use super::unary::float_map;
 use super::view::{View, broadcast, copy};
@@ -73,6 +74,11 @@ fn vector(value: &Value) -> Result<&Buffer> {
     value.single().ok_or_else(|| Error::unsupported("a parameter vector larger than a buffer"))
 }
 
+/// Channels of a group, at least one where there are none.
+fn group_size(channels: usize, groups: usize) -> usize {
+    (channels / groups.max(1)).max(1)
+}
+
 /// Group normalisation, part by part. With as many groups as channels it is instance normalisation; fewer groups need
 /// the value in one piece (checked on compile).
 pub(crate) fn run_group(
@@ -84,15 +90,12 @@ pub(crate) fn run_group(
     epsilon: f32,
     activation: Option<Activation>,
 ) -> Result<Value> {
-    let act = Act::of_optional(activation).ok_or_else(|| Error::unsupported(format!("{activation:?}")))?;
+    let act = conv::activation(activation)?;
     let (n, channels) = (x.shape[0], x.shape[1]);
     let inner = count(&x.shape[2..]);
     let parts = x.parts.iter().map(|part| {
-        let (rows, row) = if groups == channels {
-            (n * part.channels, inner)
-        } else {
-            (n * groups, channels / groups.max(1) * inner)
-        };
+        let group = group_size(channels, groups);
+        let (rows, row) = (n * part.channels / group, group * inner);
         let (count, first) = (part.channels, part.start);
         let (scale, bias) = (vector(scale)?, Some(vector(bias)?));
         let rows = Rows { rows, row, stride: inner, count, first, epsilon, scale, bias, act };
@@ -116,8 +119,7 @@ pub(crate) fn run_affine(
     let out = gpu.empty(count(shape));
     let (scale, bias) = (vector(scale)?, vector(bias)?);
     for part in &x.parts {
-        // Channels of a group.
-        let group = if groups == channels { 1 } else { channels / groups.max(1) };
+        let group = group_size(channels, groups);
         let (total, row) = (n * part.channels, group * inner);
         if total * row == 0 {
             continue;

@@ -2,6 +2,7 @@
 
 use netra_graph::{ConvTranspose, Error, Result, Tensor};
 
+use super::conv::activation;
 use super::view::empty;
 use super::window::three;
 use crate::gpu::{Buffer, Gpu};
@@ -80,7 +81,7 @@ pub(crate) fn run(
     bias: Option<&Value>,
     shape: &[usize],
 ) -> Result<Value> {
-    let act = Act::of_optional(p.activation).ok_or_else(|| Error::unsupported(format!("{:?}", p.activation)))?;
+    let act = activation(p.activation)?;
     let whole = |v: &Value| v.single().cloned().ok_or_else(|| Error::unsupported("a bias larger than a buffer"));
     let bias = bias.map(whole).transpose()?;
     let [depth, height, width] = three(&x.shape[2..], 1);

@@ -2,6 +2,7 @@
 
 use netra_graph::{ConvTranspose, Error, Pool, Result};
 
+use super::conv::activation;
 use super::view::empty;
 use crate::gpu::{Buffer, Gpu};
 use crate::kernels::activation::Act;
@@ -61,7 +62,7 @@ pub(crate) fn run_conv_transpose(
 ) -> Result<Value> {
     let whole = |v: &Value| v.single().cloned().ok_or_else(|| Error::unsupported("weights larger than a buffer"));
     let (filter, bias) = (whole(weight)?, bias.map(whole).transpose()?);
-    let act = Act::of_optional(p.activation).ok_or_else(|| Error::unsupported(format!("{:?}", p.activation)))?;
+    let act = activation(p.activation)?;
     let geometry = Geometry {
         input: three(&x.shape[2..], 1),
         output: three(&shape[2..], 1),

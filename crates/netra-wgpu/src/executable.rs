@@ -12,7 +12,7 @@ use netra_graph::{
 };
 
 use crate::gpu::Gpu;
-use crate::steps::{self, Prepared};
+use crate::steps::{self, Prepared, Setting};
 use crate::transfer::{download, upload};
 use crate::value::Value;
 
@@ -53,15 +53,15 @@ impl WgpuExecutable {
     pub(crate) fn compile(
         gpu: Gpu,
         program: Arc<Program>,
-        software: bool,
+        setting: Setting<'_>,
         options: &CompileOptions<'_>,
     ) -> Result<Self> {
-        guarded("compiling", || Self::build(gpu, program, software, options))
+        guarded("compiling", || Self::build(gpu, program, setting, options))
     }
 
-    fn build(gpu: Gpu, program: Arc<Program>, software: bool, options: &CompileOptions<'_>) -> Result<Self> {
+    fn build(gpu: Gpu, program: Arc<Program>, setting: Setting<'_>, options: &CompileOptions<'_>) -> Result<Self> {
         let mut program = Arc::unwrap_or_clone(program);
-        fuse_normalization(&mut program, |program, step| steps::takes_affine(&gpu, program, step, software));
+        fuse_normalization(&mut program, |program, step| steps::takes_affine(&gpu, program, step));
         let program = Arc::new(program);
         let total = program.steps.len() + 1;
         let mut constants = HashMap::new();
@@ -74,7 +74,7 @@ impl WgpuExecutable {
             Ok(())
         };
         for (i, step) in program.steps.iter().enumerate() {
-            let ready = steps::prepare(&gpu, &program, step, software);
+            let ready = steps::prepare(&gpu, &program, step, &setting);
             for (k, id) in step.inputs.iter().enumerate() {
                 if let (Some(id), false) = (id, ready.replaces(k)) {
                     put(&mut constants, *id)?;
@@ -92,7 +92,7 @@ impl WgpuExecutable {
         let mut read = vec![false; program.values.len()];
         program.steps.iter().flat_map(|s| s.inputs.iter().flatten()).for_each(|id| read[id.index()] = true);
         let this = Self { gpu, program, prepared, constants, last_uses, read, plan };
-        let bound = if software { WARM_UP_SOFTWARE } else { WARM_UP_HARDWARE };
+        let bound = if setting.software { WARM_UP_SOFTWARE } else { WARM_UP_HARDWARE };
         if this.work() <= bound {
             this.warm_up()?;
         }

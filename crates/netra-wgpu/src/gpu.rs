@@ -5,6 +5,7 @@ use std::future::Future;
 use burn_backend::{Bytes, DType};
 use burn_cubecl::{CubeDevice, tensor::CubeTensor};
 use cubecl::MemoryScope;
+use cubecl::ir::FloatKind;
 use cubecl::prelude::*;
 use netra_graph::{Error, ErrorKind, Result};
 
@@ -29,6 +30,11 @@ impl Buffer {
         self.0.clone().into_buffer_arg()
     }
 
+    /// Bytes that it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.handle.size_in_used() as usize
+    }
+
     /// The buffer as an optional kernel argument.
     pub(crate) fn optional(buffer: Option<&Buffer>) -> Option<BufferArg> {
         buffer.map(Buffer::arg)
@@ -44,6 +50,11 @@ impl Gpu {
     /// The same adapter with a smaller largest buffer.
     pub(crate) fn with_limit(self, bytes: usize) -> Self {
         Self { limit: self.limit.min(bytes), ..self }
+    }
+
+    /// Whether shaders know half-precision numbers.
+    pub(crate) fn has_half(&self) -> bool {
+        self.client.properties().supports_type(ElemType::Float(FloatKind::F16))
     }
 
     /// Largest buffer in bytes.
@@ -89,5 +100,11 @@ impl Gpu {
     pub(crate) fn grid(&self, threads: usize) -> (CubeCount, CubeDim) {
         let dim = CubeDim::new_1d(WORKGROUP);
         (cubecl::calculate_cube_count_elemwise(&self.client, threads, dim), dim)
+    }
+
+    /// So many workgroups, and their size when they have `threads` threads. The count may exceed what is asked: kernels check.
+    pub(crate) fn workgroups(&self, count: usize, threads: usize) -> (CubeCount, CubeDim) {
+        let dim = CubeDim::new_1d(threads as u32);
+        (cubecl::calculate_cube_count_elemwise(&self.client, count * threads, dim), dim)
     }
 }

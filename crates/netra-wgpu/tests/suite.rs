@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use netra_graph::{Backend, CompileOptions, Tensor, TensorView, eval};
+use netra_graph::{Backend, CompileOptions, Kernel, Step, Tensor, TensorView, eval};
 use netra_testkit::{golden, suite};
 use netra_wgpu::{AdapterSelector, WgpuBackend};
 
@@ -58,5 +58,28 @@ fn tensors_in_parts_agree_with_the_oracle() {
         }
         eprintln!("{cut} cases in parts of {bytes} bytes, {refused} refused");
         assert!(cut > 50, "only {cut} cases were cut");
+    }
+}
+
+/// Every algorithm computes every convolution that it can, whole and in parts, whatever reads or follows it.
+#[test]
+fn every_algorithm_agrees_with_the_oracle() {
+    let is_conv = |step: &Step| matches!(step.kernel, Kernel::Conv(_) | Kernel::NormalizedConv(_));
+    let mut cases: Vec<_> =
+        suite::cases().into_iter().filter(|case| case.program.steps.iter().any(is_conv)).collect();
+    cases.retain(|case| !case.name.starts_with("random-"));
+    for name in WgpuBackend::algorithms() {
+        for bytes in [u64::MAX, 3000] {
+            let Some(backend) = backend() else { return };
+            let backend = backend.with_algorithm(&name).expect("one of them").with_max_buffer_bytes(bytes);
+            let mut failures = Vec::new();
+            for case in cases.iter().filter(|case| backend.unsupported(&case.program).is_empty()) {
+                let (error, parts) = (error(&backend, case), if bytes == u64::MAX { 1.0 } else { 2.0 });
+                if error > parts * case.tolerance {
+                    failures.push(format!("{} with {name} in buffers of {bytes}: {error:e}", case.name));
+                }
+            }
+            assert!(failures.is_empty(), "{failures:#?}");
+        }
     }
 }

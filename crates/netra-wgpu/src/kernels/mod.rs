@@ -4,6 +4,7 @@ pub(crate) mod activation;
 pub(crate) mod conv;
 pub(crate) mod elementwise;
 pub(crate) mod function;
+pub(crate) mod gemm;
 pub(crate) mod index;
 pub(crate) mod indexing;
 pub(crate) mod matmul;

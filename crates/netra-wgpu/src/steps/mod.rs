@@ -1,9 +1,11 @@
 //! Running one step of a program on the adapter, one file a family of kernels.
 
 mod check;
+mod choice;
 mod conv;
 mod elementwise;
 mod fold;
+mod gemm;
 mod indexing;
 mod matmul;
 mod movement;
@@ -14,6 +16,7 @@ mod resize;
 mod sample;
 mod selection;
 mod shapes;
+mod tiled;
 mod unary;
 mod upsample;
 mod view;
@@ -26,13 +29,14 @@ use crate::kernels::pool::PoolKind;
 use crate::value::Value;
 
 pub(crate) use check::{check, workspace};
+pub(crate) use choice::{Choice, Setting};
 
 /// What a step needs besides its inputs, made once on compile.
 pub(crate) enum Prepared {
     /// Nothing.
     Plain,
     /// Packed weights; the step's own weight input is not uploaded.
-    Conv(Box<conv::Tiled>),
+    Conv(Box<conv::Packed>),
     /// Packed weights of a transposed convolution, in the same way.
     Upsample(Box<upsample::Upsample>),
     /// Tables of a resize.
@@ -47,7 +51,7 @@ impl Prepared {
     /// Bytes of packed weights.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Prepared::Conv(tiled) => tiled.bytes,
+            Prepared::Conv(packed) => packed.bytes(),
             Prepared::Upsample(up) => up.bytes,
             _ => 0,
         }
@@ -60,19 +64,14 @@ impl Prepared {
 }
 
 /// Prepares a step that passed [`check`].
-pub(crate) fn prepare(gpu: &Gpu, program: &Program, step: &Step, software: bool) -> Prepared {
+pub(crate) fn prepare(gpu: &Gpu, program: &Program, step: &Step, setting: &Setting<'_>) -> Prepared {
     let shape_of = |i: usize| step.inputs.get(i).copied().flatten().map(|id| program.value(id));
     let output = &program.value(step.output).shape;
     let Some(x) = shape_of(0) else { return Prepared::Plain };
     match &step.kernel {
-        Kernel::Conv(p) => shape_of(1)
-            .and_then(|w| w.constant.as_deref())
-            .and_then(|weight| conv::prepare(gpu, p, &x.shape, weight, output, software))
-            .map_or(Prepared::Plain, |tiled| Prepared::Conv(Box::new(tiled))),
-        Kernel::NormalizedConv(p) => shape_of(1)
-            .and_then(|w| w.constant.as_deref())
-            .and_then(|weight| conv::prepare(gpu, &p.conv, &x.shape, weight, output, software))
-            .map_or(Prepared::Plain, |tiled| Prepared::Conv(Box::new(tiled))),
+        Kernel::Conv(_) | Kernel::NormalizedConv(_) => problem(gpu, program, step)
+            .and_then(|problem| conv::prepare(gpu, &problem, setting, setting.told(program, step)))
+            .map_or(Prepared::Plain, |packed| Prepared::Conv(Box::new(packed))),
         Kernel::ConvTranspose(p) => shape_of(1)
             .and_then(|w| w.constant.as_deref())
             .and_then(|weight| upsample::prepare(gpu, p, &x.shape, weight, output))
@@ -84,12 +83,22 @@ pub(crate) fn prepare(gpu: &Gpu, program: &Program, step: &Step, software: bool)
     }
 }
 
-/// Whether a step is a convolution that can scale, shift and activate what it reads.
-pub(crate) fn takes_affine(gpu: &Gpu, program: &Program, step: &Step, software: bool) -> bool {
-    let (Kernel::Conv(p), &[Some(x), Some(weight), ..]) = (&step.kernel, step.inputs.as_slice()) else { return false };
+/// The problem of a convolution with constant weights.
+pub(crate) fn problem<'a>(gpu: &Gpu, program: &'a Program, step: &Step) -> Option<conv::Problem<'a>> {
+    let p = match &step.kernel {
+        Kernel::Conv(p) => p,
+        Kernel::NormalizedConv(p) => &p.conv,
+        _ => return None,
+    };
+    let &[Some(x), Some(weight), ..] = step.inputs.as_slice() else { return None };
     let [x, out] = [x, step.output].map(|id| program.value(id).shape.as_slice());
-    let weight = program.value(weight).constant.as_deref();
-    weight.is_some_and(|weight| conv::is_tiled(gpu, p, x, weight, out, software))
+    conv::Problem::new(gpu, p, x, program.value(weight).constant.as_deref()?, out)
+}
+
+/// Whether a step is a convolution that can scale, shift and activate what it reads: any that is packed.
+pub(crate) fn takes_affine(gpu: &Gpu, program: &Program, step: &Step) -> bool {
+    matches!(step.kernel, Kernel::Conv(_))
+        && problem(gpu, program, step).is_some_and(|problem| Choice::all().any(|choice| choice.suits(&problem)))
 }
 
 /// Whether the index tuples of a scatter are known to point to different places.
@@ -122,15 +131,15 @@ pub(crate) fn run(
         Kernel::Conv(p) => {
             let operands = conv::Operands { x: need(0)?, bias: optional(2), residual: optional(3), affine: None };
             match prepared {
-                Prepared::Conv(tiled) => conv::run_tiled(gpu, p, tiled, &operands, shape),
+                Prepared::Conv(packed) => conv::run_packed(gpu, p, packed, &operands, shape),
                 _ => conv::run_grouped(gpu, p, need(1)?, &operands, shape),
             }
         }
         Kernel::NormalizedConv(p) => match prepared {
-            Prepared::Conv(tiled) => {
+            Prepared::Conv(packed) => {
                 let affine = Some((need(4)?, p.activation));
                 let operands = conv::Operands { x: need(0)?, bias: optional(2), residual: optional(3), affine };
-                conv::run_tiled(gpu, &p.conv, tiled, &operands, shape)
+                conv::run_packed(gpu, &p.conv, packed, &operands, shape)
             }
             _ => Err(Error::unsupported("a normalised convolution that is not tiled")),
         },

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use burn_cubecl::CubeDevice;
 use netra_graph::{
-    Backend, CompileOptions, DeviceInfo, Error, Executable, MeasuredOn, Precision, Program, Result, Unsupported,
+    Backend, CompileOptions, DeviceInfo, Error, Executable, MeasuredOn, Precision, Program, Result, TensorView,
+    Tuned, Unsupported,
 };
 
 use crate::adapter::{self, AdapterInfo, AdapterSelector};
-use crate::executable::WgpuExecutable;
+use crate::executable::{WgpuExecutable, guarded};
 use crate::gpu::Gpu;
 use crate::steps::{self, Choice, Setting};
+use crate::tune::Tuner;
 
 /// A graphics adapter, brought up and ready to compile programs.
 pub struct WgpuBackend {
@@ -66,6 +68,17 @@ impl WgpuBackend {
         Self { gpu, adapter, device, forced: None }
     }
 
+    fn check(&self, program: &Program) -> Result<()> {
+        let missing = self.unsupported(program);
+        if missing.is_empty() { Ok(()) } else { Err(Unsupported::error(self.name(), &missing)) }
+    }
+
+    /// Where a program is compiled, without a tuning.
+    fn setting(&self, options: &CompileOptions<'_>) -> Setting<'static> {
+        let precision = self.precision(options.precision);
+        Setting { software: self.device.software, precision, forced: self.forced, tuning: None }
+    }
+
     /// The adapter that was opened.
     pub fn adapter(&self) -> &AdapterInfo {
         &self.adapter
@@ -101,17 +114,17 @@ impl Backend for WgpuBackend {
     }
 
     fn compile(&self, program: Arc<Program>, options: &CompileOptions<'_>) -> Result<Box<dyn Executable>> {
-        let missing = self.unsupported(&program);
-        if !missing.is_empty() {
-            return Err(Unsupported::error(self.name(), &missing));
-        }
+        self.check(&program)?;
         let here = MeasuredOn::new(self, options.precision);
-        let setting = Setting {
-            software: self.device.software,
-            precision: self.precision(options.precision),
-            forced: self.forced,
-            tuning: options.tuning.filter(|tuning| tuning.measured_on.differs(&here).is_none()),
-        };
+        let tuning = options.tuning.filter(|tuning| tuning.measured_on.differs(&here).is_none());
+        let setting = Setting { tuning, ..self.setting(options) };
         Ok(Box::new(WgpuExecutable::compile(self.gpu.clone(), program, setting, options)?))
+    }
+
+    fn tune(&self, program: Arc<Program>, inputs: &[TensorView<'_>], options: &CompileOptions<'_>) -> Result<Tuned> {
+        self.check(&program)?;
+        let setting = Setting { forced: None, ..self.setting(options) };
+        let tuner = Tuner { gpu: &self.gpu, program, inputs, setting, options: *options };
+        guarded("tuning", || tuner.run(MeasuredOn::new(self, options.precision)))
     }
 }

@@ -40,7 +40,7 @@ enum Output {
 }
 
 /// Turns a panic below (burn and wgpu panic on what they did not expect) into an error.
-fn guarded<T>(what: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn guarded<T>(what: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
         let message = payload.downcast_ref::<String>().map(String::as_str);
         let message = message.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
@@ -61,7 +61,7 @@ impl WgpuExecutable {
 
     fn build(gpu: Gpu, program: Arc<Program>, setting: Setting<'_>, options: &CompileOptions<'_>) -> Result<Self> {
         let mut program = Arc::unwrap_or_clone(program);
-        fuse_normalization(&mut program, |program, step| steps::takes_affine(&gpu, program, step));
+        fuse_normalization(&mut program, |program, step| steps::takes_affine(&gpu, program, step, &setting));
         let program = Arc::new(program);
         let total = program.steps.len() + 1;
         let mut constants = HashMap::new();

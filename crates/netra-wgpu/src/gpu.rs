@@ -96,6 +96,12 @@ impl Gpu {
         }
     }
 
+    /// Waits until everything that was launched has run.
+    pub(crate) fn sync(&self) -> Result<()> {
+        let failed = |e: String| Error::new(ErrorKind::Backend, format!("the adapter failed: {e}"));
+        netra_graph::block_on(self.client.sync()).map_err(|e| failed(e.to_string()))
+    }
+
     /// Workgroups and their size for `threads`. The count may exceed what is needed: kernels check.
     pub(crate) fn grid(&self, threads: usize) -> (CubeCount, CubeDim) {
         let dim = CubeDim::new_1d(WORKGROUP);

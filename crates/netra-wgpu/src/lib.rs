@@ -20,6 +20,7 @@ mod gpu;
 mod kernels;
 mod steps;
 mod transfer;
+mod tune;
 mod value;
 
 pub use adapter::{AdapterInfo, AdapterLimits, AdapterSelector, adapters};

@@ -3,34 +3,37 @@
 use netra_graph::{Precision, Program, Step, Tuning, signature};
 
 use super::conv::Problem;
-use super::{gemm, tiled};
+use super::{direct, gemm};
+use crate::kernels::conv::ConvSpec;
 use crate::kernels::gemm::Tile;
 
 /// Output channels and terms of a sum up to which a matrix product's tiles would be mostly empty.
 const FEW_CHANNELS: usize = 8;
 const FEW_TERMS: usize = 16;
 
-/// An algorithm for convolutions with constant weights.
+/// An algorithm for convolutions with constant weights; without a tile, one of those that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
     /// Direct, with so many output channels and pixels a thread.
-    Tiled(usize, usize),
-    /// A matrix product with these tiles.
-    Gemm(Tile),
+    Direct(Option<(usize, usize)>),
+    /// A matrix product, tile by tile.
+    Gemm(Option<Tile>),
 }
 
 impl Choice {
-    /// Every algorithm.
+    /// Every algorithm: the two kinds, and each with each of its tiles.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        let direct = tiled::TILES.into_iter().map(|(channels, pixels)| Self::Tiled(channels, pixels));
-        direct.chain(gemm::TILES.into_iter().map(Self::Gemm))
+        let tiles = direct::TILES.into_iter().map(|tile| Self::Direct(Some(tile)));
+        [Self::Direct(None), Self::Gemm(None)].into_iter().chain(tiles).chain(gemm::TILES.map(|t| Self::Gemm(Some(t))))
     }
 
     /// The name in a [`Tuning`].
     pub(crate) fn name(self) -> String {
         match self {
-            Self::Tiled(channels, pixels) => format!("direct-{channels}x{pixels}"),
-            Self::Gemm(tile) => format!("gemm-{}x{}", tile.rows, tile.cols),
+            Self::Direct(None) => "direct".into(),
+            Self::Direct(Some((channels, pixels))) => format!("direct-{channels}x{pixels}"),
+            Self::Gemm(None) => "gemm".into(),
+            Self::Gemm(Some(tile)) => format!("gemm-{}x{}", tile.rows, tile.cols),
         }
     }
 
@@ -38,12 +41,23 @@ impl Choice {
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::all().find(|choice| choice.name() == name)
     }
+}
 
-    /// Whether it can compute a convolution.
-    pub(crate) fn suits(self, problem: &Problem<'_>) -> bool {
+/// How a convolution runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// Direct, with this kernel.
+    Direct(ConvSpec),
+    /// A matrix product with these tiles.
+    Gemm(Tile),
+}
+
+impl Plan {
+    /// The algorithm that it is.
+    pub(crate) fn choice(&self) -> Choice {
         match self {
-            Self::Tiled(channels, pixels) => tiled::spec(problem, (channels, pixels)).is_some(),
-            Self::Gemm(_) => gemm::suits(problem),
+            Self::Direct(spec) => Choice::Direct(Some((spec.channels, spec.pixels))),
+            Self::Gemm(tile) => Choice::Gemm(Some(*tile)),
         }
     }
 }
@@ -74,22 +88,22 @@ impl Setting<'_> {
     }
 }
 
-/// The algorithm of a convolution: the one that it was told, where that can compute it, else the one that is estimated to be
-/// fastest. `None` when it suits none.
+/// Plans a convolution: with the algorithm that it was told, where that can compute it, else with the one that is estimated to
+/// be fastest. `None` when it suits none.
 ///
 /// Software adapters multiply directly. Hardware takes the matrix product unless its tiles would be mostly empty; in half
 /// precision everything does, since nothing else computes in it.
-pub(crate) fn choose(problem: &Problem<'_>, setting: &Setting<'_>, told: Option<Choice>) -> Option<Choice> {
-    let product =
-        || gemm::suits(problem).then(|| Choice::Gemm(gemm::best(problem.widest(), problem.pixels())));
-    let direct = || tiled::best(problem, setting.software).map(|(channels, pixels)| Choice::Tiled(channels, pixels));
+pub(crate) fn plan(problem: &Problem<'_>, setting: &Setting<'_>, told: Option<Choice>) -> Option<Plan> {
+    let direct = |tile| direct::plan(problem, tile, setting.software).map(Plan::Direct);
+    let product = |tile| gemm::plan(problem, tile).map(Plan::Gemm);
     let dense = problem.widest() > FEW_CHANNELS && problem.terms() > FEW_TERMS;
-    let told = told.filter(|choice| choice.suits(problem));
+    let estimated = || match dense && !setting.software || setting.half() {
+        true => product(None).or_else(|| direct(None)),
+        false => direct(None).or_else(|| product(None)),
+    };
     match told {
-        Some(Choice::Gemm(tile)) => Some(Choice::Gemm(tile)),
-        _ if setting.half() => product().or_else(direct),
-        Some(direct) => Some(direct),
-        None if dense && !setting.software => product().or_else(direct),
-        None => direct().or_else(product),
+        Some(Choice::Gemm(tile)) => product(tile).or_else(estimated),
+        Some(Choice::Direct(tile)) if !setting.half() => direct(tile).or_else(estimated),
+        _ => estimated(),
     }
 }

@@ -1,14 +1,14 @@
 //! Convolution. With weights that are known and ungrouped, they are packed for one of two kernels (`choice` says which): a
-//! direct one (`tiled`) and a matrix product (`gemm`). All others run one thread an output element. Tensors in parts are
+//! direct one (`direct`) and a matrix product (`gemm`). All others run one thread an output element. Tensors in parts are
 //! convolved part by part: each output part sums over the input parts.
 
 use std::ops::Range;
 
 use netra_graph::{Activation, Conv, Error, Result, Tensor};
 
-use super::choice::{Choice, Setting, choose};
+use super::choice::{Choice, Plan, Setting, plan};
+use super::direct::Direct;
 use super::gemm::Gemm;
-use super::tiled::Tiled;
 use super::view::{contiguous, empty};
 use super::window::{Geometry, three};
 use crate::gpu::{Buffer, Gpu};
@@ -100,31 +100,28 @@ impl<'a> Problem<'a> {
 pub(crate) struct Packed {
     geometry: Geometry,
     kernel: PackedKernel,
-    /// The algorithm.
-    pub(crate) choice: Choice,
 }
 
 enum PackedKernel {
-    Tiled(Tiled),
+    Direct(Direct),
     Gemm(Gemm),
 }
 
 /// Packs the weights for the algorithm that was told, or for the one that is estimated to be fastest. `None` when the
 /// convolution suits none.
 pub(crate) fn prepare(gpu: &Gpu, problem: &Problem<'_>, setting: &Setting<'_>, told: Option<Choice>) -> Option<Packed> {
-    let choice = choose(problem, setting, told)?;
-    let kernel = match choice {
-        Choice::Tiled(channels, pixels) => PackedKernel::Tiled(Tiled::new(gpu, problem, (channels, pixels))?),
-        Choice::Gemm(tile) => PackedKernel::Gemm(Gemm::new(gpu, problem, tile, setting.half())?),
+    let kernel = match plan(problem, setting, told)? {
+        Plan::Direct(spec) => PackedKernel::Direct(Direct::new(gpu, problem, spec)),
+        Plan::Gemm(tile) => PackedKernel::Gemm(Gemm::new(gpu, problem, tile, setting.half())),
     };
-    Some(Packed { geometry: problem.geometry, kernel, choice })
+    Some(Packed { geometry: problem.geometry, kernel })
 }
 
 impl Packed {
     /// Bytes of what was packed.
     pub(crate) fn bytes(&self) -> usize {
         match &self.kernel {
-            PackedKernel::Tiled(tiled) => tiled.weights.iter().flatten().map(Buffer::bytes).sum(),
+            PackedKernel::Direct(direct) => direct.weights.iter().flatten().map(Buffer::bytes).sum(),
             PackedKernel::Gemm(gemm) => gemm.weights.iter().flatten().chain(&gemm.terms).map(Buffer::bytes).sum(),
         }
     }
@@ -204,7 +201,7 @@ pub(crate) fn run_packed(gpu: &Gpu, p: &Conv, packed: &Packed, o: &Operands<'_>,
                 reads,
             };
             match &packed.kernel {
-                PackedKernel::Tiled(tiled) => tiled.launch(gpu, &launch, (i, j)),
+                PackedKernel::Direct(direct) => direct.launch(gpu, &launch, (i, j)),
                 PackedKernel::Gemm(gemm) => gemm.launch(gpu, &launch, (i, j)),
             }
         }

@@ -27,27 +27,30 @@ pub(crate) const TILES: [Tile; 8] = [
 ];
 /// Threads that fill a large processor.
 const FILL: usize = 32_768;
+/// Instructions that gather a pixel.
+const GATHER: usize = 10;
 /// Bits for the positions of a kernel along its axes; the one that is left stands for no position at all.
 const POSITIONS: usize = 31;
 /// Bytes of an element of the table of terms.
 const TERM: usize = 4;
 
-/// Whether the kernel's positions fit in the bits that the shader keeps of each pixel.
-pub(crate) fn suits(problem: &Problem<'_>) -> bool {
-    problem.geometry.kernel.iter().sum::<usize>() <= POSITIONS
+/// The tile that was asked for, or the one that is estimated to be fastest. `None` when the convolution does not suit the
+/// kernel: the shader keeps a bit for each of its positions.
+pub(crate) fn plan(problem: &Problem<'_>, tile: Option<Tile>) -> Option<Tile> {
+    let suits = problem.geometry.kernel.iter().sum::<usize>() <= POSITIONS;
+    suits.then(|| tile.unwrap_or_else(|| best(problem.widest(), problem.pixels())))
 }
 
 /// The tile that is estimated to be fastest for a product of `m` by `n`.
 ///
 /// What a thread does for one term of its sums, in instructions: multiply-adds, loads from workgroup memory, and its share of
 /// gathering pixels. Threads that overhang work as well, and too few of them leave the processor idle.
-pub(crate) fn best(m: usize, n: usize) -> Tile {
+fn best(m: usize, n: usize) -> Tile {
     let cost = |t: &Tile| {
         let threads = m.div_ceil(t.rows) * n.div_ceil(t.cols) * t.threads();
-        let gathers = 10 * t.cols as u64 / t.threads() as u64;
-        let term = t.sums() + t.thread_rows / 4 + t.thread_cols;
+        let term = t.sums() + t.thread_rows / 4 + t.thread_cols + GATHER * t.cols / t.threads();
         let idle = (FILL as f64 / threads.max(1) as f64).max(1.0);
-        threads as f64 * (term as u64 + gathers) as f64 * idle
+        threads as f64 * term as f64 * idle
     };
     TILES.into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap_or(TILES[0])
 }
@@ -64,11 +67,8 @@ pub(crate) struct Gemm {
 }
 
 impl Gemm {
-    /// Packs the weights for a tile, in half precision or not. `None` when the convolution does not suit the kernel.
-    pub(crate) fn new(gpu: &Gpu, problem: &Problem<'_>, tile: Tile, half: bool) -> Option<Self> {
-        if !suits(problem) {
-            return None;
-        }
+    /// Packs the weights for a tile, in half precision or not.
+    pub(crate) fn new(gpu: &Gpu, problem: &Problem<'_>, tile: Tile, half: bool) -> Self {
         let weights = problem.pack(|out, part| {
             let packed = pack(problem, out, part, &tile);
             if half { gpu.upload(&halves(&packed)) } else { gpu.upload(&packed) }
@@ -76,7 +76,7 @@ impl Gemm {
         let terms = problem.ins.iter().map(|part| gpu.upload(&terms(problem, part.len(), tile.depth))).collect();
         let chain = if problem.is_long() { Problem::CHAIN / tile.depth } else { 0 };
         let spec = GemmSpec { tile, chain, accumulate: false, act: Act::None, reads: Act::None, shifted: false };
-        Some(Self { spec, half, terms, weights })
+        Self { spec, half, terms, weights }
     }
 
     /// Convolves one input part into one output part, the `(i, j)`th.

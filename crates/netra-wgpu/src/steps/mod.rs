@@ -3,6 +3,7 @@
 mod check;
 mod choice;
 mod conv;
+mod direct;
 mod elementwise;
 mod fold;
 mod gemm;
@@ -16,7 +17,6 @@ mod resize;
 mod sample;
 mod selection;
 mod shapes;
-mod tiled;
 mod unary;
 mod upsample;
 mod view;
@@ -29,7 +29,7 @@ use crate::kernels::pool::PoolKind;
 use crate::value::Value;
 
 pub(crate) use check::{check, workspace};
-pub(crate) use choice::{Choice, Setting};
+pub(crate) use choice::{Choice, Setting, plan};
 
 /// What a step needs besides its inputs, made once on compile.
 pub(crate) enum Prepared {
@@ -96,9 +96,9 @@ pub(crate) fn problem<'a>(gpu: &Gpu, program: &'a Program, step: &Step) -> Optio
 }
 
 /// Whether a step is a convolution that can scale, shift and activate what it reads: any that is packed.
-pub(crate) fn takes_affine(gpu: &Gpu, program: &Program, step: &Step) -> bool {
+pub(crate) fn takes_affine(gpu: &Gpu, program: &Program, step: &Step, setting: &Setting<'_>) -> bool {
     matches!(step.kernel, Kernel::Conv(_))
-        && problem(gpu, program, step).is_some_and(|problem| Choice::all().any(|choice| choice.suits(&problem)))
+        && problem(gpu, program, step).is_some_and(|problem| plan(&problem, setting, None).is_some())
 }
 
 /// Whether the index tuples of a scatter are known to point to different places.

@@ -20,14 +20,14 @@ const SPAN: usize = 72;
 const FEW_THREADS: usize = 16_384;
 
 /// A convolution packed for the direct kernel.
-pub(crate) struct Tiled {
+pub(crate) struct Direct {
     spec: ConvSpec,
     /// Weights of each output part, for each input part.
     pub(crate) weights: Vec<Vec<Buffer>>,
 }
 
 /// The kernel of a tile; `None` when the convolution does not suit it.
-pub(crate) fn spec(problem: &Problem<'_>, (channels, pixels): (usize, usize)) -> Option<ConvSpec> {
+fn spec(problem: &Problem<'_>, (channels, pixels): (usize, usize)) -> Option<ConvSpec> {
     let g = &problem.geometry;
     let ([_, _, kernel_w], [_, _, stride_w], [_, _, dilation_w]) = (g.kernel, g.stride, g.dilation);
     let (spread, dilation_w) = if stride_w == 1 { (dilation_w, 1) } else { (1, dilation_w) };
@@ -47,8 +47,11 @@ pub(crate) fn spec(problem: &Problem<'_>, (channels, pixels): (usize, usize)) ->
     (spec.span() <= SPAN && channels * pixels * kernel_w <= UNROLLED).then_some(spec)
 }
 
-/// The tile that is estimated to be fastest.
-pub(crate) fn best(problem: &Problem<'_>, software: bool) -> Option<(usize, usize)> {
+/// The kernel of a tile, or of the one that is estimated to be fastest. `None` when the convolution does not suit it.
+pub(crate) fn plan(problem: &Problem<'_>, tile: Option<(usize, usize)>, software: bool) -> Option<ConvSpec> {
+    if let Some(tile) = tile {
+        return spec(problem, tile);
+    }
     let (g, channels) = (&problem.geometry, problem.widest());
     let rows = g.output[0] * g.output[1] * problem.batch;
     let cost = |s: &ConvSpec| {
@@ -62,17 +65,15 @@ pub(crate) fn best(problem: &Problem<'_>, software: bool) -> Option<(usize, usiz
     TILES
         .into_iter()
         .filter(|&(c, px)| software || c * px <= HARDWARE_TILE)
-        .filter_map(|tile| Some((tile, cost(&spec(problem, tile)?))))
-        .min_by(|(_, a), (_, b)| a.total_cmp(b))
-        .map(|(tile, _)| tile)
+        .filter_map(|tile| spec(problem, tile))
+        .min_by(|a, b| cost(a).total_cmp(&cost(b)))
 }
 
-impl Tiled {
-    /// Packs the weights for a tile. `None` when the convolution does not suit it.
-    pub(crate) fn new(gpu: &Gpu, problem: &Problem<'_>, tile: (usize, usize)) -> Option<Self> {
-        let spec = spec(problem, tile)?;
-        let weights = problem.pack(|out, part| gpu.upload(&pack(problem, out, part, tile.0)));
-        Some(Self { spec, weights })
+impl Direct {
+    /// Packs the weights for a kernel.
+    pub(crate) fn new(gpu: &Gpu, problem: &Problem<'_>, spec: ConvSpec) -> Self {
+        let weights = problem.pack(|out, part| gpu.upload(&pack(problem, out, part, spec.channels)));
+        Self { spec, weights }
     }
 
     /// Convolves one input part into one output part, the `(i, j)`th.

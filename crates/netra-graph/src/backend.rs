@@ -103,10 +103,9 @@ impl std::str::FromStr for Precision {
     type Err = crate::Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|p| p.to_string() == name)
-            .ok_or_else(|| crate::Error::invalid(format!("precision '{name}': exact, fast, f16, bf16 or int8 expected")))
+        Self::ALL.into_iter().find(|p| p.to_string() == name).ok_or_else(|| {
+            crate::Error::invalid(format!("precision '{name}': exact, fast, f16, bf16 or int8 expected"))
+        })
     }
 }
 

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn_backend::{BackendTypes, TensorData};
 use burn_backend::ops::{ConvOptions, ConvTransposeOptions, FloatTensorOps, ModuleOps};
+use burn_backend::{BackendTypes, TensorData};
 use burn_cubecl::{CubeBackend, CubeDevice};
 use burn_wgpu::{WgpuBackend as Api, WgpuDevice};
 use cubecl::wgpu::WgpuDeviceKind;
@@ -163,7 +163,9 @@ fn main() {
     let (more, layers) = if adapter.software { (1, &LAYERS[LARGE..]) } else { (16, &LAYERS[..]) };
     let forced = ["direct", "gemm"].map(|name| open().unwrap().with_algorithm(name).unwrap());
     println!("{} ({}), {rounds} rounds\n", adapter.name, adapter.driver);
-    println!("Milliseconds (TFLOP/s) of a layer on the adapter; largest difference from burn as a share of the range.\n");
+    println!(
+        "Milliseconds (TFLOP/s) of a layer on the adapter; largest difference from burn as a share of the range.\n"
+    );
     println!("| layer | burn | direct | gemm | chosen | first run burn s | netra s | difference |");
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     for layer in layers {
@@ -176,7 +178,7 @@ fn main() {
         let range = want.iter().fold(0.0f32, |m, v| m.max(v.abs()));
         let got = got.as_f32().unwrap();
         let worst = got.iter().zip(&want).fold(0.0f32, |m, (a, b)| m.max((a - b).abs())) / range;
-        let speed = |ms: f64| format!("{ms:.3} ({:.2})", 2.0 * layer.work() / ms / 1e9);
+        let speed = |ms: f64| format!("{ms:.3} ({:.3})", 2.0 * layer.work() / ms / 1e9);
         let burn = each(rounds, more, |copies| drop(layer.burn(&x, &weight, copies, false)));
         let ours = |backend: &WgpuBackend| {
             let [one, many] = [1, 1 + more].map(|copies| layer.ours(backend, copies, false));

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use burn_cubecl::CubeDevice;
 use netra_graph::{
-    Backend, CompileOptions, DeviceInfo, Error, Executable, MeasuredOn, Precision, Program, Result, TensorView,
-    Tuned, Unsupported,
+    Backend, CompileOptions, DeviceInfo, Error, Executable, MeasuredOn, Precision, Program, Result, TensorView, Tuned,
+    Unsupported,
 };
 
 use crate::adapter::{self, AdapterInfo, AdapterSelector};

@@ -65,20 +65,21 @@ fn tensors_in_parts_agree_with_the_oracle() {
     }
 }
 
-/// Every tile of the matrix product computes every convolution, whatever reads or follows it; so do both
-/// algorithms with tensors in parts.
+/// Every tile computes every convolution, whatever reads or follows it, and every matrix product; so do both algorithms with
+/// tensors in parts.
 #[test]
 fn every_algorithm_agrees_with_the_oracle() {
-    let is_conv = |step: &Step| matches!(step.kernel, Kernel::Conv(_) | Kernel::NormalizedConv(_));
+    let chooses =
+        |step: &Step| matches!(step.kernel, Kernel::Conv(_) | Kernel::NormalizedConv(_) | Kernel::MatMul { .. });
     let cases = suite::cases();
-    let convs = cases.iter().filter(|c| c.program.steps.len() == 1 && c.program.steps.iter().any(is_conv));
-    let convs: Vec<_> = convs.map(|case| (case, oracle(case))).collect();
+    let cases = cases.iter().filter(|c| c.program.steps.len() == 1 && c.program.steps.iter().any(chooses));
+    let cases: Vec<_> = cases.map(|case| (case, oracle(case))).collect();
     let algorithms = WgpuBackend::algorithms();
     let gemm = algorithms.iter().filter(|name| name.starts_with("gemm-")).map(|name| (name.as_str(), u64::MAX));
     for (name, bytes) in gemm.chain([("gemm", 3000), ("direct", 3000)]) {
         let Some(backend) = backend() else { return };
         let backend = backend.with_algorithm(name).expect("one of them").with_max_buffer_bytes(bytes);
-        let runs = convs.iter().filter(|(case, _)| backend.unsupported(&case.program).is_empty());
+        let runs = cases.iter().filter(|(case, _)| backend.unsupported(&case.program).is_empty());
         let failures: Vec<_> = runs
             .filter_map(|(case, want)| {
                 // Sums over parts round in another order.

@@ -3,51 +3,7 @@
 use cubecl::prelude::*;
 
 use super::activation::{Act, activate};
-
-/// What a workgroup computes at once. A thread computes `thread_rows` rows that lie together and `thread_cols` columns
-/// that are dealt out among the threads, so that neighbouring threads read and write neighbouring columns.
-///
-/// The number of threads is a multiple of `cols` (`rows >= thread_rows * thread_cols`): each loads pixels of one column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Tile {
-    /// Rows (output channels) of a workgroup: a multiple of 4.
-    pub rows: usize,
-    /// Columns (output pixels) of a workgroup.
-    pub cols: usize,
-    /// Terms of the sums that are in workgroup memory at once.
-    pub depth: usize,
-    /// Rows of a thread: a multiple of 4.
-    pub thread_rows: usize,
-    /// Columns of a thread.
-    pub thread_cols: usize,
-}
-
-impl Tile {
-    /// Threads of a workgroup.
-    pub(crate) const fn threads(&self) -> usize {
-        self.rows / self.thread_rows * self.across()
-    }
-
-    /// Threads side by side along the columns.
-    pub(crate) const fn across(&self) -> usize {
-        self.cols / self.thread_cols
-    }
-
-    /// Sums of a thread.
-    pub(crate) const fn sums(&self) -> usize {
-        self.thread_rows * self.thread_cols
-    }
-
-    /// Vectors of four rows in one slice of the weights.
-    pub(crate) const fn slice(&self) -> usize {
-        self.depth * self.rows / 4
-    }
-
-    /// Threads that load pixels of the same column.
-    pub(crate) const fn loaders(&self) -> usize {
-        self.threads() / self.cols
-    }
-}
+use super::tile::{Tile, multiply};
 
 /// What is fixed when the kernel is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -194,39 +150,6 @@ fn gather<N: Size>(
     }
 }
 
-/// Adds the product of a slice in workgroup memory to a thread's sums. `row` counts vectors of four rows.
-#[cube]
-pub(crate) fn multiply<E: Float, N: Size>(
-    a: &[Vector<E, N>],
-    b: &[E],
-    acc: &mut Array<f32>,
-    row: usize,
-    col: usize,
-    #[comptime] tile: Tile,
-) {
-    let mut va = Array::<f32>::new(tile.thread_rows);
-    #[unroll]
-    for k in 0..tile.depth {
-        #[unroll]
-        for r in 0..comptime!(tile.thread_rows / 4) {
-            let v = a[comptime!(k * tile.rows / 4 + r) + row];
-            #[unroll]
-            for j in 0..4 {
-                va[comptime!(4 * r + j)] = f32::cast_from(v.extract(j));
-            }
-        }
-        #[unroll]
-        for c in 0..tile.thread_cols {
-            let vb = f32::cast_from(b[comptime!(k * tile.cols + c * tile.across()) + col]);
-            #[unroll]
-            for r in 0..tile.thread_rows {
-                let at = comptime!(r * tile.thread_cols + c);
-                acc[at] = fma(va[r], vb, acc[at]);
-            }
-        }
-    }
-}
-
 /// `out [N, out_c, ...] (+)= conv(x [N, in_c, ...], w)`, then residual and activation, as a product of weights
 /// `[out_c, terms]` and pixels `[terms, N * pixels]` that are gathered when they are read. With `affine [1 or 2, N, channels]`
 /// what is read is `reads(factor x + shift)`; the padding is zeros of that.
@@ -286,7 +209,7 @@ pub(crate) fn conv_gemm<E: Float, N: Size>(
     let col = unit % comptime!(tile.across());
 
     // While a slice in workgroup memory is multiplied, the next one is on its way to the registers. After the last one,
-    // that is whatever lies behind it, and not used.
+    // that is what lies behind it, and not used.
     let packed = tile_m * g.slices;
     read_weights::<E, N>(w, &mut next_a, packed * comptime!(tile.slice()) + unit, tile);
     gather::<N>(x, terms, &affine, &mut next_b, &view, load_row, factors, g.shifts, read_alpha, read_beta, spec);

@@ -14,6 +14,7 @@ pub(crate) mod pool;
 pub(crate) mod reduce;
 pub(crate) mod sample;
 pub(crate) mod selection;
+pub(crate) mod tile;
 pub(crate) mod unary;
 pub(crate) mod upsample;
 pub(crate) mod window;

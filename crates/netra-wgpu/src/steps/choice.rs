@@ -5,7 +5,7 @@ use netra_graph::{Precision, Program, Step, Tuning, signature};
 use super::conv::Problem;
 use super::{direct, gemm};
 use crate::kernels::conv::ConvSpec;
-use crate::kernels::gemm::Tile;
+use crate::kernels::tile::Tile;
 
 /// Output channels and terms of a sum up to which a matrix product's tiles would be mostly empty.
 const FEW_CHANNELS: usize = 8;
@@ -105,5 +105,18 @@ pub(crate) fn plan(problem: &Problem<'_>, setting: &Setting<'_>, told: Option<Ch
         Some(Choice::Gemm(tile)) => product(tile).or_else(estimated),
         Some(Choice::Direct(tile)) if !setting.half() => direct(tile).or_else(estimated),
         _ => estimated(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_go_round() {
+        for choice in Choice::all() {
+            assert_eq!(Choice::named(&choice.name()), Some(choice));
+        }
+        assert_eq!(Choice::named("winograd"), None);
     }
 }

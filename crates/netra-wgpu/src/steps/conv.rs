@@ -41,8 +41,8 @@ pub(crate) struct Problem<'a> {
     pub(crate) ins: Vec<Range<usize>>,
     pub(crate) outs: Vec<Range<usize>>,
     /// Weights `[out channels, channels, taps]`.
-    data: &'a [f32],
-    channels: usize,
+    pub(crate) data: &'a [f32],
+    pub(crate) channels: usize,
 }
 
 impl<'a> Problem<'a> {

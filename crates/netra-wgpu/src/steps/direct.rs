@@ -132,3 +132,20 @@ fn pack(problem: &Problem<'_>, out: &Range<usize>, part: &Range<usize>, tile: us
     }
     packed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::window::Geometry;
+
+    #[test]
+    fn weights_are_packed_in_tiles() {
+        // Three output channels, two input channels, one tap, tiles of two: the second tile is half empty.
+        let data = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let ones = [1; 3];
+        let geometry = Geometry { input: ones, output: ones, kernel: ones, stride: ones, dilation: ones, pad: [0; 3] };
+        let problem = Problem { geometry, batch: 1, ins: vec![], outs: vec![], data: &data, channels: 2 };
+        assert_eq!(pack(&problem, &(0..3), &(0..2), 2), [1.0, 3.0, 2.0, 4.0, 5.0, 0.0, 6.0, 0.0]);
+        assert_eq!(pack(&problem, &(1..3), &(1..2), 2), [4.0, 6.0]);
+    }
+}

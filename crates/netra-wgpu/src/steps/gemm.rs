@@ -7,7 +7,8 @@ use half::f16;
 use super::conv::{Launch, Problem};
 use crate::gpu::{Buffer, Gpu};
 use crate::kernels::activation::Act;
-use crate::kernels::gemm::{GemmGeometryLaunch, GemmSpec, Tile, conv_gemm};
+use crate::kernels::gemm::{GemmGeometryLaunch, GemmSpec, conv_gemm};
+use crate::kernels::tile::Tile;
 
 const fn tile(rows: usize, cols: usize, depth: usize, thread_rows: usize, thread_cols: usize) -> Tile {
     Tile { rows, cols, depth, thread_rows, thread_cols }
@@ -38,16 +39,16 @@ const TERM: usize = 4;
 /// kernel: the shader keeps a bit for each of its positions.
 pub(crate) fn plan(problem: &Problem<'_>, tile: Option<Tile>) -> Option<Tile> {
     let suits = problem.geometry.kernel.iter().sum::<usize>() <= POSITIONS;
-    suits.then(|| tile.unwrap_or_else(|| best(problem.widest(), problem.pixels())))
+    suits.then(|| tile.unwrap_or_else(|| best(problem.widest(), problem.pixels(), 1)))
 }
 
-/// The tile that is estimated to be fastest for a product of `m` by `n`.
+/// The tile that is estimated to be fastest for `batch` products of `m` by `n`.
 ///
 /// What a thread does for one term of its sums, in instructions: multiply-adds, loads from workgroup memory, and its share of
 /// gathering pixels. Threads that overhang work as well, and too few of them leave the processor idle.
-fn best(m: usize, n: usize) -> Tile {
+pub(crate) fn best(m: usize, n: usize, batch: usize) -> Tile {
     let cost = |t: &Tile| {
-        let threads = m.div_ceil(t.rows) * n.div_ceil(t.cols) * t.threads();
+        let threads = batch * m.div_ceil(t.rows) * n.div_ceil(t.cols) * t.threads();
         let term = t.sums() + t.thread_rows / 4 + t.thread_cols + GATHER * t.cols / t.threads();
         let idle = (FILL as f64 / threads.max(1) as f64).max(1.0);
         threads as f64 * term as f64 * idle
@@ -131,11 +132,13 @@ impl Gemm {
     }
 }
 
-/// Weights of some output and input channels as `[tiles, slices, depth, rows]`, the last tile and slice filled up with 0.
+/// Weights of some output and input channels as `[tiles, slices, depth, rows]`, the last tile and slice filled up with 0, and
+/// more of these behind them: the kernel reads one slice ahead, as many vectors as it has threads at a time.
 fn pack(problem: &Problem<'_>, out: &Range<usize>, part: &Range<usize>, tile: &Tile) -> Vec<f32> {
     let taps = problem.taps();
     let (terms, rows) = (part.len() * taps, out.len().next_multiple_of(tile.rows));
-    let mut packed = Vec::with_capacity(rows * terms.next_multiple_of(tile.depth));
+    let behind = 4 * tile.slice().next_multiple_of(tile.threads());
+    let mut packed = Vec::with_capacity(rows * terms.next_multiple_of(tile.depth) + behind);
     for first in out.clone().step_by(tile.rows) {
         for term in 0..terms.next_multiple_of(tile.depth) {
             let value = |m| {
@@ -144,11 +147,12 @@ fn pack(problem: &Problem<'_>, out: &Range<usize>, part: &Range<usize>, tile: &T
             packed.extend((first..first + tile.rows).map(value));
         }
     }
+    packed.resize(packed.len() + behind, 0.0);
     packed
 }
 
 /// The table of the terms of some input channels: distance from the window's first element, bits of its positions along the
-/// axes, channel, and nothing. Those that fill the last slice are in no window.
+/// axes, channel, and nothing. Those that fill the last slice are in no window, nor are those of the slice behind it.
 fn terms(problem: &Problem<'_>, channels: usize, depth: usize) -> Vec<u32> {
     let g = &problem.geometry;
     let [kd, kh, kw] = g.kernel;
@@ -161,7 +165,7 @@ fn terms(problem: &Problem<'_>, channels: usize, depth: usize) -> Vec<u32> {
             table.extend([distance as u32, positions, channel as u32, 0]);
         }
     }
-    let full = (table.len() / TERM).next_multiple_of(depth) * TERM;
+    let full = ((table.len() / TERM).next_multiple_of(depth) + depth) * TERM;
     while table.len() < full {
         table.extend([0, 1 << POSITIONS, 0, 0]);
     }
@@ -172,4 +176,63 @@ fn terms(problem: &Problem<'_>, channels: usize, depth: usize) -> Vec<u32> {
 fn halves(values: &[f32]) -> Vec<u32> {
     let bits = |v: f32| u32::from(f16::from_f32(v).to_bits());
     values.as_chunks::<2>().0.iter().map(|&[low, high]| bits(low) | bits(high) << 16).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::window::Geometry;
+
+    #[test]
+    fn tiles_keep_their_word() {
+        for t in TILES {
+            assert!(t.threads() <= 256 && (t.slice() * 4 + t.depth * t.cols) * 4 <= 16 << 10, "{t:?}");
+            assert!(t.threads().is_multiple_of(t.cols) && t.depth.is_multiple_of(t.loaders()), "{t:?}");
+            assert!(t.rows.is_multiple_of(t.thread_rows) && t.thread_rows.is_multiple_of(4), "{t:?}");
+            assert!(t.cols.is_multiple_of(t.thread_cols) && t.sums() * t.depth <= 512, "{t:?}");
+            assert!(Problem::CHAIN.is_multiple_of(t.depth), "{t:?}");
+        }
+    }
+
+    #[test]
+    fn estimates_follow_the_shape() {
+        // Few channels, many pixels: wide tiles. Many of both: the largest. Few pixels: small ones, for more workgroups.
+        assert_eq!(best(16, 1 << 21, 1).rows, 16);
+        assert_eq!(best(32, 1 << 21, 1).rows, 32);
+        assert_eq!(best(256, 25_088, 1), tile(128, 128, 8, 8, 8));
+        assert_eq!(best(512, 49, 1).cols, 32);
+    }
+
+    /// Three output channels and two input channels of a kernel of two, with room around the image.
+    fn problem(data: &[f32]) -> Problem<'_> {
+        let geometry = Geometry {
+            input: [1, 5, 7],
+            output: [1, 5, 7],
+            kernel: [1, 1, 2],
+            stride: [1; 3],
+            dilation: [1, 1, 3],
+            pad: [0; 3],
+        };
+        Problem { geometry, batch: 1, ins: vec![], outs: vec![], data, channels: 2 }
+    }
+
+    #[test]
+    fn weights_are_packed_in_slices() {
+        let data: Vec<f32> = (1..=12).map(|i| i as f32).collect();
+        let packed = pack(&problem(&data), &(0..3), &(0..2), &tile(4, 4, 3, 4, 1));
+        // Four terms in slices of three, four rows a term: the last row and the last two terms are empty.
+        let terms = [[1.0, 5.0, 9.0, 0.0], [2.0, 6.0, 10.0, 0.0], [3.0, 7.0, 11.0, 0.0], [4.0, 8.0, 12.0, 0.0]];
+        let behind = 16;
+        assert_eq!(packed, [terms.concat(), vec![0.0; 8 + behind]].concat());
+        assert_eq!(halves(&[1.0, -2.0, 65_504.0, 0.0]), [0xc000_3c00, 0x7bff]);
+    }
+
+    #[test]
+    fn terms_know_their_places() {
+        let table = terms(&problem(&[]), 2, 3);
+        let rows: Vec<&[u32]> = table.chunks(TERM).collect();
+        assert_eq!(rows[..2], [[0, 0b0111, 0, 0], [3, 0b1011, 0, 0]]);
+        assert_eq!(rows[2..4], [[35, 0b0111, 1, 0], [38, 0b1011, 1, 0]]);
+        assert_eq!(rows[4..], [[0, 1 << POSITIONS, 0, 0]; 5]);
+    }
 }

@@ -39,6 +39,8 @@ pub(crate) enum Prepared {
     Conv(Box<conv::Packed>),
     /// Packed weights of a transposed convolution, in the same way.
     Upsample(Box<upsample::Upsample>),
+    /// The tiles of a matrix product.
+    Product(matmul::Tiled),
     /// Tables of a resize.
     Resize(Vec<resize::Table>),
     /// Tables of a padding that repeats elements.
@@ -76,6 +78,10 @@ pub(crate) fn prepare(gpu: &Gpu, program: &Program, step: &Step, setting: &Setti
             .and_then(|w| w.constant.as_deref())
             .and_then(|weight| upsample::prepare(gpu, p, &x.shape, weight, output))
             .map_or(Prepared::Plain, |up| Prepared::Upsample(Box::new(up))),
+        Kernel::MatMul { trans_a, .. } => {
+            let terms = x.shape.iter().rev().nth(usize::from(*trans_a)).copied().unwrap_or(1);
+            matmul::tiled(output, terms, setting).map_or(Prepared::Plain, Prepared::Product)
+        }
         Kernel::Resize(p) => Prepared::Resize(resize::tables(gpu, p, &x.shape, output)),
         Kernel::Pad { pads, mode } => Prepared::Pad(movement::pad_tables(gpu, &x.shape, pads, *mode)),
         Kernel::ScatterNd { .. } if scatters_apart(program, step) => Prepared::Distinct,
@@ -156,7 +162,8 @@ pub(crate) fn run(
             Ok(pool::run_pool(gpu, need(0)?, pool, kind, shape))
         }
         Kernel::MatMul { trans_a, trans_b, alpha } => {
-            let form = matmul::Form { trans_a: *trans_a, trans_b: *trans_b, alpha: *alpha };
+            let tiled = if let Prepared::Product(tiled) = prepared { Some(*tiled) } else { None };
+            let form = matmul::Form { trans_a: *trans_a, trans_b: *trans_b, alpha: *alpha, tiled };
             matmul::run(gpu, form, need(0)?, need(1)?, optional(2), shape)
         }
         Kernel::InstanceNormalization { epsilon, activation } => {

@@ -42,6 +42,15 @@ pub(crate) struct Tuner<'a> {
     pub(crate) options: CompileOptions<'a>,
 }
 
+/// What was measured of a step.
+struct Measured {
+    /// Its algorithm by default, and the nanoseconds of that.
+    default: Choice,
+    nanoseconds: u64,
+    /// One that is faster.
+    faster: Option<(Choice, u64)>,
+}
+
 impl Tuner<'_> {
     /// Measures. The tuning is said to be measured on `on`.
     pub(crate) fn run(&self, on: MeasuredOn) -> Result<Tuned> {
@@ -59,14 +68,15 @@ impl Tuner<'_> {
         let mut tuned = Vec::new();
         for (done, (signature, steps)) in kinds.iter().enumerate() {
             tell(done);
-            let Some((name, time, best)) = self.measure(default.program(), steps[0])? else { continue };
-            let mut kind = TunedSteps::new(signature, &name);
+            let Some(measured) = self.measure(default.program(), steps[0])? else { continue };
+            let of_all = |nanoseconds: u64| nanoseconds * steps.len() as u64;
+            let mut kind = TunedSteps::new(signature, &measured.default.name());
             kind.count = steps.len();
-            [kind.default_nanoseconds, kind.chosen_nanoseconds] = [time * steps.len() as u64; 2];
-            if let Some((choice, time)) = best {
+            [kind.default_nanoseconds, kind.chosen_nanoseconds] = [of_all(measured.nanoseconds); 2];
+            if let Some((choice, nanoseconds)) = measured.faster {
                 tuning.algorithms.insert(signature.clone(), choice.name());
                 kind.chosen = choice.name();
-                kind.chosen_nanoseconds = time * steps.len() as u64;
+                kind.chosen_nanoseconds = of_all(nanoseconds);
             }
             tuned.push(kind);
         }
@@ -89,9 +99,8 @@ impl Tuner<'_> {
         WgpuExecutable::compile(self.gpu.clone(), self.program.clone(), setting, &self.options.progress(None))
     }
 
-    /// The default algorithm of a step and its nanoseconds, and the fastest one if that is another. `None` where there is
-    /// no choice.
-    fn measure(&self, program: &Program, step: &Step) -> Result<Option<(String, u64, Option<(Choice, u64)>)>> {
+    /// Measures every algorithm that can compute a step. `None` where there is no choice.
+    fn measure(&self, program: &Program, step: &Step) -> Result<Option<Measured>> {
         let Some(problem) = steps::problem(self.gpu, program, step) else { return Ok(None) };
         let Some(default) = steps::plan(&problem, &self.setting, None) else { return Ok(None) };
         let operands = self.operands(program, step)?;
@@ -125,7 +134,8 @@ impl Tuner<'_> {
         }
         let fastest = runs.iter().zip(&times).skip(1).min_by_key(|(_, time)| **time);
         let better = fastest.filter(|(_, time)| **time as f64 <= STEPS * times[0] as f64);
-        Ok(Some((default.choice().name(), times[0], better.map(|((choice, ..), &time)| (*choice, time)))))
+        let faster = better.map(|((choice, ..), &time)| (*choice, time));
+        Ok(Some(Measured { default: default.choice(), nanoseconds: times[0], faster }))
     }
 
     /// Something for each input of a step: its constants, and noise.

@@ -230,6 +230,8 @@ pub(crate) fn conv_gemm<E: Float, N: Size>(
         let term = (slice + 1) * tile.depth + load_row;
         gather::<N>(x, terms, &affine, &mut next_b, &view, term, factors, g.shifts, read_alpha, read_beta, spec);
         multiply::<E, N>(&a, &b, &mut acc, row, col, tile);
+        // The outer condition is decided when the kernel is compiled, the inner one when it runs.
+        #[allow(clippy::collapsible_if)]
         if comptime!(spec.chain > 0) {
             if (slice + 1) % comptime!(Ord::max(spec.chain, 1)) == 0 || slice + 1 == g.slices {
                 #[unroll]

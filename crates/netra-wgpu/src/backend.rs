@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use burn_cubecl::CubeDevice;
+use burn_wgpu::WgpuDevice;
 use netra_graph::{Backend, CompileOptions, DeviceInfo, Executable, Program, Result, Unsupported};
 
 use crate::adapter::{self, AdapterInfo, AdapterSelector};
 use crate::executable::WgpuExecutable;
+use crate::fault;
 use crate::gpu::Gpu;
 use crate::steps;
 
@@ -21,7 +23,8 @@ impl WgpuBackend {
     /// Brings an adapter up.
     ///
     /// Fails with [`ErrorKind::Backend`](netra_graph::ErrorKind::Backend) when there is none that the selector allows
-    /// (the message says what was looked for and what is there), or when it does not come up.
+    /// (the message says what was looked for and what is there), when it does not come up, or when it was lost earlier in
+    /// this process.
     pub fn open(selector: AdapterSelector) -> Result<Self> {
         Self::open_among(selector, &adapter::adapters())
     }
@@ -29,9 +32,21 @@ impl WgpuBackend {
     /// As [`open`](Self::open), for a caller that has listed the adapters already: listing takes a tenth of a second.
     pub fn open_among(selector: AdapterSelector, all: &[AdapterInfo]) -> Result<Self> {
         let (adapter, device) = adapter::open(selector, all)?;
+        let backend = Self::on(device, adapter);
+        fault::responds(&backend.gpu)?;
+        Ok(backend)
+    }
+
+    /// A device that came up.
+    pub(crate) fn on(device: WgpuDevice, adapter: AdapterInfo) -> Self {
         let limit = adapter.limits.max_binding_bytes.min(adapter.limits.max_buffer_bytes);
-        let gpu = Gpu::new(CubeDevice::Wgpu(device), usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(Self::with(gpu, adapter))
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let gpu = Gpu::new(
+            CubeDevice::Wgpu(device),
+            limit,
+            &format!("{} ({}, {})", adapter.index, adapter.name, adapter.api),
+        );
+        Self::with(gpu, adapter)
     }
 
     /// The same adapter, with tensors cut in parts of at most `bytes` where the adapter would bind more: to keep
@@ -47,6 +62,11 @@ impl WgpuBackend {
             .software(adapter.software)
             .max_buffer_bytes(gpu.limit() as u64);
         Self { gpu, adapter, device }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn gpu(&self) -> &Gpu {
+        &self.gpu
     }
 
     /// The adapter that was opened.

@@ -1,16 +1,14 @@
 //! A compiled program: constants on the adapter, steps prepared, buffers freed after their last use.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use netra_graph::{
-    CompileOptions, DType, Error, ErrorKind, Executable, Kernel, MemoryPlan, Program, Result, RunFuture, Tensor,
-    TensorView, ValueId, fuse_normalization,
+    CompileOptions, DType, Error, Executable, Kernel, MemoryPlan, Program, Result, RunFuture, Tensor, TensorView,
+    ValueId, fuse_normalization,
 };
 
+use crate::fault::{Guarded, guarded};
 use crate::gpu::Gpu;
 use crate::steps::{self, Prepared};
 use crate::transfer::{download, upload};
@@ -39,15 +37,6 @@ enum Output {
     Host(Tensor),
 }
 
-/// Turns a panic below (burn and wgpu panic on what they did not expect) into an error.
-fn guarded<T>(what: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
-        let message = payload.downcast_ref::<String>().map(String::as_str);
-        let message = message.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        Err(Error::new(ErrorKind::Backend, format!("panicked inside burn while {what}: {message}")))
-    })
-}
-
 impl WgpuExecutable {
     /// Prepares the steps and uploads the constants that they use. The program has no unsupported steps.
     pub(crate) fn compile(
@@ -56,7 +45,8 @@ impl WgpuExecutable {
         software: bool,
         options: &CompileOptions<'_>,
     ) -> Result<Self> {
-        guarded("compiling", || Self::build(gpu, program, software, options))
+        let guard = gpu.clone();
+        guarded(&guard, "compiling", || Self::build(gpu, program, software, options))
     }
 
     fn build(gpu: Gpu, program: Arc<Program>, software: bool, options: &CompileOptions<'_>) -> Result<Self> {
@@ -144,7 +134,7 @@ impl WgpuExecutable {
         let views: Vec<_> = zeros.iter().map(Tensor::view).collect();
         let outputs = self.start(&views)?;
         // Waits for the work, and reports what failed, by reading the outputs.
-        netra_graph::block_on(Guarded(Box::pin(self.finish(outputs)))).map(drop)
+        netra_graph::block_on(Guarded::new(&self.gpu, self.finish(outputs))).map(drop)
     }
 
     /// Launches every step; what they made is still on the adapter.
@@ -213,28 +203,14 @@ impl Executable for WgpuExecutable {
     }
 
     fn reserved(&self) -> Option<u64> {
-        guarded("asking for the memory in use", || Ok(self.gpu.reserved())).ok()
+        guarded(&self.gpu, "asking for the memory in use", || Ok(self.gpu.reserved())).ok()
     }
 
     fn submit<'a>(&'a self, inputs: &[TensorView<'_>]) -> RunFuture<'a> {
-        let started = guarded("launching a run", || self.start(inputs));
+        let started = guarded(&self.gpu, "launching a run", || self.start(inputs));
         match started {
-            Ok(outputs) => Box::pin(Guarded(Box::pin(self.finish(outputs)))),
+            Ok(outputs) => Box::pin(Guarded::new(&self.gpu, self.finish(outputs))),
             Err(error) => Box::pin(std::future::ready(Err(error))),
-        }
-    }
-}
-
-/// A read-back whose panics become errors.
-struct Guarded<F>(Pin<Box<F>>);
-
-impl<T, F: Future<Output = Result<T>>> Future for Guarded<F> {
-    type Output = Result<T>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match guarded("reading back", || Ok(self.0.as_mut().poll(context))) {
-            Ok(poll) => poll,
-            Err(error) => Poll::Ready(Err(error)),
         }
     }
 }

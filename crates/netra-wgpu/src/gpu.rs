@@ -1,12 +1,15 @@
 //! One adapter brought up: buffers on it, launches and read-back.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use burn_backend::{Bytes, DType};
 use burn_cubecl::{CubeDevice, tensor::CubeTensor};
 use cubecl::MemoryScope;
 use cubecl::prelude::*;
 use netra_graph::{Error, ErrorKind, Result};
+
+use crate::fault;
 
 /// Threads in a workgroup. WebGPU promises 256; 64 suits every adapter.
 const WORKGROUP: u32 = 64;
@@ -17,6 +20,7 @@ pub(crate) struct Gpu {
     pub(crate) client: Client,
     device: CubeDevice,
     limit: usize,
+    name: Arc<str>,
 }
 
 /// A flat buffer of 4-byte elements on the adapter. Cloning shares it; it is freed with the last clone.
@@ -37,13 +41,18 @@ impl Buffer {
 
 impl Gpu {
     /// Wraps a device that is up.
-    pub(crate) fn new(device: CubeDevice, limit: usize) -> Self {
-        Self { client: device.client(), device, limit }
+    pub(crate) fn new(device: CubeDevice, limit: usize, name: &str) -> Self {
+        Self { client: device.client(), device, limit, name: name.into() }
     }
 
     /// The same adapter with a smaller largest buffer.
     pub(crate) fn with_limit(self, bytes: usize) -> Self {
         Self { limit: self.limit.min(bytes), ..self }
+    }
+
+    /// The adapter, for messages.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Largest buffer in bytes.
@@ -75,13 +84,14 @@ impl Gpu {
         Buffer(CubeTensor::new_contiguous(self.client.clone(), self.device.clone(), shape, handle, DType::F32))
     }
 
-    /// Starts reading a buffer back.
+    /// Starts reading a buffer back. Fails with what went wrong in whatever wrote it, as [`fault::of_server`] tells.
     pub(crate) fn read(&self, buffer: &Buffer) -> impl Future<Output = Result<Vec<u8>>> + Send + use<> {
-        let (client, handle) = (self.client.clone(), buffer.0.handle.clone());
+        const DOING: &str = "reading results back";
+        let (gpu, handle) = (self.clone(), buffer.0.handle.clone());
         async move {
-            let failed = |reason: String| Error::new(ErrorKind::Backend, format!("read-back failed: {reason}"));
-            let mut read = client.read_async(vec![handle]).await.map_err(|e| failed(e.to_string()))?;
-            read.pop().map(|b| b.to_vec()).ok_or_else(|| failed("nothing came back".into()))
+            let mut read = gpu.client.read_async(vec![handle]).await.map_err(|e| fault::of_server(&gpu, DOING, &e))?;
+            let nothing = || Error::new(ErrorKind::Backend, format!("nothing came back while {DOING}"));
+            read.pop().map(|bytes| bytes.to_vec()).ok_or_else(nothing)
         }
     }
 

@@ -16,6 +16,7 @@
 mod adapter;
 mod backend;
 mod executable;
+mod fault;
 mod gpu;
 mod kernels;
 mod steps;

@@ -30,7 +30,8 @@ impl WgpuBackend {
     pub fn open_among(selector: AdapterSelector, all: &[AdapterInfo]) -> Result<Self> {
         let (adapter, device) = adapter::open(selector, all)?;
         let limit = adapter.limits.max_binding_bytes.min(adapter.limits.max_buffer_bytes);
-        let gpu = Gpu::new(CubeDevice::Wgpu(device), usize::try_from(limit).unwrap_or(usize::MAX));
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let gpu = Gpu::new(CubeDevice::Wgpu(device), limit, adapter.limits.max_buffer_bytes);
         Ok(Self::with(gpu, adapter))
     }
 

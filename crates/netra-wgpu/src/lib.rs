@@ -14,10 +14,12 @@
 #![forbid(unsafe_code)]
 
 mod adapter;
+mod arena;
 mod backend;
 mod executable;
 mod gpu;
 mod kernels;
+mod reading;
 mod steps;
 mod transfer;
 mod value;

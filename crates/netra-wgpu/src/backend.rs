@@ -41,11 +41,8 @@ impl WgpuBackend {
     pub(crate) fn on(device: WgpuDevice, adapter: AdapterInfo) -> Self {
         let limit = adapter.limits.max_binding_bytes.min(adapter.limits.max_buffer_bytes);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let gpu = Gpu::new(
-            CubeDevice::Wgpu(device),
-            limit,
-            &format!("{} ({}, {})", adapter.index, adapter.name, adapter.api),
-        );
+        let name = format!("{} ({}, {})", adapter.index, adapter.name, adapter.api);
+        let gpu = Gpu::new(CubeDevice::Wgpu(device), &name, limit, adapter.limits.max_buffer_bytes);
         Self::with(gpu, adapter)
     }
 

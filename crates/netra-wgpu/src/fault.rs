@@ -20,25 +20,34 @@ mod tests;
 
 /// How wgpu's message begins when a buffer cannot be had.
 const NO_MEMORY: &str = "Out of Memory";
+/// What waiting for results is called in messages.
+pub(crate) const READING: &str = "reading results back";
 
-/// Turns a panic below (burn and wgpu panic on what they did not expect) into an error.
+/// Turns a panic below (burn and wgpu panic on what they did not expect) into an error. When memory ran out, what no run
+/// needs is given back, so that what is smaller may run.
 pub(crate) fn guarded<T>(gpu: &Gpu, doing: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+    let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
         let message = payload.downcast_ref::<String>().map(String::as_str);
         let message = message.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        Err(of_panic(doing, message).at(place(gpu)))
+        Err(of_panic(doing, message).at(place(gpu.name())))
+    });
+    result.inspect_err(|error| {
+        if error.kind() == ErrorKind::Limit {
+            let _ = catch_unwind(AssertUnwindSafe(|| gpu.release()));
+        }
     })
 }
 
 /// A read-back whose panics become errors.
 pub(crate) struct Guarded<F> {
     gpu: Gpu,
-    run: Pin<Box<F>>,
+    /// None once it is done: what it held is free then.
+    run: Option<Pin<Box<F>>>,
 }
 
 impl<F> Guarded<F> {
     pub(crate) fn new(gpu: &Gpu, run: F) -> Self {
-        Self { gpu: gpu.clone(), run: Box::pin(run) }
+        Self { gpu: gpu.clone(), run: Some(Box::pin(run)) }
     }
 }
 
@@ -47,16 +56,18 @@ impl<T, F: Future<Output = Result<T>>> Future for Guarded<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { gpu, run } = &mut *self;
-        match guarded(gpu, "reading results back", || Ok(run.as_mut().poll(context))) {
-            Ok(poll) => poll,
-            Err(error) => Poll::Ready(Err(error)),
-        }
+        let polled = guarded(gpu, READING, || {
+            let Some(future) = run else { return Ok(Poll::Pending) };
+            let Poll::Ready(result) = future.as_mut().poll(context) else { return Ok(Poll::Pending) };
+            *run = None;
+            result.map(Poll::Ready)
+        });
+        polled.map_or_else(|error| Poll::Ready(Err(error)), |polled| polled.map(Ok))
     }
 }
 
-/// What cubecl reports when results are read back. After memory ran out, what no tensor uses any more is given back to
-/// the driver, so that what is smaller can run.
-pub(crate) fn of_server(gpu: &Gpu, doing: &str, error: &ServerError) -> Error {
+/// What cubecl reports of an adapter.
+pub(crate) fn of_server(adapter: &str, doing: &str, error: &ServerError) -> Error {
     let root = root(error);
     let reason = reason(&root.to_string());
     let error = if error.is_device_poisoned() {
@@ -72,19 +83,17 @@ pub(crate) fn of_server(gpu: &Gpu, doing: &str, error: &ServerError) -> Error {
         IoError::NotFound { .. } | IoError::OutOfMemory { .. } | IoError::BufferTooBig { .. },
     ) = root
     {
-        // Nothing is lost when this fails too: the next run reports it.
-        let _ = guarded(gpu, "giving memory back", || Ok(gpu.client.memory_cleanup().is_ok()));
         out_of_memory(doing, &reason)
     } else {
         Error::new(ErrorKind::Backend, format!("the graphics adapter failed while {doing}: {reason}"))
     };
-    error.at(place(gpu))
+    error.at(place(adapter))
 }
 
 /// Whether a write and a read of four bytes go through: a device that was lost earlier in this process stays lost.
 pub(crate) fn responds(gpu: &Gpu) -> Result<()> {
-    let buffer = guarded(gpu, "bringing it up", || Ok(gpu.upload(&[0i32])))?;
-    netra_graph::block_on(Guarded::new(gpu, gpu.read(&buffer))).map(drop)
+    let reading = guarded(gpu, "bringing it up", || Ok(gpu.ordered(|| gpu.read(&gpu.upload(&[0i32])))))?;
+    netra_graph::block_on(Guarded::new(gpu, reading)).map(drop)
 }
 
 fn of_panic(doing: &str, message: &str) -> Error {
@@ -101,8 +110,8 @@ fn out_of_memory(doing: &str, reason: &str) -> Error {
     ))
 }
 
-fn place(gpu: &Gpu) -> String {
-    format!("graphics adapter {}", gpu.name())
+fn place(adapter: &str) -> String {
+    format!("graphics adapter {adapter}")
 }
 
 /// The first failure behind a chain of steps that were skipped.

@@ -152,11 +152,22 @@ fn kernels_that_the_driver_refuses_are_unsupported() {
     }
 }
 
+/// Mesa allows a byte less than 2 GiB.
+#[test]
+fn the_largest_size_may_be_rounded_up() {
+    let Some((backend, device)) = own(|limits| limits) else { return };
+    let align = backend.gpu().client.properties().memory.alignment;
+    let largest = (backend.gpu().limit() as u64).next_multiple_of(align);
+    assert!(largest <= device.limits().max_buffer_size && largest <= device.limits().max_storage_buffer_binding_size);
+}
+
 #[test]
 fn buffers_that_the_driver_refuses_are_a_limit() {
-    let small = own(|limits| wgpu::Limits { max_storage_buffer_binding_size: 1 << 16, ..limits });
+    let small = own(|limits| wgpu::Limits { max_buffer_size: 1 << 20, ..limits });
     let Some((backend, _device)) = small else { return };
-    let error = compile(&backend, unary(Unary::Exp, 1 << 20)).err().expect("refused");
+    let x = Tensor::from_f32([1, 1 << 20], vec![0.0; 1 << 20]).expect("an input");
+    let run = compile(&backend, unary(Unary::Exp, 1 << 20)).and_then(|executable| executable.run(&[x.view()]));
+    let error = run.expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
     assert!(error.to_string().contains("out of memory"), "{error}");
     works(&backend).expect("what is small enough runs");

@@ -25,7 +25,8 @@ use crate::gpu::{Buffer, Gpu};
 use crate::kernels::pool::PoolKind;
 use crate::value::Value;
 
-pub(crate) use check::{check, workspace};
+pub(crate) use check::check;
+pub(crate) use view::empty;
 
 /// What a step needs besides its inputs, made once on compile.
 pub(crate) enum Prepared {

@@ -25,9 +25,8 @@ pub enum Event<C, R> {
     },
 }
 
-/// Runs `work` on every case, on whichever engine is free: a slow one gets fewer. Returns when all cases are done;
-/// `report` is told on this thread, in the order in which they finish. Cases are taken from the iterator one at a time,
-/// when an engine is free for it; what `work` gives should be small, as nothing but `report` makes it go away.
+/// Runs `work` on every case, on whichever engine is free: a slow one gets fewer. A case is taken from the iterator when an
+/// engine is free for it. `report` is told on this thread, in the order in which cases finish; returns after the last.
 ///
 /// An error of the kind [`Backend`](ErrorKind::Backend) makes the engine run a network of one element. When that fails too,
 /// the device is [retired](Event::Retired), and the case is tried once on another. When no device is left, all other cases

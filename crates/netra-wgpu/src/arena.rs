@@ -1,7 +1,7 @@
 //! The memory of runs: every buffer that a program's steps ask for has its place before the first run.
 //!
 //! Steps ask for the same buffers in the same order in every run, since all shapes are known. So a program is rehearsed once, with
-//! launches of no workgroups: that tells the buffers and how long each is held (and has the driver compile every shader). Their
+//! launches of one workgroup: that tells the buffers and how long each is held, and has the driver compile every shader. Their
 //! places are then planned, and runs take them one after the other. All executables of an adapter share one arena: their work is
 //! executed in the order in which it is issued.
 
@@ -13,7 +13,7 @@ use netra_graph::plan::{Block, place};
 
 /// A rehearsal under way.
 pub(crate) struct Rehearsal {
-    /// Stands for every buffer; nothing is written to it.
+    /// Stands for every buffer; what it holds means nothing.
     pub(crate) stand_in: Handle,
     held: Mutex<Held>,
 }

@@ -95,8 +95,8 @@ impl WgpuExecutable {
         Ok(this)
     }
 
-    /// Launches every step with no workgroups, so that the driver has compiled each shader, and plans the places of what
-    /// the steps ask for.
+    /// Launches a workgroup of every step, so that the driver has compiled each shader, and plans the places of what the
+    /// steps ask for.
     fn rehearse(&self, progress: Option<Progress<'_>>) -> Result<Layout> {
         let (gpu, rehearsal) = self.gpu.rehearsal();
         let mut live: Live = vec![None; self.program.values.len()];
@@ -105,7 +105,7 @@ impl WgpuExecutable {
         }
         let total = self.program.steps.len();
         self.walk(&gpu, &mut live, |i| {
-            gpu.check(&rehearsal)?;
+            gpu.wait(&rehearsal)?;
             if let Some(progress) = progress {
                 progress(i + 1, total);
             }

@@ -7,7 +7,7 @@ use burn_cubecl::{CubeDevice, tensor::CubeTensor};
 use cubecl::MemoryScope;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
-use netra_graph::{Error, ErrorKind, Result};
+use netra_graph::Result;
 
 use crate::arena::{Arena, Layout, Life, Rehearsal, Run};
 use crate::reading::{Abandoned, Reading};
@@ -37,7 +37,7 @@ pub(crate) struct Gpu {
 enum Memory {
     /// Each is an allocation of its own, as long as it is held.
     Own,
-    /// None is there: they are counted.
+    /// They are counted, and one stands for all.
     Rehearsal(Arc<Rehearsal>),
     /// Each has its place in the arena.
     Planned(Arc<Run>),
@@ -90,7 +90,8 @@ impl Gpu {
         self.stream.executes(work)
     }
 
-    /// This adapter as a rehearsal sees it: nothing is executed, and no buffer is there.
+    /// This adapter as a rehearsal sees it: one workgroup of each launch is executed, on a buffer that stands for all others
+    /// (kernels keep within what they are given).
     pub(crate) fn rehearsal(&self) -> (Self, Arc<Rehearsal>) {
         let rehearsal = Rehearsal::new(self.own(STAND_IN));
         (Self { memory: Memory::Rehearsal(rehearsal.clone()), ..self.clone() }, rehearsal)
@@ -104,10 +105,10 @@ impl Gpu {
         rehearsal.layout(align, page)
     }
 
-    /// Fails when a launch of the rehearsal was refused, its shader above all. Waits until all have been looked at.
-    pub(crate) fn check(&self, rehearsal: &Rehearsal) -> Result<()> {
-        let refused = |e: cubecl::server::ServerError| Error::new(ErrorKind::Backend, format!("refused: {e}"));
-        self.client.check([&rehearsal.stand_in]).map_err(refused)
+    /// Waits for what a rehearsal has launched. Fails when a launch was refused, its shader above all.
+    pub(crate) fn wait(&self, rehearsal: &Rehearsal) -> Result<()> {
+        let reading = Reading::new(self.client.clone(), rehearsal.stand_in.clone(), self.abandoned.clone());
+        netra_graph::block_on(reading).map(drop)
     }
 
     /// Issues a run: `work` is given this adapter with every buffer at its place. What the buffers hold is good until the next
@@ -164,11 +165,12 @@ impl Gpu {
         Reading::new(self.client.clone(), buffer.tensor.handle.clone(), self.abandoned.clone())
     }
 
-    /// Workgroups and their size for `threads`. The count may exceed what is needed: kernels check. None in a rehearsal.
+    /// Workgroups and their size for `threads`. The count may exceed what is needed: kernels check. One in a rehearsal: some
+    /// drivers compile a shader when it is first executed.
     pub(crate) fn grid(&self, threads: usize) -> (CubeCount, CubeDim) {
         let dim = CubeDim::new_1d(WORKGROUP);
         match self.memory {
-            Memory::Rehearsal(_) => (CubeCount::Static(0, 0, 0), dim),
+            Memory::Rehearsal(_) => (CubeCount::Static(1, 1, 1), dim),
             _ => (cubecl::calculate_cube_count_elemwise(&self.client, threads, dim), dim),
         }
     }

@@ -13,7 +13,7 @@ use netra_graph::{
 
 use crate::arena::Layout;
 use crate::gpu::Gpu;
-use crate::steps::{self, Prepared, empty};
+use crate::steps::{self, Prepared, Role, empty};
 use crate::transfer::{Download, download, upload};
 use crate::value::Value;
 
@@ -72,9 +72,13 @@ impl WgpuExecutable {
             }
             Ok(())
         };
-        for step in &program.steps {
-            let ready = steps::prepare(&gpu, &program, step, software);
-            for (k, id) in step.inputs.iter().enumerate() {
+        for (step, role) in program.steps.iter().zip(steps::roles(&program, gpu.limit())) {
+            let ready = match role {
+                Role::Alone => steps::prepare(&gpu, &program, step, software),
+                Role::Absorbed => Prepared::Absorbed,
+                Role::End(chain) => Prepared::Chain(Box::new(chain)),
+            };
+            for (k, id) in ready.inputs(step).iter().enumerate() {
                 if let (Some(id), false) = (id, ready.replaces(k)) {
                     put(&mut constants, *id)?;
                 }
@@ -83,7 +87,7 @@ impl WgpuExecutable {
         }
         let packed: usize = prepared.iter().map(Prepared::bytes).sum();
         let uploaded: usize = constants.keys().map(|&id| program.value(id).elements() * 4).sum();
-        let last_uses = program.last_uses();
+        let last_uses = last_uses(&program, &prepared);
         let mut read = vec![false; program.values.len()];
         program.steps.iter().flat_map(|s| s.inputs.iter().flatten()).for_each(|id| read[id.index()] = true);
         let (layout, plan) = (Arc::default(), MemoryPlan::default());
@@ -118,12 +122,16 @@ impl WgpuExecutable {
     /// Launches every step. A value goes with its last use; what is left at the end are the outputs.
     fn walk(&self, gpu: &Gpu, live: &mut Live, mut done: impl FnMut(usize) -> Result<()>) -> Result<()> {
         for (i, (step, prepared)) in self.program.steps.iter().zip(&self.prepared).enumerate() {
+            if matches!(prepared, Prepared::Absorbed) {
+                continue;
+            }
             let here = |e: Error| e.at(format!("node '{}'", step.node));
+            let inputs = prepared.inputs(step);
             let find = |id: ValueId| self.constants.get(&id).or(live[id.index()].as_ref());
-            let operands: Vec<Option<&Value>> = step.inputs.iter().map(|id| id.and_then(find)).collect();
+            let operands: Vec<Option<&Value>> = inputs.iter().map(|id| id.and_then(find)).collect();
             let value = steps::run(gpu, &self.program, step, prepared, &operands).map_err(here)?;
             live[step.output.index()] = Some(value);
-            for id in step.inputs.iter().flatten().chain([&step.output]) {
+            for id in inputs.iter().flatten().chain([&step.output]) {
                 if self.last_uses[id.index()].is_none_or(|last| last <= i) {
                     live[id.index()] = None;
                 }
@@ -205,6 +213,16 @@ impl<T, F: Future<Output = Result<T>>> Future for Guarded<F> {
             Err(error) => Poll::Ready(Err(error)),
         }
     }
+}
+
+/// The last step that reads each value, chains being at their last step; none is after outputs.
+fn last_uses(program: &Program, prepared: &[Prepared]) -> Vec<Option<usize>> {
+    let mut last = vec![None; program.values.len()];
+    for (i, (step, prepared)) in program.steps.iter().zip(prepared).enumerate() {
+        prepared.inputs(step).iter().flatten().for_each(|id| last[id.index()] = Some(i));
+    }
+    program.outputs.iter().for_each(|id| last[id.index()] = Some(program.steps.len()));
+    last
 }
 
 /// Most bytes of live values. Every element takes 4 bytes, whatever its type.

@@ -1,6 +1,7 @@
 //! CubeCL kernels. All index flat, contiguous buffers of 4-byte elements.
 
 pub(crate) mod activation;
+pub(crate) mod chain;
 pub(crate) mod conv;
 pub(crate) mod elementwise;
 pub(crate) mod function;

@@ -5,10 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use netra_graph::{
-    CompileOptions, Error, ErrorKind, Executable, MemoryPlan, Program, Progress, Result, RunFuture, Tensor, TensorView,
-    ValueId, fuse_normalization,
+    CompileOptions, Error, ErrorKind, Executable, MemoryPlan, Profile, Program, Progress, Result, RunFuture, StepTime,
+    Tensor, TensorView, ValueId, fuse_normalization,
 };
 
 use crate::arena::Layout;
@@ -109,7 +110,7 @@ impl WgpuExecutable {
         }
         let total = self.program.steps.len();
         self.walk(&gpu, &mut live, |i| {
-            gpu.wait(&rehearsal)?;
+            gpu.wait(&rehearsal.stand_in)?;
             if let Some(progress) = progress {
                 progress(i + 1, total);
             }
@@ -141,15 +142,21 @@ impl WgpuExecutable {
         Ok(())
     }
 
+    /// The inputs on the adapter.
+    fn take(&self, gpu: &Gpu, inputs: &[TensorView<'_>]) -> Result<Live> {
+        let mut live: Live = vec![None; self.program.values.len()];
+        for (view, &id) in inputs.iter().zip(&self.program.inputs).filter(|(_, id)| self.read[id.index()]) {
+            let value = upload(gpu, *view);
+            live[id.index()] = Some(value.map_err(|e| e.at(format!("input '{}'", self.program.value(id).name)))?);
+        }
+        Ok(live)
+    }
+
     /// Issues a run, from the upload of its inputs to the reading of its outputs.
     fn start(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Output>> {
         self.program.check_inputs(inputs)?;
         self.gpu.run(&self.layout, |gpu| {
-            let mut live: Live = vec![None; self.program.values.len()];
-            for (view, &id) in inputs.iter().zip(&self.program.inputs).filter(|(_, id)| self.read[id.index()]) {
-                let value = upload(gpu, *view);
-                live[id.index()] = Some(value.map_err(|e| e.at(format!("input '{}'", self.program.value(id).name)))?);
-            }
+            let mut live = self.take(gpu, inputs)?;
             self.walk(gpu, &mut live, |_| Ok(()))?;
             let output = |&id: &ValueId| {
                 let value = self.program.value(id);
@@ -165,6 +172,31 @@ impl WgpuExecutable {
             self.program.outputs.iter().map(output).collect()
         })
     }
+}
+
+impl WgpuExecutable {
+    /// A run that waits after each step: the adapter's time, and that of one launch and one answer.
+    fn timed(&self, inputs: &[TensorView<'_>]) -> Result<Profile> {
+        self.program.check_inputs(inputs)?;
+        let marker = self.gpu.ordered(|| self.gpu.marker());
+        self.gpu.run(&self.layout, |gpu| {
+            let started = Instant::now();
+            let mut live = self.take(gpu, inputs)?;
+            gpu.wait(&marker)?;
+            let (mut steps, mut before) = (Vec::new(), Instant::now());
+            self.walk(gpu, &mut live, |i| {
+                gpu.wait(&marker)?;
+                steps.push(StepTime::new(&self.program, &self.program.steps[i], nanoseconds(before)));
+                before = Instant::now();
+                Ok(())
+            })?;
+            Ok(Profile::new(steps, nanoseconds(started)))
+        })
+    }
+}
+
+fn nanoseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Waits for the outputs, one after the other.
@@ -198,6 +230,10 @@ impl Executable for WgpuExecutable {
             Ok(outputs) => Box::pin(Guarded(Box::pin(finish(outputs)))),
             Err(error) => Box::pin(std::future::ready(Err(error))),
         }
+    }
+
+    fn profile(&self, inputs: &[TensorView<'_>]) -> Result<Profile> {
+        guarded("timing a run", || self.timed(inputs))
     }
 }
 

@@ -93,7 +93,7 @@ impl Gpu {
     /// This adapter as a rehearsal sees it: one workgroup of each launch is executed, on a buffer that stands for all others
     /// (kernels keep within what they are given).
     pub(crate) fn rehearsal(&self) -> (Self, Arc<Rehearsal>) {
-        let rehearsal = Rehearsal::new(self.own(STAND_IN));
+        let rehearsal = Rehearsal::new(self.marker());
         (Self { memory: Memory::Rehearsal(rehearsal.clone()), ..self.clone() }, rehearsal)
     }
 
@@ -105,10 +105,14 @@ impl Gpu {
         rehearsal.layout(align, page)
     }
 
-    /// Waits for what a rehearsal has launched. Fails when a launch was refused, its shader above all.
-    pub(crate) fn wait(&self, rehearsal: &Rehearsal) -> Result<()> {
-        let reading = Reading::new(self.client.clone(), rehearsal.stand_in.clone(), self.abandoned.clone());
-        netra_graph::block_on(reading).map(drop)
+    /// A small buffer to [wait](Self::wait) for.
+    pub(crate) fn marker(&self) -> Handle {
+        self.own(STAND_IN)
+    }
+
+    /// Waits for all that was issued before. Fails when a launch that writes to the marker was refused, its shader above all.
+    pub(crate) fn wait(&self, marker: &Handle) -> Result<()> {
+        netra_graph::block_on(Reading::new(self.client.clone(), marker.clone(), self.abandoned.clone())).map(drop)
     }
 
     /// Issues a run: `work` is given this adapter with every buffer at its place. What the buffers hold is good until the next

@@ -8,6 +8,7 @@ pub(crate) mod function;
 pub(crate) mod index;
 pub(crate) mod indexing;
 pub(crate) mod matmul;
+pub(crate) mod moments;
 pub(crate) mod movement;
 pub(crate) mod number;
 pub(crate) mod pool;

@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use netra_graph::{
-    CompileOptions, Error, Executable, MemoryPlan, Program, Progress, Result, RunFuture, Tensor, TensorView, ValueId,
-    fuse_normalization,
+    CompileOptions, Error, Executable, MemoryPlan, Profile, Program, Progress, Result, RunFuture, StepTime, Tensor,
+    TensorView, ValueId, fuse_normalization,
 };
 
 use crate::arena::Layout;
 use crate::fault::{Guarded, guarded};
 use crate::gpu::Gpu;
-use crate::steps::{self, Prepared, empty};
+use crate::steps::{self, Prepared, Role, empty};
 use crate::transfer::{Download, download, upload};
 use crate::value::Value;
 
@@ -61,9 +62,13 @@ impl WgpuExecutable {
             }
             Ok(())
         };
-        for step in &program.steps {
-            let ready = steps::prepare(&gpu, &program, step, software);
-            for (k, id) in step.inputs.iter().enumerate() {
+        for (step, role) in program.steps.iter().zip(steps::roles(&program, gpu.limit())) {
+            let ready = match role {
+                Role::Alone => steps::prepare(&gpu, &program, step, software),
+                Role::Absorbed => Prepared::Absorbed,
+                Role::End(chain) => Prepared::Chain(Box::new(chain)),
+            };
+            for (k, id) in ready.inputs(step).iter().enumerate() {
                 if let (Some(id), false) = (id, ready.replaces(k)) {
                     put(&mut constants, *id)?;
                 }
@@ -72,7 +77,7 @@ impl WgpuExecutable {
         }
         let packed: usize = prepared.iter().map(Prepared::bytes).sum();
         let uploaded: usize = constants.keys().map(|&id| program.value(id).elements() * 4).sum();
-        let last_uses = program.last_uses();
+        let last_uses = last_uses(&program, &prepared);
         let mut read = vec![false; program.values.len()];
         program.steps.iter().flat_map(|s| s.inputs.iter().flatten()).for_each(|id| read[id.index()] = true);
         let (layout, plan) = (Arc::default(), MemoryPlan::default());
@@ -94,7 +99,7 @@ impl WgpuExecutable {
         }
         let total = self.program.steps.len();
         self.walk(&gpu, &mut live, |i| {
-            gpu.wait(&rehearsal)?;
+            gpu.wait(&rehearsal.stand_in)?;
             if let Some(progress) = progress {
                 progress(i + 1, total);
             }
@@ -107,12 +112,16 @@ impl WgpuExecutable {
     /// Launches every step. A value goes with its last use; what is left at the end are the outputs.
     fn walk(&self, gpu: &Gpu, live: &mut Live, mut done: impl FnMut(usize) -> Result<()>) -> Result<()> {
         for (i, (step, prepared)) in self.program.steps.iter().zip(&self.prepared).enumerate() {
+            if matches!(prepared, Prepared::Absorbed) {
+                continue;
+            }
             let here = |e: Error| e.at(format!("node '{}'", step.node));
+            let inputs = prepared.inputs(step);
             let find = |id: ValueId| self.constants.get(&id).or(live[id.index()].as_ref());
-            let operands: Vec<Option<&Value>> = step.inputs.iter().map(|id| id.and_then(find)).collect();
+            let operands: Vec<Option<&Value>> = inputs.iter().map(|id| id.and_then(find)).collect();
             let value = steps::run(gpu, &self.program, step, prepared, &operands).map_err(here)?;
             live[step.output.index()] = Some(value);
-            for id in step.inputs.iter().flatten().chain([&step.output]) {
+            for id in inputs.iter().flatten().chain([&step.output]) {
                 if self.last_uses[id.index()].is_none_or(|last| last <= i) {
                     live[id.index()] = None;
                 }
@@ -122,15 +131,21 @@ impl WgpuExecutable {
         Ok(())
     }
 
+    /// The inputs on the adapter.
+    fn take(&self, gpu: &Gpu, inputs: &[TensorView<'_>]) -> Result<Live> {
+        let mut live: Live = vec![None; self.program.values.len()];
+        for (view, &id) in inputs.iter().zip(&self.program.inputs).filter(|(_, id)| self.read[id.index()]) {
+            let value = upload(gpu, *view);
+            live[id.index()] = Some(value.map_err(|e| e.at(format!("input '{}'", self.program.value(id).name)))?);
+        }
+        Ok(live)
+    }
+
     /// Issues a run, from the upload of its inputs to the reading of its outputs.
     fn start(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Output>> {
         self.program.check_inputs(inputs)?;
         self.gpu.run(&self.layout, |gpu| {
-            let mut live: Live = vec![None; self.program.values.len()];
-            for (view, &id) in inputs.iter().zip(&self.program.inputs).filter(|(_, id)| self.read[id.index()]) {
-                let value = upload(gpu, *view);
-                live[id.index()] = Some(value.map_err(|e| e.at(format!("input '{}'", self.program.value(id).name)))?);
-            }
+            let mut live = self.take(gpu, inputs)?;
             self.walk(gpu, &mut live, |_| Ok(()))?;
             let output = |&id: &ValueId| {
                 let value = self.program.value(id);
@@ -146,6 +161,31 @@ impl WgpuExecutable {
             self.program.outputs.iter().map(output).collect()
         })
     }
+}
+
+impl WgpuExecutable {
+    /// A run that waits after each step: the adapter's time, and that of one launch and one answer.
+    fn timed(&self, inputs: &[TensorView<'_>]) -> Result<Profile> {
+        self.program.check_inputs(inputs)?;
+        let marker = self.gpu.ordered(|| self.gpu.marker());
+        self.gpu.run(&self.layout, |gpu| {
+            let started = Instant::now();
+            let mut live = self.take(gpu, inputs)?;
+            gpu.wait(&marker)?;
+            let (mut steps, mut before) = (Vec::new(), Instant::now());
+            self.walk(gpu, &mut live, |i| {
+                gpu.wait(&marker)?;
+                steps.push(StepTime::new(&self.program, &self.program.steps[i], nanoseconds(before)));
+                before = Instant::now();
+                Ok(())
+            })?;
+            Ok(Profile::new(steps, nanoseconds(started)))
+        })
+    }
+}
+
+fn nanoseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Waits for the outputs, one after the other.
@@ -180,6 +220,20 @@ impl Executable for WgpuExecutable {
             Err(error) => Box::pin(std::future::ready(Err(error))),
         }
     }
+
+    fn profile(&self, inputs: &[TensorView<'_>]) -> Result<Profile> {
+        guarded(&self.gpu, "timing a run", || self.timed(inputs))
+    }
+}
+
+/// The last step that reads each value, chains being at their last step; none is after outputs.
+fn last_uses(program: &Program, prepared: &[Prepared]) -> Vec<Option<usize>> {
+    let mut last = vec![None; program.values.len()];
+    for (i, (step, prepared)) in program.steps.iter().zip(prepared).enumerate() {
+        prepared.inputs(step).iter().flatten().for_each(|id| last[id.index()] = Some(i));
+    }
+    program.outputs.iter().for_each(|id| last[id.index()] = Some(program.steps.len()));
+    last
 }
 
 /// Most bytes of live values. Every element takes 4 bytes, whatever its type.

@@ -102,7 +102,7 @@ impl Gpu {
     /// This adapter as a rehearsal sees it: one workgroup of each launch is executed, on a buffer that stands for all others
     /// (kernels keep within what they are given).
     pub(crate) fn rehearsal(&self) -> (Self, Arc<Rehearsal>) {
-        let rehearsal = Rehearsal::new(self.own(STAND_IN));
+        let rehearsal = Rehearsal::new(self.marker());
         (Self { memory: Memory::Rehearsal(rehearsal.clone()), ..self.clone() }, rehearsal)
     }
 
@@ -114,9 +114,14 @@ impl Gpu {
         rehearsal.layout(align, page)
     }
 
-    /// Waits for what a rehearsal has launched. Fails when a launch was refused, its shader above all.
-    pub(crate) fn wait(&self, rehearsal: &Rehearsal) -> Result<()> {
-        netra_graph::block_on(self.reading(&rehearsal.stand_in)).map(drop)
+    /// A small buffer to [wait](Self::wait) for.
+    pub(crate) fn marker(&self) -> Handle {
+        self.own(STAND_IN)
+    }
+
+    /// Waits for all that was issued before. Fails when a launch that writes to the marker was refused, its shader above all.
+    pub(crate) fn wait(&self, marker: &Handle) -> Result<()> {
+        netra_graph::block_on(self.reading(marker)).map(drop)
     }
 
     /// Issues a run: `work` is given this adapter with every buffer at its place. What the buffers hold is good until the next
@@ -192,5 +197,11 @@ impl Gpu {
             Memory::Rehearsal(_) => (CubeCount::Static(1, 1, 1), dim),
             _ => (cubecl::calculate_cube_count_elemwise(&self.client, threads, dim), dim),
         }
+    }
+
+    /// `count` workgroups (at most 65535) of `threads` each. One in a rehearsal.
+    pub(crate) fn groups(&self, count: usize, threads: usize) -> (CubeCount, CubeDim) {
+        let count = if matches!(self.memory, Memory::Rehearsal(_)) { 1 } else { count };
+        (CubeCount::Static(count as u32, 1, 1), CubeDim::new_1d(threads as u32))
     }
 }

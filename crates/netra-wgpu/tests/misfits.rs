@@ -151,3 +151,24 @@ fn runs_repeat_exactly_and_may_overlap() {
         }
     });
 }
+
+/// Every step that runs is timed, a chain of element-wise steps as the last of them.
+#[test]
+fn steps_are_timed() {
+    let Some(backend) = backend() else { return };
+    let mut builder = ProgramBuilder::new();
+    let x = builder.input("x", DType::F32, &[1, 3, 9, 9]);
+    let w = builder.constant("w", Tensor::from_f32([5, 3, 3, 3], vec![0.1; 135]).expect("weights"));
+    let conv = Conv { strides: vec![1; 2], pads: vec![(1, 1); 2], dilations: vec![1; 2], groups: 1, activation: None };
+    let y = builder.step("conv", Kernel::Conv(conv), &[Some(x), Some(w)], DType::F32, &[1, 5, 9, 9]);
+    let abs = builder.step("abs", Kernel::Unary(Unary::Abs), &[Some(y)], DType::F32, &[1, 5, 9, 9]);
+    let root = builder.step("root", Kernel::Unary(Unary::Sqrt), &[Some(abs)], DType::F32, &[1, 5, 9, 9]);
+    let executable =
+        backend.compile(Arc::new(builder.finish(vec![root])), &CompileOptions::default()).expect("compiles");
+    let input = Tensor::from_f32([1, 3, 9, 9], vec![1.0; 243]).expect("an input");
+    let profile = executable.profile(&[input.view()]).expect("a profile");
+    let steps: Vec<&str> = profile.steps.iter().map(|s| s.step.as_str()).collect();
+    assert_eq!(steps, ["conv", "root"]);
+    assert_eq!(profile.steps[0].flops, Some(2 * 5 * 81 * 27));
+    assert!(profile.nanoseconds >= profile.steps.iter().map(|s| s.nanoseconds).sum());
+}

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use burn_cubecl::CubeDevice;
+use burn_wgpu::WgpuDevice;
 use netra_graph::{
     Backend, CompileOptions, DeviceInfo, Error, Executable, MeasuredOn, Precision, Program, Result, TensorView, Tuned,
     Unsupported,
 };
 
 use crate::adapter::{self, AdapterInfo, AdapterSelector};
-use crate::executable::{WgpuExecutable, guarded};
+use crate::executable::WgpuExecutable;
+use crate::fault::{self, guarded};
 use crate::gpu::Gpu;
 use crate::steps::{self, Choice, Setting};
 use crate::tune::Tuner;
@@ -27,7 +29,8 @@ impl WgpuBackend {
     /// Brings an adapter up.
     ///
     /// Fails with [`ErrorKind::Backend`](netra_graph::ErrorKind::Backend) when there is none that the selector allows
-    /// (the message says what was looked for and what is there), or when it does not come up.
+    /// (the message says what was looked for and what is there), when it does not come up, or when it was lost earlier in
+    /// this process.
     pub fn open(selector: AdapterSelector) -> Result<Self> {
         Self::open_among(selector, &adapter::adapters())
     }
@@ -35,9 +38,18 @@ impl WgpuBackend {
     /// As [`open`](Self::open), for a caller that has listed the adapters already: listing takes a tenth of a second.
     pub fn open_among(selector: AdapterSelector, all: &[AdapterInfo]) -> Result<Self> {
         let (adapter, device) = adapter::open(selector, all)?;
+        let backend = Self::on(device, adapter);
+        fault::responds(&backend.gpu)?;
+        Ok(backend)
+    }
+
+    /// A device that came up.
+    pub(crate) fn on(device: WgpuDevice, adapter: AdapterInfo) -> Self {
         let limit = adapter.limits.max_binding_bytes.min(adapter.limits.max_buffer_bytes);
-        let gpu = Gpu::new(CubeDevice::Wgpu(device), usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(Self::with(gpu, adapter))
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let name = format!("{} ({}, {})", adapter.index, adapter.name, adapter.api);
+        let gpu = Gpu::new(CubeDevice::Wgpu(device), &name, limit, adapter.limits.max_buffer_bytes);
+        Self::with(gpu, adapter)
     }
 
     /// The same adapter, with tensors cut in parts of at most `bytes` where the adapter would bind more: to keep
@@ -77,6 +89,11 @@ impl WgpuBackend {
     fn setting(&self, options: &CompileOptions<'_>) -> Setting<'static> {
         let precision = self.precision(options.precision);
         Setting { software: self.device.software, precision, forced: self.forced, tuning: None }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn gpu(&self) -> &Gpu {
+        &self.gpu
     }
 
     /// The adapter that was opened.
@@ -125,6 +142,6 @@ impl Backend for WgpuBackend {
         self.check(&program)?;
         let setting = Setting { forced: None, ..self.setting(options) };
         let tuner = Tuner { gpu: &self.gpu, program, inputs, setting, options: *options };
-        guarded("tuning", || tuner.run(MeasuredOn::new(self, options.precision)))
+        guarded(&self.gpu, "tuning", || tuner.run(MeasuredOn::new(self, options.precision)))
     }
 }

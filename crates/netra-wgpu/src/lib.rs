@@ -14,10 +14,13 @@
 #![forbid(unsafe_code)]
 
 mod adapter;
+mod arena;
 mod backend;
 mod executable;
+mod fault;
 mod gpu;
 mod kernels;
+mod reading;
 mod steps;
 mod transfer;
 mod tune;

@@ -1,23 +1,21 @@
 //! Measures on the adapter with which algorithms a program's convolutions run fastest.
 //!
-//! Kind by kind, each alone and many times in a row, without the way to the host and back: an adapter runs one step after the
-//! other, and most of what a step reads has left its caches by then. What was measured alone then has to prove itself in whole
-//! runs, beside the program as it is by default.
+//! Kind by kind, each alone and several times in a row, without the way to the host and back: most of what a step reads has
+//! left an adapter's caches by then. What was measured alone then has to prove itself in whole runs, beside the program as it
+//! is by default.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use netra_graph::{
-    CompileOptions, Executable, MeasuredOn, Program, Result, Step, Tensor, TensorView, Tuned, TunedSteps, Tuning,
-    signature,
+    CompileOptions, Executable, MeasuredOn, Program, ProgramBuilder, Result, Step, Tensor, TensorView, Tuned,
+    TunedSteps, Tuning, ValueId, signature,
 };
 
-use crate::executable::WgpuExecutable;
+use crate::executable::{WgpuExecutable, nanoseconds};
 use crate::gpu::Gpu;
 use crate::steps::{self, Choice, Setting};
-use crate::transfer::upload;
-use crate::value::Value;
 
 /// An algorithm is measured on where its first run takes at most so many times what the best one takes.
 const HOPELESS: u64 = 2;
@@ -28,9 +26,9 @@ const WHOLE: f64 = 0.99;
 /// Rounds of a comparison of steps, and of whole runs.
 const STEP_ROUNDS: usize = 5;
 const RUN_ROUNDS: usize = 9;
-/// Nanoseconds that a sample should take at least: a step is launched as often as that takes, up to a limit.
+/// Nanoseconds that a sample should take at least: so many copies of a step run in a row, up to a limit.
 const SAMPLE: u64 = 4_000_000;
-const MOST_LAUNCHES: u64 = 64;
+const MOST_LAUNCHES: u64 = 16;
 
 /// What is tuned, where.
 pub(crate) struct Tuner<'a> {
@@ -102,65 +100,43 @@ impl Tuner<'_> {
     /// Measures every algorithm that can compute a step. `None` where there is no choice.
     fn measure(&self, program: &Program, step: &Step) -> Result<Option<Measured>> {
         let Some(problem) = steps::problem(self.gpu, program, step) else { return Ok(None) };
-        let Some(default) = steps::plan(&problem, &self.setting, None) else { return Ok(None) };
-        let operands = self.operands(program, step)?;
-        let mut candidates = vec![default.choice()];
-        for choice in Choice::all() {
-            let planned = steps::plan(&problem, &self.setting, Some(choice)).map(|plan| plan.choice());
-            if planned == Some(choice) && choice != default.choice() {
-                candidates.push(choice);
-            }
-        }
-        let mut best: Option<u64> = None;
-        let mut runs = Vec::new();
-        for choice in candidates {
-            let setting = Setting { forced: Some(choice), ..self.setting };
-            let prepared = steps::prepare(self.gpu, program, step, &setting);
-            let launch = || steps::run(self.gpu, program, step, &prepared, &views(&operands)).map(drop);
-            // The first run compiles the shader.
-            self.time(1, launch)?;
-            let once = self.time(1, launch)?;
-            if best.is_none_or(|best| once <= HOPELESS * best) {
-                best = Some(best.map_or(once, |best| best.min(once)));
-                runs.push((choice, prepared, once));
-            }
-        }
-        let mut times = vec![u64::MAX; runs.len()];
-        for _ in 0..STEP_ROUNDS {
-            for ((_, prepared, once), time) in runs.iter().zip(&mut times) {
-                let launch = || steps::run(self.gpu, program, step, prepared, &views(&operands)).map(drop);
-                *time = self.time((SAMPLE / once.max(&1)).clamp(1, MOST_LAUNCHES), launch)?.min(*time);
-            }
-        }
-        let fastest = runs.iter().zip(&times).skip(1).min_by_key(|(_, time)| **time);
-        let better = fastest.filter(|(_, time)| **time as f64 <= STEPS * times[0] as f64);
-        let faster = better.map(|((choice, ..), &time)| (*choice, time));
-        Ok(Some(Measured { default: default.choice(), nanoseconds: times[0], faster }))
-    }
-
-    /// Something for each input of a step: its constants, and noise.
-    fn operands(&self, program: &Program, step: &Step) -> Result<Vec<Option<Value>>> {
-        let noise = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0;
-        let operand = |(i, id): (usize, &Option<_>)| {
-            let Some(value) = id.map(|id| program.value(id)).filter(|_| i != 1) else { return Ok(None) };
-            let tensor = match &value.constant {
-                Some(constant) => constant.as_ref().clone(),
-                None => Tensor::from_f32(value.shape.clone(), (0..value.elements()).map(noise).collect())?,
-            };
-            upload(self.gpu, tensor.view()).map(Some)
+        let Some(default) = steps::plan(&problem, &self.setting, None).map(|plan| plan.choice()) else {
+            return Ok(None);
         };
-        step.inputs.iter().enumerate().map(operand).collect()
+        let planned = |choice| steps::plan(&problem, &self.setting, Some(choice)).map(|plan| plan.choice());
+        let others = Choice::all().filter(|&choice| choice != default && planned(choice) == Some(choice));
+        let alone = copies(program, step, 1);
+        let noise = alone.inputs.iter().map(|&id| noise(&alone.value(id).shape)).collect::<Result<Vec<_>>>()?;
+        let inputs: Vec<TensorView<'_>> = noise.iter().map(Tensor::view).collect();
+        let mut best = u64::MAX;
+        let mut runs = Vec::new();
+        for choice in [default].into_iter().chain(others) {
+            let once = self.with(&alone, choice)?.busy(&inputs)?;
+            if choice == default || once / HOPELESS <= best {
+                best = best.min(once);
+                runs.push((choice, once));
+            }
+        }
+        let launches = (SAMPLE / best.max(1)).clamp(1, MOST_LAUNCHES);
+        let many = copies(program, step, launches);
+        let mut times = Vec::new();
+        for &(choice, _) in runs.iter().filter(|(choice, once)| *choice == default || once / HOPELESS <= best) {
+            times.push((choice, self.with(&many, choice)?, u64::MAX));
+        }
+        for _ in 0..STEP_ROUNDS {
+            for (_, executable, time) in &mut times {
+                *time = executable.busy(&inputs)?.min(*time);
+            }
+        }
+        let nanoseconds = times[0].2 / launches;
+        let fastest = times.iter().skip(1).map(|(choice, _, time)| (*choice, time / launches)).min_by_key(|run| run.1);
+        let faster = fastest.filter(|(_, time)| *time as f64 <= STEPS * nanoseconds as f64);
+        Ok(Some(Measured { default, nanoseconds, faster }))
     }
 
-    /// Nanoseconds of one of `launches`.
-    fn time(&self, launches: u64, launch: impl Fn() -> Result<()>) -> Result<u64> {
-        self.gpu.sync()?;
-        let started = Instant::now();
-        for _ in 0..launches {
-            launch()?;
-        }
-        self.gpu.sync()?;
-        Ok(nanoseconds(started) / launches)
+    fn with(&self, program: &Arc<Program>, choice: Choice) -> Result<WgpuExecutable> {
+        let setting = Setting { forced: Some(choice), ..self.setting };
+        WgpuExecutable::compile(self.gpu.clone(), program.clone(), setting, &self.options.progress(None))
     }
 
     /// The shortest whole run of each executable, in turns.
@@ -179,10 +155,24 @@ impl Tuner<'_> {
     }
 }
 
-fn views(operands: &[Option<Value>]) -> Vec<Option<&Value>> {
-    operands.iter().map(Option::as_ref).collect()
+/// A program of some copies of a step. What the step is given by others is an input.
+fn copies(program: &Program, step: &Step, copies: u64) -> Arc<Program> {
+    let mut b = ProgramBuilder::new();
+    let mut operand = |id: ValueId| {
+        let value = program.value(id);
+        match &value.constant {
+            Some(constant) => b.constant(&value.name, constant.as_ref().clone()),
+            None => b.input(&value.name, value.dtype, &value.shape),
+        }
+    };
+    let operands: Vec<_> = step.inputs.iter().map(|id| id.map(&mut operand)).collect();
+    let out = program.value(step.output);
+    let made = (0..copies).map(|_| b.step(&step.node, step.kernel.clone(), &operands, out.dtype, &out.shape));
+    let made: Vec<_> = made.collect();
+    Arc::new(b.finish(made.last().copied().into_iter().collect()))
 }
 
-fn nanoseconds(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+fn noise(shape: &[usize]) -> Result<Tensor> {
+    let value = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0;
+    Tensor::from_f32(shape, (0..shape.iter().product()).map(value).collect())
 }

@@ -62,7 +62,7 @@ fn rough(output: Tensor, error: f32) -> Result<Tensor> {
 /// The built-in model in a mode on a backend that is off by so much.
 fn engine(precision: Precision, error: f32) -> Engine {
     let inner = Device::Cpu.open().expect("the cpu is always there").backend;
-    let chosen = Chosen { backend: Arc::new(Rough { inner, error }), why: "asked".into() };
+    let chosen = Chosen { backend: Arc::new(Rough { inner, error }), name: "rough".into(), why: "asked".into() };
     Model::lung_fields().expect("built in").with(chosen).expect("it fits").precision(precision)
 }
 

@@ -1,6 +1,7 @@
 //! CubeCL kernels. All index flat, contiguous buffers of 4-byte elements.
 
 pub(crate) mod activation;
+pub(crate) mod chain;
 pub(crate) mod conv;
 pub(crate) mod elementwise;
 pub(crate) mod function;
@@ -8,6 +9,7 @@ pub(crate) mod gemm;
 pub(crate) mod index;
 pub(crate) mod indexing;
 pub(crate) mod matmul;
+pub(crate) mod moments;
 pub(crate) mod movement;
 pub(crate) mod number;
 pub(crate) mod pool;

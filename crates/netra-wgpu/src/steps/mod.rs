@@ -1,5 +1,6 @@
 //! Running one step of a program on the adapter, one file a family of kernels.
 
+mod chain;
 mod check;
 mod choice;
 mod conv;
@@ -22,14 +23,16 @@ mod upsample;
 mod view;
 mod window;
 
-use netra_graph::{Error, Kernel, Program, Result, Step};
+use netra_graph::{Error, Kernel, Program, Result, Step, ValueId};
 
 use crate::gpu::{Buffer, Gpu};
 use crate::kernels::pool::PoolKind;
 use crate::value::Value;
 
-pub(crate) use check::{check, workspace};
+pub(crate) use chain::{Chain, Role, roles};
+pub(crate) use check::check;
 pub(crate) use choice::{Choice, Setting, plan};
+pub(crate) use view::empty;
 
 /// What a step needs besides its inputs, made once on compile.
 pub(crate) enum Prepared {
@@ -47,9 +50,22 @@ pub(crate) enum Prepared {
     Pad(Vec<Option<Buffer>>),
     /// Updates that all go to different places.
     Distinct,
+    /// The end of a chain of element-wise steps, which runs instead of them.
+    Chain(Box<Chain>),
+    /// Nothing is run: a chain does it.
+    Absorbed,
 }
 
 impl Prepared {
+    /// What is read when a step runs: its own inputs, or those of the chain that it ends.
+    pub(crate) fn inputs<'a>(&'a self, step: &'a Step) -> &'a [Option<ValueId>] {
+        match self {
+            Prepared::Chain(chain) => &chain.operands,
+            Prepared::Absorbed => &[],
+            _ => &step.inputs,
+        }
+    }
+
     /// Bytes of packed weights.
     pub(crate) fn bytes(&self) -> usize {
         match self {
@@ -116,7 +132,7 @@ fn scatters_apart(program: &Program, step: &Step) -> bool {
     }
 }
 
-/// Runs a step that passed [`check`]. `inputs` are in the step's order; those that the preparation replaces are `None`.
+/// Runs what was prepared for a step that passed [`check`]. `inputs` are in the step's order; those that the preparation replaces are `None`.
 pub(crate) fn run(
     gpu: &Gpu,
     program: &Program,
@@ -133,6 +149,10 @@ pub(crate) fn run(
     };
     let output = program.value(step.output);
     let shape = output.shape.as_slice();
+    if let Prepared::Chain(chain) = prepared {
+        let operands: Vec<&Value> = inputs.iter().copied().flatten().collect();
+        return Ok(chain::run(gpu, chain, &operands, shape));
+    }
     match &step.kernel {
         Kernel::Conv(p) => {
             let operands = conv::Operands { x: need(0)?, bias: optional(2), residual: optional(3), affine: None };

@@ -3,6 +3,7 @@
 use cubecl::prelude::*;
 
 use super::activation::{Act, activate};
+use super::shares::finish;
 use super::tile::{Tile, multiply};
 
 /// What is fixed when the kernel is compiled.
@@ -11,6 +12,8 @@ pub(crate) struct GemmSpec {
     pub tile: Tile,
     /// Slices of a chain when the sum is made of short chains: twice the registers, less rounding. 0 without chains.
     pub chain: usize,
+    /// Sums are cut in shares, each of a workgroup of its own: what is written are the sums of each share.
+    pub shared: bool,
     /// Adds to what the output holds instead of to the bias.
     pub accumulate: bool,
     /// Applied last.
@@ -23,11 +26,13 @@ pub(crate) struct GemmSpec {
 /// Sizes, all in elements.
 #[derive(CubeLaunch, CubeType)]
 pub(crate) struct GemmGeometry {
-    /// Workgroups, and tiles of output channels.
+    /// Workgroups, those of one share, and tiles of output channels.
     pub cubes: usize,
+    pub tiles: usize,
     pub tiles_m: usize,
-    /// Slices of the sums.
+    /// Slices of the sums, and those of a share.
     pub slices: usize,
+    pub share: usize,
     /// Output pixels of the whole batch, and of one plane.
     pub pixels: usize,
     pub plane: usize,
@@ -181,7 +186,10 @@ pub(crate) fn conv_gemm<E: Float, N: Size>(
     let threads = comptime!(tile.threads());
     let unit = UNIT_POS as usize;
     let tile_m = CUBE_POS % g.tiles_m;
-    let first_col = CUBE_POS / g.tiles_m * tile.cols;
+    let first_col = CUBE_POS % g.tiles / g.tiles_m * tile.cols;
+    let share = CUBE_POS / g.tiles;
+    let from = share * g.share;
+    let to = min(from + g.share, g.slices);
     let mut a = Shared::<[Vector<E, N>]>::new_slice(comptime!(tile.slice()));
     let mut b = Shared::<[E]>::new_slice(comptime!(tile.depth * tile.cols));
 
@@ -211,9 +219,10 @@ pub(crate) fn conv_gemm<E: Float, N: Size>(
     // While a slice in workgroup memory is multiplied, the next one is on its way to the registers. After the last one,
     // that is what lies behind it, and not used.
     let packed = tile_m * g.slices;
-    read_weights::<E, N>(w, &mut next_a, packed * comptime!(tile.slice()) + unit, tile);
-    gather::<N>(x, terms, &affine, &mut next_b, &view, load_row, factors, g.shifts, read_alpha, read_beta, spec);
-    for slice in 0..g.slices {
+    read_weights::<E, N>(w, &mut next_a, (packed + from) * comptime!(tile.slice()) + unit, tile);
+    let term = from * tile.depth + load_row;
+    gather::<N>(x, terms, &affine, &mut next_b, &view, term, factors, g.shifts, read_alpha, read_beta, spec);
+    for slice in from..to {
         #[unroll]
         for i in 0..vectors {
             let at = unit + comptime!(i * threads);
@@ -233,7 +242,7 @@ pub(crate) fn conv_gemm<E: Float, N: Size>(
         // The outer condition is decided when the kernel is compiled, the inner one when it runs.
         #[allow(clippy::collapsible_if)]
         if comptime!(spec.chain > 0) {
-            if (slice + 1) % comptime!(Ord::max(spec.chain, 1)) == 0 || slice + 1 == g.slices {
+            if (slice + 1) % comptime!(Ord::max(spec.chain, 1)) == 0 || slice + 1 == to {
                 #[unroll]
                 for i in 0..comptime!(tile.sums()) {
                     sums[i] += acc[i];
@@ -259,22 +268,12 @@ pub(crate) fn conv_gemm<E: Float, N: Size>(
                     if comptime!(spec.chain > 0) {
                         value = sums[sum];
                     }
-                    if comptime!(spec.accumulate) {
-                        value += out[at];
+                    if comptime!(spec.shared) {
+                        out[share * g.pixels * g.out_c + at] = value;
                     } else {
-                        #[comptime]
-                        let start = match &bias {
-                            ComptimeOption::Some(bias) => bias[g.first + oc + r],
-                            ComptimeOption::None => 0.0f32,
-                        };
-                        value += start;
+                        let channel = g.first + oc + r;
+                        finish(value, &bias, &residual, out, at, channel, alpha, beta, spec.accumulate, spec.act);
                     }
-                    #[comptime]
-                    let value = match &residual {
-                        ComptimeOption::Some(residual) => value + residual[at],
-                        ComptimeOption::None => value,
-                    };
-                    out[at] = activate(value, alpha, beta, spec.act);
                 }
             }
         }

@@ -16,6 +16,7 @@ pub(crate) mod pool;
 pub(crate) mod reduce;
 pub(crate) mod sample;
 pub(crate) mod selection;
+pub(crate) mod shares;
 pub(crate) mod tile;
 pub(crate) mod unary;
 pub(crate) mod upsample;

@@ -1,13 +1,13 @@
-//! The convolution as a matrix product: which tiles there are, how weights and terms lie, and the launch.
-
-use std::ops::Range;
+//! The convolution as a matrix product: which tiles there are, and the launch.
 
 use half::f16;
 
 use super::conv::{Launch, Problem};
+use super::pack::{POSITIONS, halves, pack, terms};
 use crate::gpu::{Buffer, Gpu};
 use crate::kernels::activation::Act;
 use crate::kernels::gemm::{GemmGeometryLaunch, GemmSpec, conv_gemm};
+use crate::kernels::shares::sum_shares;
 use crate::kernels::tile::Tile;
 
 const fn tile(rows: usize, cols: usize, depth: usize, thread_rows: usize, thread_cols: usize) -> Tile {
@@ -28,12 +28,10 @@ pub(crate) const TILES: [Tile; 8] = [
 ];
 /// Threads that fill a large processor.
 const FILL: usize = 32_768;
+/// Slices that are worth a workgroup of their own, and the adding up of what it sums.
+const LEAST_SLICES: usize = 8;
 /// Instructions that gather a pixel.
 const GATHER: usize = 10;
-/// Bits for the positions of a kernel along its axes; the one that is left stands for no position at all.
-const POSITIONS: usize = 31;
-/// Bytes of an element of the table of terms.
-const TERM: usize = 4;
 
 /// The tile that was asked for, or the one that is estimated to be fastest. `None` when the convolution does not suit the
 /// kernel: the shader keeps a bit for each of its positions.
@@ -76,7 +74,15 @@ impl Gemm {
         });
         let terms = problem.ins.iter().map(|part| gpu.upload(&terms(problem, part.len(), tile.depth))).collect();
         let chain = if problem.is_long() { Problem::CHAIN / tile.depth } else { 0 };
-        let spec = GemmSpec { tile, chain, accumulate: false, act: Act::None, reads: Act::None, shifted: false };
+        let spec = GemmSpec {
+            tile,
+            chain,
+            shared: false,
+            accumulate: false,
+            act: Act::None,
+            reads: Act::None,
+            shifted: false,
+        };
         Self { spec, half, terms, weights }
     }
 
@@ -87,11 +93,17 @@ impl Gemm {
         let ([sd, sh, sw], [dd, dh, dw], [pd, ph, pw]) = (g.stride, g.dilation, g.pad);
         let (plane, terms) = (od * oh * ow, l.from.channels * kd * kh * kw);
         let (pixels, tiles_m) = (l.batch * plane, l.to.channels.div_ceil(tile.rows));
-        let workgroups = tiles_m * pixels.div_ceil(tile.cols);
+        let (tiles, slices) = (tiles_m * pixels.div_ceil(tile.cols), terms.div_ceil(tile.depth));
+        let total = pixels * l.to.channels;
+        let share = share(slices, tiles * tile.threads(), gpu.limit() / (4 * total));
+        let shares = slices.div_ceil(share);
+        let workgroups = tiles * shares;
         let sizes = GemmGeometryLaunch::new(
             workgroups,
+            tiles,
             tiles_m,
-            terms.div_ceil(tile.depth),
+            slices,
+            share,
             pixels,
             plane,
             l.from.channels,
@@ -118,70 +130,62 @@ impl Gemm {
             l.from.start,
             l.batch * l.channels,
         );
-        let spec =
-            GemmSpec { accumulate: l.accumulate, act: l.act.0, reads: l.reads.0, shifted: l.shifted, ..self.spec };
+        let spec = GemmSpec {
+            shared: shares > 1,
+            accumulate: l.accumulate,
+            act: l.act.0,
+            reads: l.reads.0,
+            shifted: l.shifted,
+            ..self.spec
+        };
         let launch = if self.half { conv_gemm::launch::<f16> } else { conv_gemm::launch::<f32> };
-        let ((cubes, dim), (_, alpha, beta), (_, read_alpha, read_beta)) =
-            (gpu.workgroups(workgroups, tile.threads()), l.act, l.reads);
-        let (c, x, y) = (&gpu.client, l.from.buffer.arg(), l.to.buffer.arg());
+        let ((act, alpha, beta), (_, read_alpha, read_beta)) = (l.act, l.reads);
+        let scratch = (shares > 1).then(|| gpu.empty(shares * total));
+        let (c, x, y) = (&gpu.client, l.from.buffer.arg(), scratch.as_ref().unwrap_or(&l.to.buffer).arg());
         let (w, terms) = (self.weights[j][i].arg(), self.terms[i].arg());
-        let [bias, residual, affine] = [l.bias, l.residual, l.factors].map(|b| Buffer::optional(b).into());
+        // Each kernel binds only what it reads.
+        let ends =
+            |shared: bool| [l.bias, l.residual].map(|b| Buffer::optional(b.filter(|_| spec.shared == shared)).into());
+        let ([bias, residual], affine) = (ends(false), Buffer::optional(l.factors).into());
+        let (cubes, dim) = gpu.workgroups(workgroups, tile.threads());
         launch(
             c, cubes, dim, 4, x, w, terms, bias, residual, affine, y, sizes, alpha, beta, read_alpha, read_beta, spec,
         );
-    }
-}
-
-/// Weights of some output and input channels as `[tiles, slices, depth, rows]`, the last tile and slice filled up with 0, and
-/// more of these behind them: the kernel reads one slice ahead, as many vectors as it has threads at a time.
-fn pack(problem: &Problem<'_>, out: &Range<usize>, part: &Range<usize>, tile: &Tile) -> Vec<f32> {
-    let taps = problem.taps();
-    let (terms, rows) = (part.len() * taps, out.len().next_multiple_of(tile.rows));
-    let behind = 4 * tile.slice().next_multiple_of(tile.threads());
-    let mut packed = Vec::with_capacity(rows * terms.next_multiple_of(tile.depth) + behind);
-    for first in out.clone().step_by(tile.rows) {
-        for term in 0..terms.next_multiple_of(tile.depth) {
-            let value = |m| {
-                if term < terms { problem.weight(m, out, part.start + term / taps, term % taps) } else { 0.0 }
-            };
-            packed.extend((first..first + tile.rows).map(value));
+        if let Some(scratch) = scratch {
+            let ([bias, residual], (cubes, dim), y) = (ends(true), gpu.grid(total), l.to.buffer.arg());
+            let (sums, channels, first) = (scratch.arg(), l.to.channels, l.to.start);
+            sum_shares::launch(
+                c,
+                cubes,
+                dim,
+                sums,
+                bias,
+                residual,
+                y,
+                total,
+                shares,
+                plane,
+                channels,
+                first,
+                alpha,
+                beta,
+                l.accumulate,
+                act,
+            );
         }
     }
-    packed.resize(packed.len() + behind, 0.0);
-    packed
 }
 
-/// The table of the terms of some input channels: distance from the window's first element, bits of its positions along the
-/// axes, channel, and nothing. Those that fill the last slice are in no window, nor are those of the slice behind it.
-fn terms(problem: &Problem<'_>, channels: usize, depth: usize) -> Vec<u32> {
-    let g = &problem.geometry;
-    let [kd, kh, kw] = g.kernel;
-    let mut table = Vec::new();
-    for channel in 0..channels {
-        for (z, y, x) in (0..kd).flat_map(|z| (0..kh).flat_map(move |y| (0..kw).map(move |x| (z, y, x)))) {
-            let row = (channel * g.input[0] + z * g.dilation[0]) * g.input[1] + y * g.dilation[1];
-            let distance = row * g.input[2] + x * g.dilation[2];
-            let positions = 1u32 << z | 1 << (kd + y) | 1 << (kd + kh + x);
-            table.extend([distance as u32, positions, channel as u32, 0]);
-        }
-    }
-    let full = ((table.len() / TERM).next_multiple_of(depth) + depth) * TERM;
-    while table.len() < full {
-        table.extend([0, 1 << POSITIONS, 0, 0]);
-    }
-    table
-}
-
-/// Numbers in half precision, two in 32 bits.
-fn halves(values: &[f32]) -> Vec<u32> {
-    let bits = |v: f32| u32::from(f16::from_f32(v).to_bits());
-    values.as_chunks::<2>().0.iter().map(|&[low, high]| bits(low) | bits(high) << 16).collect()
+/// Slices of a share of the sums: all of them where `threads` fill the processor, else so few that they do, though not less than
+/// are worth a workgroup, and no more shares than there is room for.
+fn share(slices: usize, threads: usize, room: usize) -> usize {
+    let shares = (FILL / threads.max(1)).min(slices / LEAST_SLICES).min(room).max(1);
+    slices.div_ceil(shares).max(1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::window::Geometry;
 
     #[test]
     fn tiles_keep_their_word() {
@@ -203,36 +207,12 @@ mod tests {
         assert_eq!(best(512, 49, 1).cols, 32);
     }
 
-    /// Three output channels and two input channels of a kernel of two, with room around the image.
-    fn problem(data: &[f32]) -> Problem<'_> {
-        let geometry = Geometry {
-            input: [1, 5, 7],
-            output: [1, 5, 7],
-            kernel: [1, 1, 2],
-            stride: [1; 3],
-            dilation: [1, 1, 3],
-            pad: [0; 3],
-        };
-        Problem { geometry, batch: 1, ins: vec![], outs: vec![], data, channels: 2 }
-    }
-
     #[test]
-    fn weights_are_packed_in_slices() {
-        let data: Vec<f32> = (1..=12).map(|i| i as f32).collect();
-        let packed = pack(&problem(&data), &(0..3), &(0..2), &tile(4, 4, 3, 4, 1));
-        // Four terms in slices of three, four rows a term: the last row and the last two terms are empty.
-        let terms = [[1.0, 5.0, 9.0, 0.0], [2.0, 6.0, 10.0, 0.0], [3.0, 7.0, 11.0, 0.0], [4.0, 8.0, 12.0, 0.0]];
-        let behind = 16;
-        assert_eq!(packed, [terms.concat(), vec![0.0; 8 + behind]].concat());
-        assert_eq!(halves(&[1.0, -2.0, 65_504.0, 0.0]), [0xc000_3c00, 0x7bff]);
-    }
-
-    #[test]
-    fn terms_know_their_places() {
-        let table = terms(&problem(&[]), 2, 3);
-        let rows: Vec<&[u32]> = table.chunks(TERM).collect();
-        assert_eq!(rows[..2], [[0, 0b0111, 0, 0], [3, 0b1011, 0, 0]]);
-        assert_eq!(rows[2..4], [[35, 0b0111, 1, 0], [38, 0b1011, 1, 0]]);
-        assert_eq!(rows[4..], [[0, 1 << POSITIONS, 0, 0]; 5]);
+    fn few_pixels_share_their_sums() {
+        assert_eq!(share(54, FILL, usize::MAX), 54, "enough threads");
+        assert_eq!(share(288, 2048, usize::MAX), 18, "sixteen shares fill the processor");
+        assert_eq!(share(40, 64, usize::MAX), 8, "none is smaller than it is worth");
+        assert_eq!(share(40, 64, 2), 20, "no more than there is room for");
+        assert_eq!(share(3, 64, 0), 3);
     }
 }

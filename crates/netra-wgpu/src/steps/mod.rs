@@ -12,6 +12,7 @@ mod indexing;
 mod matmul;
 mod movement;
 mod norm;
+mod pack;
 mod pool;
 mod reduce;
 mod resize;

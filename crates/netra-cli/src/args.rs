@@ -82,9 +82,9 @@ pub struct BackendArg {
 /// How a network runs.
 #[derive(Clone, Debug, Args)]
 pub struct ModeArg {
-    /// exact; fast: float32 with algorithms that multiply less, an error of at most 1e-4 of the output's range; or bf16 or
-    /// int8: products of bfloat16 or of bytes where the processor has them, only for a model whose golden cases pass that
-    /// way (int8 is calibrated on their inputs).
+    /// exact; fast: float32 with algorithms that multiply less, an error of at most 1e-4 of the output's range; or f16,
+    /// bf16 or int8: products of half precision (graphics adapters), bfloat16 or bytes (processors) where the device has them,
+    /// only for a model whose golden cases pass that way (int8 is calibrated on their inputs).
     #[arg(long, default_value = "fast", value_name = "MODE")]
     pub precision: Precision,
     #[command(flatten)]
@@ -240,8 +240,8 @@ pub struct BenchArgs {
     /// Timed runs after one warm-up.
     #[arg(long, default_value_t = 10)]
     pub runs: usize,
-    /// exact, fast, bf16 or int8, as of `netra run`; nothing checks here whether a model allows bf16 or int8, and int8 is
-    /// calibrated on the input that is timed.
+    /// exact, fast, f16, bf16 or int8, as of `netra run`; nothing checks here whether a model allows the last three, and int8
+    /// is calibrated on the input that is timed.
     #[arg(long, default_value = "fast", value_name = "MODE")]
     pub precision: Precision,
     /// Threads of the CPU backend; by default one for each core that the process may use.
@@ -270,10 +270,10 @@ pub struct TuneArgs {
     /// The file to write; by default tuning.json in the package's folder, where `run`, `bench`, `plan` and `verify` find it.
     #[arg(long, short, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// The backend; only the CPU's has a choice today.
+    /// The backend; a tuning holds for its device alone.
     #[arg(long, short, default_value = "cpu", value_name = "BACKEND")]
     pub backend: Device,
-    /// exact, fast, bf16 or int8, as of `netra run`: int8 is calibrated on golden cases, or of a bare file on the input that
+    /// exact, fast, f16, bf16 or int8, as of `netra run`: int8 is calibrated on golden cases, or of a bare file on the input that
     /// is timed.
     #[arg(long, default_value = "fast", value_name = "MODE")]
     pub precision: Precision,

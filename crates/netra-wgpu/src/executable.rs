@@ -12,7 +12,7 @@ use netra_graph::{
 use crate::arena::Layout;
 use crate::fault::{Guarded, guarded};
 use crate::gpu::Gpu;
-use crate::steps::{self, Prepared, Role, empty};
+use crate::steps::{self, Prepared, Role, Setting, empty};
 use crate::transfer::{Download, download, upload};
 use crate::value::Value;
 
@@ -43,15 +43,15 @@ impl WgpuExecutable {
     pub(crate) fn compile(
         gpu: Gpu,
         program: Arc<Program>,
-        software: bool,
+        setting: Setting<'_>,
         options: &CompileOptions<'_>,
     ) -> Result<Self> {
-        guarded(&gpu, "compiling", || gpu.ordered(|| Self::build(gpu.clone(), program, software, options)))
+        guarded(&gpu, "compiling", || gpu.ordered(|| Self::build(gpu.clone(), program, setting, options)))
     }
 
-    fn build(gpu: Gpu, program: Arc<Program>, software: bool, options: &CompileOptions<'_>) -> Result<Self> {
+    fn build(gpu: Gpu, program: Arc<Program>, setting: Setting<'_>, options: &CompileOptions<'_>) -> Result<Self> {
         let mut program = Arc::unwrap_or_clone(program);
-        fuse_normalization(&mut program, |program, step| steps::takes_affine(&gpu, program, step, software));
+        fuse_normalization(&mut program, |program, step| steps::takes_affine(&gpu, program, step, &setting));
         let program = Arc::new(program);
         let mut constants = HashMap::new();
         let mut prepared = Vec::with_capacity(program.steps.len());
@@ -64,7 +64,7 @@ impl WgpuExecutable {
         };
         for (step, role) in program.steps.iter().zip(steps::roles(&program, gpu.limit())) {
             let ready = match role {
-                Role::Alone => steps::prepare(&gpu, &program, step, software),
+                Role::Alone => steps::prepare(&gpu, &program, step, &setting),
                 Role::Absorbed => Prepared::Absorbed,
                 Role::End(chain) => Prepared::Chain(Box::new(chain)),
             };
@@ -164,6 +164,20 @@ impl WgpuExecutable {
 }
 
 impl WgpuExecutable {
+    /// Nanoseconds of all steps together, the way of inputs and outputs left out.
+    pub(crate) fn busy(&self, inputs: &[TensorView<'_>]) -> Result<u64> {
+        self.program.check_inputs(inputs)?;
+        let marker = self.gpu.ordered(|| self.gpu.marker());
+        self.gpu.run(&self.layout, |gpu| {
+            let mut live = self.take(gpu, inputs)?;
+            gpu.wait(&marker)?;
+            let started = Instant::now();
+            self.walk(gpu, &mut live, |_| Ok(()))?;
+            gpu.wait(&marker)?;
+            Ok(nanoseconds(started))
+        })
+    }
+
     /// A run that waits after each step: the adapter's time, and that of one launch and one answer.
     fn timed(&self, inputs: &[TensorView<'_>]) -> Result<Profile> {
         self.program.check_inputs(inputs)?;
@@ -184,7 +198,7 @@ impl WgpuExecutable {
     }
 }
 
-fn nanoseconds(since: Instant) -> u64 {
+pub(crate) fn nanoseconds(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use burn_backend::{Bytes, DType, StreamId};
 use burn_cubecl::{CubeDevice, tensor::CubeTensor};
 use cubecl::MemoryScope;
+use cubecl::ir::FloatKind;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 use netra_graph::Result;
@@ -57,6 +58,11 @@ impl Buffer {
         self.tensor.clone().into_buffer_arg()
     }
 
+    /// Bytes that it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.tensor.handle.size_in_used() as usize
+    }
+
     /// The buffer as an optional kernel argument.
     pub(crate) fn optional(buffer: Option<&Buffer>) -> Option<BufferArg> {
         buffer.map(Buffer::arg)
@@ -82,6 +88,11 @@ impl Gpu {
     /// The adapter, for messages.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether shaders know half-precision numbers.
+    pub(crate) fn has_half(&self) -> bool {
+        self.client.properties().supports_type(ElemType::Float(FloatKind::F16))
     }
 
     /// Largest buffer in bytes.
@@ -168,10 +179,14 @@ impl Gpu {
     /// Uploads the raw bits of 4-byte elements.
     pub(crate) fn upload<E: CubeElement + Copy>(&self, data: &[E]) -> Buffer {
         let buffer = self.empty(data.len());
-        if !data.is_empty() && !matches!(self.memory, Memory::Rehearsal(_)) {
+        if !data.is_empty() && !self.rehearses() {
             self.client.write(&buffer.tensor.handle, Bytes::from_bytes_vec(E::as_bytes(data).to_vec()));
         }
         buffer
+    }
+
+    fn rehearses(&self) -> bool {
+        matches!(self.memory, Memory::Rehearsal(_))
     }
 
     fn wrap(&self, handle: Handle, elements: usize, life: Option<Arc<Life>>) -> Buffer {
@@ -199,9 +214,15 @@ impl Gpu {
         }
     }
 
+    /// At least `count` workgroups of `threads` each: kernels check. One in a rehearsal.
+    pub(crate) fn workgroups(&self, count: usize, threads: usize) -> (CubeCount, CubeDim) {
+        let (count, dim) = (if self.rehearses() { 1 } else { count }, CubeDim::new_1d(threads as u32));
+        (cubecl::calculate_cube_count_elemwise(&self.client, count * threads, dim), dim)
+    }
+
     /// `count` workgroups (at most 65535) of `threads` each. One in a rehearsal.
     pub(crate) fn groups(&self, count: usize, threads: usize) -> (CubeCount, CubeDim) {
-        let count = if matches!(self.memory, Memory::Rehearsal(_)) { 1 } else { count };
+        let count = if self.rehearses() { 1 } else { count };
         (CubeCount::Static(count as u32, 1, 1), CubeDim::new_1d(threads as u32))
     }
 }

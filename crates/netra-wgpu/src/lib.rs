@@ -23,6 +23,7 @@ mod kernels;
 mod reading;
 mod steps;
 mod transfer;
+mod tune;
 mod value;
 
 pub use adapter::{AdapterInfo, AdapterLimits, AdapterSelector, adapters};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn_cubecl::CubeDevice;
-use netra_graph::{Backend, CompileOptions, DeviceInfo, Executable, Program, Result, Unsupported};
+use netra_graph::{Backend, CompileOptions, DeviceInfo, Executable, Program, Result, Unsupported, Volumes};
 
 use crate::adapter::{self, AdapterInfo, AdapterSelector};
 use crate::executable::WgpuExecutable;
@@ -82,5 +82,9 @@ impl Backend for WgpuBackend {
         }
         let executable = WgpuExecutable::compile(self.gpu.clone(), program, self.device.software, options)?;
         Ok(Box::new(executable))
+    }
+
+    fn volumes(&self) -> Option<&dyn Volumes> {
+        Some(&self.gpu)
     }
 }

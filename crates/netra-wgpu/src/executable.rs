@@ -1,5 +1,6 @@
 //! A compiled program: constants on the adapter, steps prepared, buffers freed after their last use.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -40,7 +41,7 @@ enum Output {
 }
 
 /// Turns a panic below (burn and wgpu panic on what they did not expect) into an error.
-fn guarded<T>(what: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn guarded<T>(what: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
         let message = payload.downcast_ref::<String>().map(String::as_str);
         let message = message.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
@@ -158,21 +159,7 @@ impl WgpuExecutable {
             let value = upload(&self.gpu, *view);
             live[id.index()] = Some(value.map_err(|e| e.at(format!("input '{}'", self.program.value(id).name)))?);
         }
-        let find = |live: &[Option<Value>], id: ValueId| -> Option<Value> {
-            self.constants.get(&id).or(live[id.index()].as_ref()).cloned()
-        };
-        for (i, (step, prepared)) in self.program.steps.iter().zip(&self.prepared).enumerate() {
-            let operands: Vec<Option<Value>> = step.inputs.iter().map(|id| id.and_then(|id| find(&live, id))).collect();
-            let views: Vec<Option<&Value>> = operands.iter().map(Option::as_ref).collect();
-            let value = steps::run(&self.gpu, &self.program, step, prepared, &views)
-                .map_err(|e| e.at(format!("node '{}'", step.node)))?;
-            live[step.output.index()] = Some(value);
-            for id in step.inputs.iter().flatten().chain([&step.output]) {
-                if self.last_uses[id.index()].is_none_or(|last| last <= i) {
-                    live[id.index()] = None;
-                }
-            }
-        }
+        self.launch(&mut live)?;
         let output = |&id: &ValueId| {
             let value = self.program.value(id);
             if let Some(constant) = &value.constant {
@@ -185,6 +172,42 @@ impl WgpuExecutable {
             made.ok_or_else(|| Error::malformed(format!("output '{}' is never computed", value.name)))
         };
         self.program.outputs.iter().map(output).collect()
+    }
+
+    /// Launches every step on the inputs in `live`, in which values come and go.
+    fn launch(&self, live: &mut [Option<Value>]) -> Result<()> {
+        let find = |live: &[Option<Value>], id: ValueId| -> Option<Value> {
+            self.constants.get(&id).or(live[id.index()].as_ref()).cloned()
+        };
+        for (i, (step, prepared)) in self.program.steps.iter().zip(&self.prepared).enumerate() {
+            let operands: Vec<Option<Value>> = step.inputs.iter().map(|id| id.and_then(|id| find(live, id))).collect();
+            let views: Vec<Option<&Value>> = operands.iter().map(Option::as_ref).collect();
+            let value = steps::run(&self.gpu, &self.program, step, prepared, &views)
+                .map_err(|e| e.at(format!("node '{}'", step.node)))?;
+            live[step.output.index()] = Some(value);
+            for id in step.inputs.iter().flatten().chain([&step.output]) {
+                if self.last_uses[id.index()].is_none_or(|last| last <= i) {
+                    live[id.index()] = None;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs on an input that is on the adapter already, for a program of one input, and leaves output number `output` there.
+    /// It is the caller's until the next run.
+    pub(crate) fn run_resident(&self, input: Value, output: usize) -> Result<Value> {
+        let (&[place], Some(&id)) = (self.program.inputs.as_slice(), self.program.outputs.get(output)) else {
+            return Err(Error::invalid("a program of one input and of the output asked for is expected"));
+        };
+        if let Some(constant) = &self.program.value(id).constant {
+            return upload(&self.gpu, constant.view());
+        }
+        let mut live: Vec<Option<Value>> = vec![None; self.program.values.len()];
+        live[place.index()] = Some(input.clone());
+        self.launch(&mut live)?;
+        let made = if id == place { Some(input) } else { live[id.index()].take() };
+        made.ok_or_else(|| Error::malformed(format!("output '{}' is never computed", self.program.value(id).name)))
     }
 
     /// Reads the outputs back, one after the other.
@@ -210,6 +233,10 @@ impl Executable for WgpuExecutable {
 
     fn plan(&self) -> MemoryPlan {
         self.plan
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 
     fn reserved(&self) -> Option<u64> {

@@ -21,6 +21,7 @@ mod kernels;
 mod steps;
 mod transfer;
 mod value;
+mod volumes;
 
 pub use adapter::{AdapterInfo, AdapterLimits, AdapterSelector, adapters};
 pub use backend::WgpuBackend;

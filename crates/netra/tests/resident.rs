@@ -1,0 +1,245 @@
+//! Volumes that stay on a graphics adapter give the labels that the host's way gives.
+#![cfg(feature = "wgpu")]
+#![allow(clippy::print_stderr)]
+
+#[path = "../../netra-pipeline/tests/common/mod.rs"]
+#[allow(dead_code)]
+mod common;
+#[path = "resident/watched.rs"]
+mod watched;
+
+use std::sync::Arc;
+
+use common::{convolution, manifest};
+use ndarray::Array3;
+use netra_core::{Affine, Finding, Findings, Geometry, IntensityUnit, ModelIdentity, Volume};
+use netra_cpu::CpuBackend;
+use netra_graph::{Backend, Graph};
+use netra_pipeline::{InputSize, Model, RunOptions};
+use netra_wgpu::{AdapterSelector, WgpuBackend};
+use watched::Watched;
+
+fn adapter() -> Option<WgpuBackend> {
+    WgpuBackend::open(AdapterSelector::Any).inspect_err(|e| eprintln!("skipped: {e}")).ok()
+}
+
+fn cpu() -> Arc<dyn Backend> {
+    Arc::new(CpuBackend::new(None).expect("a processor"))
+}
+
+/// Numbers between -1 and 1, the same every time.
+fn numbers(n: usize, mut state: u32) -> Vec<f32> {
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / 8_388_608.0 - 1.0
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+/// Waves and noise; slices 2.5 mm apart, rows upside down, columns from right to left.
+fn scan([slices, rows, columns]: [usize; 3], shear: f64) -> Volume {
+    let noise = numbers(slices * rows * columns, 5);
+    let voxels = Array3::from_shape_fn((slices, rows, columns), |(s, r, c)| {
+        let wave = (s as f32 * 0.55).sin() + (r as f32 * 0.23).cos() + (c as f32 * 0.31 + s as f32 * 0.2).sin();
+        40.0 + 30.0 * wave + 12.0 * noise[(s * rows + r) * columns + c]
+    });
+    let steps = [[0.3 * shear, 0.2 * shear, 2.5], [0.1 * shear, -0.8, 0.0], [-0.9, 0.1 * shear, 0.05 * shear]];
+    let affine = Affine::from_steps(steps[0], steps[1], steps[2], [31.0, 17.5, 4.25]);
+    let grid = Geometry::new([slices, rows, columns], affine).expect("valid");
+    Volume::new(voxels, grid, IntensityUnit::Arbitrary).expect("valid")
+}
+
+/// `channels` filters of 3 x 3 x 3.
+fn network(channels: usize) -> Graph {
+    convolution(3, 3, numbers(27 * channels, 11), numbers(channels, 3))
+}
+
+/// A segmentation of as many segments.
+fn segments(count: usize) -> String {
+    let segment = |number: usize| {
+        format!(
+            "[[output.segments]]\nnumber = {number}\nlabel = \"part {number}\"\n\
+             category = {{ value = \"91723000\", scheme = \"SCT\", meaning = \"Anatomical Structure\" }}\n\
+             property_type = {{ value = \"39607008\", scheme = \"SCT\", meaning = \"Lung\" }}\ncolour = [255, 0, 0]\n"
+        )
+    };
+    format!("kind = \"segmentation\"\n{}", (1..=count).map(segment).collect::<String>())
+}
+
+fn model(steps: &str, channels: usize, backend: Arc<dyn Backend>) -> Model {
+    let identity =
+        ModelIdentity { id: "fake".into(), name: "Fake".into(), version: "1.0.0".into(), digest: "00".into() };
+    let manifest = manifest("NCDHW", "kind = \"volume\"", steps, &segments(channels));
+    Model::from_parts(manifest, identity, Arc::new(network(channels)), backend).expect("names fit")
+}
+
+fn labels(findings: &Findings) -> Array3<u16> {
+    match &findings.finding {
+        Finding::Segmentation { labels, .. } => labels.labels().to_owned(),
+        other => panic!("no segmentation: {other:?}"),
+    }
+}
+
+const NORMALIZE: &str = "[[preprocess]]\nstep = \"NormalizeIntensity\"\n";
+const REORIENT: &str = "[[preprocess]]\nstep = \"Orientation\"\naxcodes = \"LIA\"\n";
+const SPACING: &str = "[[preprocess]]\nstep = \"Spacing\"\npixdim = [1.3, 1.6, 1.1]\nmode = \"bilinear\"\n";
+const CONFORM: &str = "[[preprocess]]\nstep = \"Conform\"\naxcodes = \"RSA\"\npixdim = [1.5, 1.5, 1.5]\nspatial_size = [24, 22, 26]\nmode = \"bilinear\"\n";
+const RANGE: &str = "[[preprocess]]\nstep = \"ScaleIntensityRange\"\na_min = -20.0\na_max = 90.0\nb_min = -1.0\nb_max = 1.0\nclip = true\n";
+const SOFTMAX: &str = "[[postprocess]]\nstep = \"Activations\"\nsoftmax = true\n";
+const SIGMOID: &str = "[[postprocess]]\nstep = \"Activations\"\nsigmoid = true\n";
+const ARGMAX: &str = "[[postprocess]]\nstep = \"AsDiscrete\"\nargmax = true\n";
+const LINEAR: &str = "[[postprocess]]\nstep = \"Invert\"\nmode = \"bilinear\"\n";
+const NEAREST: &str = "[[postprocess]]\nstep = \"Invert\"\nmode = \"nearest-exact\"\n";
+
+fn threshold(value: f32) -> String {
+    format!("[[postprocess]]\nstep = \"AsDiscrete\"\nthreshold = {value:.2}\nversion = \"1\"\n")
+}
+
+fn sliding(roi: [usize; 3], overlap: f64, mode: &str, rest: &str) -> String {
+    format!(
+        "[inferer]\nkind = \"sliding_window\"\nroi_size = {roi:?}\noverlap = {overlap:.2}\nmode = \"{mode}\"\n{rest}"
+    )
+}
+
+/// Runs each case both ways and fails when more than a hundred-thousandth of all labels differ.
+fn compare(cases: &[(String, usize, Volume)]) {
+    let Some(gpu) = adapter() else { return };
+    let gpu: Arc<dyn Backend> = Arc::new(gpu);
+    let (mut voxels, mut differing) = (0, 0);
+    for (steps, channels, scan) in cases {
+        let options = RunOptions::default();
+        let host = model(steps, *channels, cpu()).run(scan, &options).expect("the host's way");
+        let device = model(steps, *channels, gpu.clone()).run(scan, &options).expect("the device's way");
+        assert!(device.backend.resident && !host.backend.resident, "{steps}");
+        let (host, device) = (labels(&host), labels(&device));
+        assert_eq!(host.dim(), device.dim(), "{steps}");
+        assert!(host.iter().any(|&l| l != host[[0, 0, 0]]), "one label everywhere: {steps}");
+        let wrong = host.iter().zip(&device).filter(|(a, b)| a != b).count();
+        if wrong > 0 {
+            eprintln!("{wrong} of {} labels differ: {steps}", host.len());
+        }
+        voxels += host.len();
+        differing += wrong;
+    }
+    assert!(differing as f64 <= 1e-5 * voxels as f64, "{differing} of {voxels} labels differ");
+}
+
+#[test]
+fn blended_windows_become_the_same_labels() {
+    let mut cases = Vec::new();
+    for (overlap, mode) in [(0.25, "gaussian"), (0.5, "constant"), (0.5, "gaussian")] {
+        for rest in [
+            format!("{SOFTMAX}{ARGMAX}{NEAREST}"),
+            format!("{SOFTMAX}{LINEAR}{ARGMAX}"),
+            format!("{SIGMOID}{}{NEAREST}", threshold(0.6)),
+            format!("{SIGMOID}{LINEAR}{}", threshold(0.55)),
+        ] {
+            let chain = format!("{REORIENT}{SPACING}{NORMALIZE}");
+            let steps = format!("{chain}{}{rest}", sliding([12, 16, 14], overlap, mode, ""));
+            cases.push((steps, 4, scan([15, 41, 37], 0.0)));
+        }
+    }
+    compare(&cases);
+}
+
+/// The grid of a scan whose axes are at an angle to the network's.
+#[test]
+fn grids_at_an_angle_give_the_same_labels() {
+    let chain = format!("{CONFORM}{RANGE}");
+    let window = sliding([10, 16, 12], 0.25, "gaussian", "");
+    let cases = [
+        format!("{chain}{window}{ARGMAX}{NEAREST}"),
+        format!("{chain}{window}{LINEAR}{ARGMAX}"),
+        format!("{chain}{window}{SOFTMAX}{NEAREST}{}", threshold(0.3)),
+        format!("{chain}{window}{NEAREST}{}", threshold(-0.4)),
+        format!("{chain}{window}{LINEAR}{}", threshold(-0.4)),
+    ];
+    compare(&cases.map(|steps| (steps, 3, scan([15, 41, 37], 1.0))));
+}
+
+#[test]
+fn an_input_smaller_than_the_window_is_padded_alike() {
+    let cases = [
+        "",
+        "padding_mode = \"constant\"\ncval = 0.7\n",
+        "padding_mode = \"reflect\"\n",
+        "padding_mode = \"replicate\"\n",
+        "padding_mode = \"circular\"\n",
+    ]
+    .map(|padding| {
+        let window = sliding([13, 24, 16], 0.5, "gaussian", padding);
+        (format!("{NORMALIZE}{window}{SOFTMAX}{LINEAR}{ARGMAX}"), 3, scan([9, 20, 33], 0.0))
+    });
+    compare(&cases);
+}
+
+#[test]
+fn whole_inputs_and_tiles_become_the_same_labels() {
+    let tiled = "[inferer]\nkind = \"tiled\"\nroi_size = [8, 20, 38]\nhalo = 1\n";
+    let whole = "[inferer]\nkind = \"whole\"\npad_to_multiple = 8\n";
+    let select = "[[postprocess]]\nstep = \"SelectChannels\"\nchannels = [3, 0, 1]\n";
+    let cases = [
+        format!("{tiled}{ARGMAX}{NEAREST}"),
+        format!("{SPACING}{tiled}{SOFTMAX}{LINEAR}{ARGMAX}"),
+        format!("{SPACING}{tiled}{SOFTMAX}{}{NEAREST}", threshold(0.4)),
+        format!("{whole}{SOFTMAX}{ARGMAX}"),
+        format!("{SPACING}{whole}{SOFTMAX}{LINEAR}{ARGMAX}"),
+        format!("{SPACING}{whole}{select}{SIGMOID}{LINEAR}{}", threshold(0.5)),
+        format!("{SPACING}[inferer]\nkind = \"whole\"\n{SIGMOID}{LINEAR}{}", threshold(0.5)),
+        format!("{CONFORM}{RANGE}{tiled}{ARGMAX}[[postprocess]]\nstep = \"KeepLargestConnectedComponent\"\n{NEAREST}"),
+    ];
+    compare(&cases.map(|steps| (steps, 4, scan([15, 41, 37], 0.0))));
+}
+
+/// An adapter that binds so little that channels lie in several parts each.
+#[test]
+fn channels_in_parts_become_the_same_labels() {
+    let Some(gpu) = adapter() else { return };
+    let small: Arc<dyn Backend> = Arc::new(gpu.with_max_buffer_bytes(4 * 15 * 41 * 37 + 4096));
+    let window = sliding([12, 16, 14], 0.25, "gaussian", "");
+    let scan = scan([15, 41, 37], 0.0);
+    for rest in [format!("{SOFTMAX}{LINEAR}{ARGMAX}"), format!("{SOFTMAX}{}{NEAREST}", threshold(0.3))] {
+        let steps = format!("{NORMALIZE}{window}{rest}");
+        let run = |backend| model(&steps, 6, backend).run(&scan, &RunOptions::default()).expect("in scope");
+        let (host, device) = (run(cpu()), run(small.clone()));
+        assert!(device.backend.resident);
+        assert_eq!(labels(&host), labels(&device), "{rest}");
+    }
+}
+
+/// What the adapter cannot hold goes the host's way, and the findings say so.
+#[test]
+fn what_does_not_fit_goes_through_the_host() {
+    let Some(gpu) = adapter() else { return };
+    let small: Arc<dyn Backend> = Arc::new(gpu.with_max_buffer_bytes(4 * 15 * 41 * 37 - 4));
+    let steps = format!("{NORMALIZE}{}{ARGMAX}{NEAREST}", sliding([12, 16, 14], 0.25, "gaussian", ""));
+    let scan = scan([15, 41, 37], 0.0);
+    let run = |backend| model(&steps, 3, backend).run(&scan, &RunOptions::default()).expect("in scope");
+    let (host, refused) = (run(cpu()), run(small));
+    assert!(!refused.backend.resident);
+    assert_eq!(refused.warnings.iter().map(|w| w.code.as_str()).collect::<Vec<_>>(), ["not-resident"]);
+    assert_eq!(labels(&host), labels(&refused));
+}
+
+/// 104 classes: no window's output comes to the host, and no volume but the labels does.
+#[test]
+fn logits_are_never_on_the_host() {
+    let Some(gpu) = adapter() else { return };
+    let watched = Arc::new(Watched::new(gpu));
+    let scan = scan([64, 64, 64], 0.0);
+    let steps = format!("{NORMALIZE}{}{SOFTMAX}{LINEAR}{ARGMAX}", sliding([32, 64, 64], 0.5, "gaussian", ""));
+    let model = model(&steps, 104, watched.clone());
+    let findings = model.run(&scan, &RunOptions::default()).expect("in scope");
+    assert!(findings.backend.resident);
+    assert!(labels(&findings).iter().any(|&label| label > 50));
+    assert_eq!(watched.host_bytes(), 0);
+    let plan = model.plan(&InputSize::Volume(scan.geometry().clone()), &RunOptions::default()).expect("planned");
+    let logits = 4 * 104 * 64u64.pow(3);
+    assert!(plan.peak() < logits / 8, "{plan:?}");
+    assert!(plan.resident_bytes.is_some_and(|bytes| bytes > logits / 2), "{plan:?}");
+    // The watch can bite: the same network by way of the host.
+    let shape = model.network().input_shape([1, 32, 64, 64]).expect("a window");
+    model.network().executable(&shape).expect("compiled");
+    model.network().predict(ndarray::Array4::zeros((1, 32, 64, 64))).expect("runs");
+    assert_eq!(watched.host_bytes(), 4 * 104 * 32 * 64 * 64);
+}

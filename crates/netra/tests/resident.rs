@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use common::{convolution, manifest};
 use ndarray::Array3;
-use netra_core::{Affine, Finding, Findings, Geometry, IntensityUnit, ModelIdentity, Volume};
+use netra_core::{Affine, ErrorKind, Finding, Findings, Geometry, Image, IntensityUnit, ModelIdentity, Volume};
 use netra_cpu::CpuBackend;
 use netra_graph::{Backend, Graph};
 use netra_pipeline::{InputSize, Model, RunOptions};
@@ -182,10 +182,10 @@ fn whole_inputs_and_tiles_become_the_same_labels() {
         format!("{tiled}{ARGMAX}{NEAREST}"),
         format!("{SPACING}{tiled}{SOFTMAX}{LINEAR}{ARGMAX}"),
         format!("{SPACING}{tiled}{SOFTMAX}{}{NEAREST}", threshold(0.4)),
-        format!("{whole}{SOFTMAX}{ARGMAX}"),
+        format!("{whole}{SOFTMAX}{ARGMAX}{NEAREST}"),
         format!("{SPACING}{whole}{SOFTMAX}{LINEAR}{ARGMAX}"),
-        format!("{SPACING}{whole}{select}{SIGMOID}{LINEAR}{}", threshold(0.5)),
-        format!("{SPACING}[inferer]\nkind = \"whole\"\n{SIGMOID}{LINEAR}{}", threshold(0.5)),
+        format!("{SPACING}{NORMALIZE}{whole}{select}{SIGMOID}{LINEAR}{}", threshold(0.5)),
+        format!("{SPACING}{NORMALIZE}[inferer]\nkind = \"whole\"\n{SIGMOID}{LINEAR}{}", threshold(0.5)),
         format!("{CONFORM}{RANGE}{tiled}{ARGMAX}[[postprocess]]\nstep = \"KeepLargestConnectedComponent\"\n{NEAREST}"),
     ];
     compare(&cases.map(|steps| (steps, 4, scan([15, 41, 37], 0.0))));
@@ -204,6 +204,54 @@ fn channels_in_parts_become_the_same_labels() {
         let (host, device) = (run(cpu()), run(small.clone()));
         assert!(device.backend.resident);
         assert_eq!(labels(&host), labels(&device), "{rest}");
+    }
+}
+
+/// A fundus photograph: a bright disc, cropped to, and nothing outside it.
+#[test]
+fn a_picture_keeps_to_its_field_of_view() {
+    let Some(gpu) = adapter() else { return };
+    let noise = numbers(60 * 75, 7);
+    let pixels = Array3::from_shape_fn((1, 60, 75), |(_, r, c)| {
+        let from_middle = (r as f32 - 30.0).hypot(c as f32 - 40.0);
+        if from_middle < 26.0 { 120.0 + 60.0 * noise[r * 75 + c] } else { 2.0 }
+    });
+    let image = Image::new(pixels, IntensityUnit::Display, [0.0, 255.0]).expect("valid");
+    let steps = format!(
+        "[[preprocess]]\nstep = \"CropFieldOfView\"\nthreshold = 0.1\n\
+         [[preprocess]]\nstep = \"Resize\"\nspatial_size = [48, 40]\nmode = \"bilinear\"\nanti_aliasing = true\n\
+         [[preprocess]]\nstep = \"ScaleIntensity\"\nminv = -1.0\nmaxv = 1.0\n\
+         {SIGMOID}{LINEAR}{}",
+        threshold(0.5)
+    );
+    let run = |backend: Arc<dyn Backend>| {
+        let identity =
+            ModelIdentity { id: "fake".into(), name: "Fake".into(), version: "1.0.0".into(), digest: "00".into() };
+        let manifest = manifest("NCHW", "kind = \"image\"", &steps, &segments(3));
+        let graph = convolution(2, 3, numbers(27, 11), numbers(3, 3));
+        let model = Model::from_parts(manifest, identity, Arc::new(graph), backend).expect("names fit");
+        model.run(&image, &RunOptions::default()).expect("in scope")
+    };
+    let (host, device) = (run(cpu()), run(Arc::new(gpu)));
+    assert!(device.backend.resident);
+    assert_eq!(labels(&host), labels(&device));
+    assert!(labels(&device)[[0, 2, 2]] == 0 && labels(&device).iter().any(|&label| label > 0));
+}
+
+/// A network that gives what is no number is refused, whether or not a voxel of the scan is decided by it.
+#[test]
+fn what_is_no_number_is_an_error() {
+    let Some(gpu) = adapter() else { return };
+    let gpu: Arc<dyn Backend> = Arc::new(gpu);
+    let window = sliding([12, 16, 14], 0.25, "gaussian", "");
+    for rest in [format!("{SOFTMAX}{LINEAR}{ARGMAX}"), format!("{ARGMAX}{NEAREST}")] {
+        let identity =
+            ModelIdentity { id: "fake".into(), name: "Fake".into(), version: "1.0.0".into(), digest: "00".into() };
+        let manifest = manifest("NCDHW", "kind = \"volume\"", &format!("{window}{rest}"), &segments(2));
+        let graph = convolution(3, 3, numbers(54, 11), vec![0.0, f32::NAN]);
+        let model = Model::from_parts(manifest, identity, Arc::new(graph), gpu.clone()).expect("names fit");
+        let error = model.run(&scan([15, 20, 17], 0.0), &RunOptions::default()).expect_err("not a number");
+        assert_eq!(error.kind(), ErrorKind::Backend, "{error}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! All windows of an input, before any of them runs: for inference that stays on a device.
 
+use std::ops::Range;
+
 use ndarray::Array3;
 use netra_core::{Error, Result};
 use netra_graph::volumes::{Window, WindowPadding};
@@ -17,6 +19,13 @@ pub(crate) struct Placed {
     pub weights: Option<Array3<f32>>,
 }
 
+/// One window before the next is known.
+struct Place {
+    size: [usize; 3],
+    start: [isize; 3],
+    own: [Range<usize>; 3],
+}
+
 impl Placed {
     /// The windows over an input of `size`. Fails as running the inferer does.
     pub fn of(inferer: &Inferer, size: [usize; 3], tiles_fit: Fits<'_>) -> Result<Self> {
@@ -24,7 +33,8 @@ impl Placed {
             Inferer::Whole { pad_to_multiple } => {
                 let padded = size.map(|n| if n == 1 { 1 } else { n.next_multiple_of((*pad_to_multiple).max(1)) });
                 let start = std::array::from_fn(|axis| -(((padded[axis] - size[axis]) / 2) as isize));
-                Ok(Self::new(vec![(padded, start, size.map(|n| 0..n))], WindowPadding::Constant(0.0), size[0]))
+                let place = Place { size: padded, start, own: size.map(|n| 0..n) };
+                Ok(Self::new(vec![place], WindowPadding::Constant(0.0), size[0]))
             }
             Inferer::SlidingWindow { .. } => {
                 let window = SlidingWindow::from_manifest(inferer)?;
@@ -37,7 +47,7 @@ impl Placed {
                     let own = std::array::from_fn(|axis| {
                         start[axis].max(0) as usize..size[axis].min((start[axis] + roi[axis] as isize) as usize)
                     });
-                    (roi, start, own)
+                    Place { size: roi, start, own }
                 };
                 let padding = match window.padding {
                     Padding::Constant => WindowPadding::Constant(window.cval),
@@ -53,7 +63,7 @@ impl Placed {
                 let tiling = Tiling::fitting(size, three(roi_size)?, *halo, tiles_fit)?;
                 let place = |tile: &super::tiled::Tile| {
                     let own = std::array::from_fn(|axis| tile.start[axis]..tile.start[axis] + tile.size[axis]);
-                    (tile.window, tile.window_start.map(|i| i as isize), own)
+                    Place { size: tile.window, start: tile.window_start.map(|i| i as isize), own }
                 };
                 let windows = tiling.tiles().iter().map(place).collect();
                 Ok(Self::new(windows, WindowPadding::Constant(0.0), size[0]))
@@ -61,14 +71,10 @@ impl Placed {
         }
     }
 
-    fn new(
-        placed: Vec<([usize; 3], [isize; 3], [std::ops::Range<usize>; 3])>,
-        padding: WindowPadding,
-        slices: usize,
-    ) -> Self {
-        let next: Vec<usize> = placed.iter().skip(1).map(|(_, _, own)| own[0].start).chain([slices]).collect();
-        let window = |((size, start, own), finished)| (size, Window { start, padding, own, finished });
-        Self { windows: placed.into_iter().zip(next).map(window).collect(), weights: None }
+    fn new(places: Vec<Place>, padding: WindowPadding, slices: usize) -> Self {
+        let next: Vec<usize> = places.iter().skip(1).map(|place| place.own[0].start).chain([slices]).collect();
+        let window = |(Place { size, start, own }, finished)| (size, Window { start, padding, own, finished });
+        Self { windows: places.into_iter().zip(next).map(window).collect(), weights: None }
     }
 
     /// The first window's size. Fails for an input without windows.

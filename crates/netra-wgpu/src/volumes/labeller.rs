@@ -34,7 +34,7 @@ pub(super) struct GpuLabeller<'a> {
 enum Grid {
     Own,
     Nearest(GridMap),
-    Linear(Tables),
+    Linear(Box<Tables>),
 }
 
 /// Whether windows are decided as they come: each voxel needs no more than what one of them holds.
@@ -80,7 +80,7 @@ impl<'a> GpuLabeller<'a> {
         let (grid, labels) = match &l.grid {
             LabelGrid::Own => (Grid::Own, l.shape),
             LabelGrid::Nearest(to) => (Grid::Nearest(to.clone()), l.shape),
-            LabelGrid::Linear(to) => (Grid::Linear(Tables::new(gpu, to)), to.shape),
+            LabelGrid::Linear(to) => (Grid::Linear(Box::new(Tables::new(gpu, to))), to.shape),
         };
         // What is made at the end has to fit as well.
         if let Grid::Nearest(to) = &grid {

@@ -81,6 +81,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_last_steps_are_the_devices() {
+        let spacing = Preprocess::Spacing { pixdim: vec![1.0; 3], mode: Interpolation::Bilinear };
+        let scale = Preprocess::ScaleIntensity { minv: 0.0, maxv: 1.0 };
+        let clip = Preprocess::ClipIntensityPercentiles { lower: 1.0, upper: 99.0 };
+        let orient = Preprocess::Orientation { axcodes: "RAS".into() };
+        let steps = [orient, spacing, scale.clone()];
+        assert_eq!((tail(&steps, true), tail(&steps, false)), (2, 1));
+        assert_eq!(tail(&[scale.clone(), clip, scale], true), 1);
+        assert!(steps.iter().map(resamples).eq([true, true, false]));
+    }
+
+    #[test]
     fn lists_in_another_order_stay_on_the_host() {
         let (softmax, argmax) = (Postprocess::Activations(Activation::Softmax), AsDiscrete::Argmax);
         let (argmax, back) = (Postprocess::AsDiscrete(argmax), Postprocess::Invert { mode: Interpolation::Bilinear });

@@ -15,6 +15,7 @@ use crate::{Input, Model, Placement, Sample, Stage, inferer, preprocess};
 pub(crate) struct Told<'a> {
     pub limits: &'a Limits,
     pub network_bytes: Option<u64>,
+    pub resident_bytes: Option<u64>,
     pub clock: &'a RefCell<Clock>,
     /// Told how much of a stage is done: (stage, done, total).
     pub progress: &'a dyn Fn(Stage, usize, usize),

@@ -54,6 +54,9 @@ pub struct RunOptions<'a> {
     pub limits: Limits,
     /// Bytes that the network may take, weights included: tiles shrink to stay below (a model that is not tiled cannot).
     pub network_bytes: Option<u64>,
+    /// Bytes of the device that volumes may take beside the network; what needs more goes through the host's memory, all of it
+    /// with 0.
+    pub resident_bytes: Option<u64>,
 }
 
 /// A model ready to run.
@@ -146,6 +149,7 @@ impl Model {
         let told = infer::Told {
             limits: &options.limits,
             network_bytes: options.network_bytes,
+            resident_bytes: options.resident_bytes,
             clock: &clock,
             progress: &tell,
         };

@@ -108,7 +108,7 @@ pub(crate) fn plan(
         }
     };
     let (stages, resident_bytes) = match resident {
-        Some(resident) => resident.plan(model, size, &prepared, (windows.size, output_channels), options)?,
+        Some(resident) => resident.plan(model, size, &prepared, output_channels, options)?,
         None => None,
     }
     .map_or_else(

@@ -260,13 +260,28 @@ fn what_is_no_number_is_an_error() {
 fn what_does_not_fit_goes_through_the_host() {
     let Some(gpu) = adapter() else { return };
     let small: Arc<dyn Backend> = Arc::new(gpu.with_max_buffer_bytes(4 * 15 * 41 * 37 - 4));
+    let large: Arc<dyn Backend> = adapter().map(Arc::new).expect("the same adapter");
     let steps = format!("{NORMALIZE}{}{ARGMAX}{NEAREST}", sliding([12, 16, 14], 0.25, "gaussian", ""));
     let scan = scan([15, 41, 37], 0.0);
-    let run = |backend| model(&steps, 3, backend).run(&scan, &RunOptions::default()).expect("in scope");
-    let (host, refused) = (run(cpu()), run(small));
-    assert!(!refused.backend.resident);
-    assert_eq!(refused.warnings.iter().map(|w| w.code.as_str()).collect::<Vec<_>>(), ["not-resident"]);
-    assert_eq!(labels(&host), labels(&refused));
+    let size = InputSize::Volume(scan.geometry().clone());
+    let host = model(&steps, 3, cpu()).run(&scan, &RunOptions::default()).expect("in scope");
+    let needed = model(&steps, 3, large.clone()).plan(&size, &RunOptions::default()).expect("planned").resident_bytes;
+    let needed = needed.expect("it fits");
+    for (backend, allowed) in [(small, None), (large.clone(), Some(needed - 1))] {
+        let model = model(&steps, 3, backend);
+        let mut options = RunOptions::default();
+        options.resident_bytes = allowed;
+        let refused = model.run(&scan, &options).expect("in scope");
+        assert!(!refused.backend.resident);
+        assert_eq!(refused.warnings.iter().map(|w| w.code.as_str()).collect::<Vec<_>>(), ["not-resident"]);
+        assert_eq!(labels(&host), labels(&refused));
+        let plan = model.plan(&size, &options).expect("planned");
+        assert_eq!(plan.resident_bytes, None);
+        assert!(plan.peak() > 4 * 3 * 12 * 41 * 37, "sums of windows are counted: {plan:?}");
+    }
+    let mut options = RunOptions::default();
+    options.resident_bytes = Some(needed);
+    assert!(model(&steps, 3, large).run(&scan, &options).expect("in scope").backend.resident);
 }
 
 /// 104 classes: no window's output comes to the host, and no volume but the labels does.

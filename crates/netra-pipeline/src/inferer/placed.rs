@@ -82,6 +82,11 @@ impl Placed {
         self.windows.first().map(|(size, _)| *size).ok_or_else(|| Error::invalid("an input without windows"))
     }
 
+    /// The greatest size of a window along each axis.
+    pub fn largest(&self) -> [usize; 3] {
+        std::array::from_fn(|axis| self.windows.iter().map(|(size, _)| size[axis]).max().unwrap_or(0))
+    }
+
     /// Most slices of a window's own part.
     pub fn slices(&self) -> usize {
         self.windows.iter().map(|(_, window)| window.own[0].len()).max().unwrap_or(0)

@@ -22,6 +22,8 @@ use steps::{Back, Decided};
 /// A backend with volumes, and the steps that it does: the last of preprocessing and the first of postprocessing.
 pub(crate) struct Resident<'a> {
     pub volumes: &'a dyn Volumes,
+    /// Bytes of the largest buffer of the backend's device.
+    pub largest_buffer: Option<u64>,
     pub decided: Decided<'a>,
     /// Preprocessing steps before those of the device.
     pub head: usize,
@@ -38,10 +40,11 @@ pub(crate) enum Attempt<'a> {
 impl<'a> Resident<'a> {
     /// `None` where the backend has no volumes, or the steps are not those of a device. `volume` tells a volume from an image.
     pub fn of(model: &'a Model, volume: bool) -> Option<Self> {
-        let (volumes, manifest) = (model.network().backend().volumes()?, model.manifest());
+        let (backend, manifest) = (model.network().backend(), model.manifest());
+        let (volumes, largest_buffer) = (backend.volumes()?, backend.device().max_buffer_bytes);
         let decided = steps::decided(&manifest.postprocess)?;
         let head = manifest.preprocess.len() - steps::tail(&manifest.preprocess, volume);
-        Some(Self { volumes, decided, head })
+        Some(Self { volumes, largest_buffer, decided, head })
     }
 
     /// From a sample that the host's preprocessing made to labels.
@@ -59,11 +62,15 @@ impl<'a> Resident<'a> {
         let program = first.program();
         let outputs = program.value(program.outputs[model.network().output()]).shape.get(1).copied().unwrap_or(0);
         let labelling = self.labelling(&placed, &grid, &sample.place, outputs)?;
-        let begun = self.volumes.labelling(&labelling).map_err(from_graph);
-        let both = || -> Result<_> { Ok((begun?, prepare::upload(self.volumes, &sample, steps)?)) };
+        let shapes = [sample.place.geometry.shape(), grid.shape()];
+        let both = || {
+            self.bytes(&labelling, &placed, channels, shapes, told.resident_bytes)?;
+            let labeller = self.volumes.labelling(&labelling).map_err(from_graph)?;
+            Ok((labeller, prepare::upload(self.volumes, &sample, steps)?))
+        };
         let (mut labeller, volume) = match clock.borrow_mut().time(Stage::Preprocess.name(), both) {
             Ok(both) => both,
-            Err(why) if matches!(why.kind(), ErrorKind::Limit | ErrorKind::Unsupported) => {
+            Err(why) if is_refusal(&why) => {
                 return Ok(Attempt::Refused(sample, why));
             }
             Err(error) => return Err(error),
@@ -143,6 +150,11 @@ impl<'a> Resident<'a> {
             confidence: false,
         })
     }
+}
+
+/// Whether an error tells that the device cannot hold volumes, and the host has to.
+fn is_refusal(why: &Error) -> bool {
+    matches!(why.kind(), ErrorKind::Limit | ErrorKind::Unsupported)
 }
 
 fn broken() -> Error {

@@ -5,17 +5,20 @@
 #[path = "../../netra-pipeline/tests/common/mod.rs"]
 #[allow(dead_code)]
 mod common;
+#[path = "resident/fakes.rs"]
+mod fakes;
 #[path = "resident/watched.rs"]
 mod watched;
 
 use std::sync::Arc;
 
 use common::{convolution, manifest};
+use fakes::*;
 use ndarray::Array3;
-use netra_core::{Affine, ErrorKind, Finding, Findings, Geometry, Image, IntensityUnit, ModelIdentity, Volume};
+use netra_core::{ErrorKind, Image, IntensityUnit, Volume};
 use netra_cpu::CpuBackend;
-use netra_graph::{Backend, Graph};
-use netra_pipeline::{InputSize, Model, RunOptions};
+use netra_graph::Backend;
+use netra_pipeline::{InputSize, RunOptions};
 use netra_wgpu::{AdapterSelector, WgpuBackend};
 use watched::Watched;
 
@@ -25,80 +28,6 @@ fn adapter() -> Option<WgpuBackend> {
 
 fn cpu() -> Arc<dyn Backend> {
     Arc::new(CpuBackend::new(None).expect("a processor"))
-}
-
-/// Numbers between -1 and 1, the same every time.
-fn numbers(n: usize, mut state: u32) -> Vec<f32> {
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / 8_388_608.0 - 1.0
-    };
-    (0..n).map(|_| next()).collect()
-}
-
-/// Waves and noise; slices 2.5 mm apart, rows upside down, columns from right to left.
-fn scan([slices, rows, columns]: [usize; 3], shear: f64) -> Volume {
-    let noise = numbers(slices * rows * columns, 5);
-    let voxels = Array3::from_shape_fn((slices, rows, columns), |(s, r, c)| {
-        let wave = (s as f32 * 0.55).sin() + (r as f32 * 0.23).cos() + (c as f32 * 0.31 + s as f32 * 0.2).sin();
-        40.0 + 30.0 * wave + 12.0 * noise[(s * rows + r) * columns + c]
-    });
-    let steps = [[0.3 * shear, 0.2 * shear, 2.5], [0.1 * shear, -0.8, 0.0], [-0.9, 0.1 * shear, 0.05 * shear]];
-    let affine = Affine::from_steps(steps[0], steps[1], steps[2], [31.0, 17.5, 4.25]);
-    let grid = Geometry::new([slices, rows, columns], affine).expect("valid");
-    Volume::new(voxels, grid, IntensityUnit::Arbitrary).expect("valid")
-}
-
-/// `channels` filters of 3 x 3 x 3.
-fn network(channels: usize) -> Graph {
-    convolution(3, 3, numbers(27 * channels, 11), numbers(channels, 3))
-}
-
-/// A segmentation of as many segments.
-fn segments(count: usize) -> String {
-    let segment = |number: usize| {
-        format!(
-            "[[output.segments]]\nnumber = {number}\nlabel = \"part {number}\"\n\
-             category = {{ value = \"91723000\", scheme = \"SCT\", meaning = \"Anatomical Structure\" }}\n\
-             property_type = {{ value = \"39607008\", scheme = \"SCT\", meaning = \"Lung\" }}\ncolour = [255, 0, 0]\n"
-        )
-    };
-    format!("kind = \"segmentation\"\n{}", (1..=count).map(segment).collect::<String>())
-}
-
-fn model(steps: &str, channels: usize, backend: Arc<dyn Backend>) -> Model {
-    let identity =
-        ModelIdentity { id: "fake".into(), name: "Fake".into(), version: "1.0.0".into(), digest: "00".into() };
-    let manifest = manifest("NCDHW", "kind = \"volume\"", steps, &segments(channels));
-    Model::from_parts(manifest, identity, Arc::new(network(channels)), backend).expect("names fit")
-}
-
-fn labels(findings: &Findings) -> Array3<u16> {
-    match &findings.finding {
-        Finding::Segmentation { labels, .. } => labels.labels().to_owned(),
-        other => panic!("no segmentation: {other:?}"),
-    }
-}
-
-const NORMALIZE: &str = "[[preprocess]]\nstep = \"NormalizeIntensity\"\n";
-const REORIENT: &str = "[[preprocess]]\nstep = \"Orientation\"\naxcodes = \"LIA\"\n";
-const SPACING: &str = "[[preprocess]]\nstep = \"Spacing\"\npixdim = [1.3, 1.6, 1.1]\nmode = \"bilinear\"\n";
-const CONFORM: &str = "[[preprocess]]\nstep = \"Conform\"\naxcodes = \"RSA\"\npixdim = [1.5, 1.5, 1.5]\nspatial_size = [24, 22, 26]\nmode = \"bilinear\"\n";
-const RANGE: &str = "[[preprocess]]\nstep = \"ScaleIntensityRange\"\na_min = -20.0\na_max = 90.0\nb_min = -1.0\nb_max = 1.0\nclip = true\n";
-const SOFTMAX: &str = "[[postprocess]]\nstep = \"Activations\"\nsoftmax = true\n";
-const SIGMOID: &str = "[[postprocess]]\nstep = \"Activations\"\nsigmoid = true\n";
-const ARGMAX: &str = "[[postprocess]]\nstep = \"AsDiscrete\"\nargmax = true\n";
-const LINEAR: &str = "[[postprocess]]\nstep = \"Invert\"\nmode = \"bilinear\"\n";
-const NEAREST: &str = "[[postprocess]]\nstep = \"Invert\"\nmode = \"nearest-exact\"\n";
-
-fn threshold(value: f32) -> String {
-    format!("[[postprocess]]\nstep = \"AsDiscrete\"\nthreshold = {value:.2}\nversion = \"1\"\n")
-}
-
-fn sliding(roi: [usize; 3], overlap: f64, mode: &str, rest: &str) -> String {
-    format!(
-        "[inferer]\nkind = \"sliding_window\"\nroi_size = {roi:?}\noverlap = {overlap:.2}\nmode = \"{mode}\"\n{rest}"
-    )
 }
 
 /// Runs each case both ways and fails when more than a hundred-thousandth of all labels differ.
@@ -225,12 +154,9 @@ fn a_picture_keeps_to_its_field_of_view() {
         threshold(0.5)
     );
     let run = |backend: Arc<dyn Backend>| {
-        let identity =
-            ModelIdentity { id: "fake".into(), name: "Fake".into(), version: "1.0.0".into(), digest: "00".into() };
         let manifest = manifest("NCHW", "kind = \"image\"", &steps, &segments(3));
         let graph = convolution(2, 3, numbers(27, 11), numbers(3, 3));
-        let model = Model::from_parts(manifest, identity, Arc::new(graph), backend).expect("names fit");
-        model.run(&image, &RunOptions::default()).expect("in scope")
+        joined(manifest, graph, backend).run(&image, &RunOptions::default()).expect("in scope")
     };
     let (host, device) = (run(cpu()), run(Arc::new(gpu)));
     assert!(device.backend.resident);
@@ -245,11 +171,8 @@ fn what_is_no_number_is_an_error() {
     let gpu: Arc<dyn Backend> = Arc::new(gpu);
     let window = sliding([12, 16, 14], 0.25, "gaussian", "");
     for rest in [format!("{SOFTMAX}{LINEAR}{ARGMAX}"), format!("{ARGMAX}{NEAREST}")] {
-        let identity =
-            ModelIdentity { id: "fake".into(), name: "Fake".into(), version: "1.0.0".into(), digest: "00".into() };
         let manifest = manifest("NCDHW", "kind = \"volume\"", &format!("{window}{rest}"), &segments(2));
-        let graph = convolution(3, 3, numbers(54, 11), vec![0.0, f32::NAN]);
-        let model = Model::from_parts(manifest, identity, Arc::new(graph), gpu.clone()).expect("names fit");
+        let model = joined(manifest, convolution(3, 3, numbers(54, 11), vec![0.0, f32::NAN]), gpu.clone());
         let error = model.run(&scan([15, 20, 17], 0.0), &RunOptions::default()).expect_err("not a number");
         assert_eq!(error.kind(), ErrorKind::Backend, "{error}");
     }

@@ -213,6 +213,8 @@ pub(crate) fn pair(p: &Position, size: usize, #[comptime] outside: Outside) -> P
             let after = p.base >= 0i32 || (p.base == -1i32 && p.t >= 1.0f32 - REACH);
             let before = p.base < last || (p.base == last && p.t <= REACH);
             let inside = if comptime!(outside == Outside::Border) { true.runtime() } else { after && before };
+            // What has no weight is not read.
+            let high = select(t == 0.0f32, low, high);
             Pair { low: low as usize, high: high as usize, low_weight: 1.0f32 - t, high_weight: t, inside }
         }
     }

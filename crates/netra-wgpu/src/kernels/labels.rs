@@ -101,23 +101,6 @@ pub(crate) fn exponential_kernel(x: &mut [f32], most: &[f32], sum: &mut [f32], s
     sum[place] = total;
 }
 
-/// Sets the flag where a channel is not a number.
-#[cube(launch)]
-pub(crate) fn check_kernel(x: &[f32], flag: &mut [u32], s: Span) {
-    if ABSOLUTE_POS >= s.total {
-        terminate!();
-    }
-    let mut wrong = false.runtime();
-    let mut at = slot(ABSOLUTE_POS, &s);
-    for _ in 0..s.channels {
-        wrong = wrong || is_no_number(x[at]);
-        at += s.slots * s.plane;
-    }
-    if wrong {
-        flag[0] = 1u32;
-    }
-}
-
 /// What happens once the last channel was compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Finish {
@@ -203,11 +186,50 @@ pub(crate) fn decide_kernel(
     values[place] = best.value;
 }
 
+/// The greatest channel of each voxel of a run, and its value; sets the flag where a channel is not a number.
+#[cube(launch)]
+pub(crate) fn winner_kernel(
+    x: &[f32],
+    winners: &mut [u32],
+    values: &mut [f32],
+    flag: &mut [u32],
+    s: Span,
+    first: u32,
+    #[comptime] resume: bool,
+) {
+    if ABSOLUTE_POS >= s.total {
+        terminate!();
+    }
+    let place = slot(ABSOLUTE_POS, &s);
+    let mut best = Best { label: first, value: x[place] };
+    if comptime!(resume) {
+        best.label = winners[place];
+        best.value = values[place];
+    }
+    let mut wrong = false.runtime();
+    let mut at = place;
+    for k in 0..s.channels {
+        let value = x[at];
+        wrong = wrong || is_no_number(value);
+        compare(&mut best, first + k as u32, value);
+        at += s.slots * s.plane;
+    }
+    if wrong {
+        flag[0] = 1u32;
+    }
+    winners[place] = best.label;
+    values[place] = best.value;
+}
+
 /// Labels of the voxels of another grid that lie between the slices of a ring: those whose later slice is one of
 /// `from..to`. The slice before has to be in the ring too. The grid of `size` begins at element `offset` of the ring.
+///
+/// A channel that wins at all eight neighbours wins between them, since all channels are interpolated with the same weights:
+/// the others are read at the borders of labels alone.
 #[cube(launch)]
 pub(crate) fn decide_linear_kernel(
     x: &[f32],
+    winners: &[u32],
     wholes: &[i32],
     fractions: &[f32],
     labels: &mut [u32],
@@ -236,16 +258,33 @@ pub(crate) fn decide_linear_kernel(
     let plane = ring.h * ring.w;
     let mut low = offset + d.low % ring.d * plane;
     let mut high = offset + d.high % ring.d * plane;
-    let first = trilinear(x, low, high, ring.w, &d, &h, &w);
-    let mut best = Best { label: c.label, value: first };
+    let (upper, lower) = (h.low * ring.w, h.high * ring.w);
+    let winner = winners[low + upper + w.low];
+    let same = winner == winners[low + upper + w.high]
+        && winner == winners[low + lower + w.low]
+        && winner == winners[low + lower + w.high]
+        && winner == winners[high + upper + w.low]
+        && winner == winners[high + upper + w.high]
+        && winner == winners[high + lower + w.low]
+        && winner == winners[high + lower + w.high];
+    // Under every number: a comparison replaces it.
+    let mut best = Best { label: c.label, value: (-3.4e38f32).runtime() };
     if comptime!(resume) {
         best.label = labels[ABSOLUTE_POS];
         best.value = values[ABSOLUTE_POS];
     }
-    for k in 0..c.channels {
-        compare(&mut best, c.label + k as u32, trilinear(x, low, high, ring.w, &d, &h, &w));
-        low += ring.d * plane;
-        high += ring.d * plane;
+    if same {
+        if winner >= c.label && winner < c.label + c.channels as u32 {
+            let skipped = (winner - c.label) as usize * ring.d * plane;
+            best.label = winner;
+            best.value = trilinear(x, low + skipped, high + skipped, ring.w, &d, &h, &w);
+        }
+    } else {
+        for k in 0..c.channels {
+            compare(&mut best, c.label + k as u32, trilinear(x, low, high, ring.w, &d, &h, &w));
+            low += ring.d * plane;
+            high += ring.d * plane;
+        }
     }
     labels[ABSOLUTE_POS] = finished(&best, c.least, finish);
     values[ABSOLUTE_POS] = best.value;

@@ -11,7 +11,7 @@ use super::three;
 use crate::gpu::{Buffer, Gpu};
 use crate::kernels::grid::{Outside, nearest_kernel};
 use crate::kernels::labels::{
-    CandidatesLaunch, Finish, check_kernel, decide_kernel, decide_linear_kernel, pack_kernel,
+    CandidatesLaunch, Finish, decide_kernel, decide_linear_kernel, pack_kernel, winner_kernel,
 };
 use crate::value::{Part, Value, count};
 
@@ -106,8 +106,10 @@ impl LabelMap {
         let total = count(&self.shape);
         for part in &value.parts {
             let (cubes, dim) = gpu.grid(run.voxels());
-            let x = part.buffer.arg();
-            check_kernel::launch(&gpu.client, cubes, dim, x, self.flag.arg(), run.span(part.channels));
+            let (c, x, flag) = (&gpu.client, part.buffer.arg(), self.flag.arg());
+            let (winners, values) = (place.winners.labels.arg(), place.winners.values.arg());
+            let (span, first) = (run.span(part.channels), part.start as u32);
+            winner_kernel::launch(c, cubes, dim, x, winners, values, flag, span, first, part.start > 0);
         }
         for part in &value.parts {
             let (cubes, dim) = gpu.grid(total);
@@ -117,6 +119,7 @@ impl LabelMap {
                 cubes,
                 dim,
                 part.buffer.arg(),
+                place.winners.labels.arg(),
                 place.tables.wholes.arg(),
                 place.tables.fractions.arg(),
                 self.labels.arg(),
@@ -188,9 +191,23 @@ impl LabelMap {
     }
 }
 
+/// The greatest channel of each voxel of a ring, and its value.
+pub(super) struct Winners {
+    labels: Buffer,
+    values: Buffer,
+}
+
+impl Winners {
+    /// For a ring of so many voxels, contents undefined.
+    pub fn new(gpu: &Gpu, voxels: usize) -> Self {
+        Self { labels: gpu.empty(voxels), values: gpu.empty(voxels) }
+    }
+}
+
 /// How another grid lies between the slices of a ring.
 pub(super) struct Between<'a> {
     pub tables: &'a Tables,
+    pub winners: &'a Winners,
     /// Size of the grid that the ring is of.
     pub size: [usize; 3],
     /// Slots, rows and columns of the ring.

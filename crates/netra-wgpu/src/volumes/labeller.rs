@@ -5,7 +5,7 @@ use netra_graph::volumes::{
 };
 use netra_graph::{Error, Executable, Result};
 
-use super::decide::{self, Between, LabelMap};
+use super::decide::{self, Between, LabelMap, Winners};
 use super::ring::{self, Ring, Run, activate};
 use super::tables::Tables;
 use super::{check, space};
@@ -63,7 +63,8 @@ pub(super) fn bytes(gpu: &Gpu, l: &Labelling<'_>) -> Result<u64> {
     bytes += match &l.grid {
         LabelGrid::Own => decide::bytes(gpu, l.shape)?,
         LabelGrid::Nearest(to) => decide::bytes(gpu, l.shape)? + decide::bytes(gpu, to.shape)?,
-        LabelGrid::Linear(to) => decide::bytes(gpu, to.shape)?,
+        // The winners of each voxel, and their values, beside.
+        LabelGrid::Linear(to) => 2 * voxels + decide::bytes(gpu, to.shape)?,
     };
     Ok(bytes)
 }
@@ -135,7 +136,8 @@ impl<'a> GpuLabeller<'a> {
         let offset = (within[0] * size[1] + within[1]) * size[2] + within[2];
         match &self.grid {
             Grid::Linear(tables) => {
-                let place = Between { tables, size: self.shape, ring: size, offset };
+                let winners = &Winners::new(self.gpu, count(&size));
+                let place = Between { tables, winners, size: self.shape, ring: size, offset };
                 self.labels.decide_linear(self.gpu, value, &place, 0..self.shape[0], &run, self.decision);
             }
             Grid::Own | Grid::Nearest(_) => {
@@ -155,7 +157,7 @@ impl<'a> GpuLabeller<'a> {
         let size = [ring.value.shape[2], self.shape[1], self.shape[2]];
         match &self.grid {
             Grid::Linear(tables) => {
-                let place = Between { tables, size: self.shape, ring: size, offset: 0 };
+                let place = Between { tables, winners: &ring.winners, size: self.shape, ring: size, offset: 0 };
                 self.labels.decide_linear(gpu, &ring.value, &place, slices.clone(), &run, self.decision);
                 // The last slice is the next slab's first neighbour.
                 ring.clear(gpu, slices.start.saturating_sub(1)..slices.end - 1);

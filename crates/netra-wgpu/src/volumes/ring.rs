@@ -1,8 +1,9 @@
 //! Sums of windows over a ring of slices: slice `z` of the grid lies at `z` modulo the slices kept.
 
-use netra_graph::volumes::{ChannelActivation, Labelling, Meeting, Window};
+use netra_graph::volumes::{ChannelActivation, LabelGrid, Labelling, Meeting, Window};
 use netra_graph::{DType, Error, Result};
 
+use super::decide::Winners;
 use super::{fresh, space, three};
 use crate::gpu::{Buffer, Gpu};
 use crate::kernels::grid::{OverlapLaunch, add_kernel, weigh_kernel};
@@ -20,6 +21,8 @@ pub(super) struct Ring {
     pub value: Value,
     /// For each channel that of the network's output.
     chosen: Vec<usize>,
+    /// Of the slots, where labels lie between them.
+    pub winners: Winners,
     blend: Option<Blend>,
 }
 
@@ -34,7 +37,7 @@ struct Blend {
 /// The ring that a labelling needs: channels, slots, rows, columns.
 pub(super) fn shape(l: &Labelling<'_>) -> [usize; 5] {
     // Between two slabs, interpolation reads the last slice of the one and the first of the other.
-    let interpolated = usize::from(matches!(l.grid, netra_graph::volumes::LabelGrid::Linear(_)));
+    let interpolated = usize::from(matches!(l.grid, LabelGrid::Linear(_)));
     let slots = (l.window_slices + interpolated).min(l.shape[0]);
     [1, l.chosen.as_ref().map_or(l.channels, Vec::len), slots, l.shape[1], l.shape[2]]
 }
@@ -42,6 +45,8 @@ pub(super) fn shape(l: &Labelling<'_>) -> [usize; 5] {
 impl Ring {
     pub fn new(gpu: &Gpu, l: &Labelling<'_>) -> Result<Self> {
         let value = fresh(gpu, &shape(l))?;
+        let linear = matches!(l.grid, LabelGrid::Linear(_));
+        let winners = Winners::new(gpu, if linear { count(&value.shape[2..]) } else { 0 });
         let chosen = l.chosen.clone().unwrap_or_else(|| (0..l.channels).collect());
         let blend = match l.meeting {
             Meeting::Beside { .. } => None,
@@ -59,7 +64,7 @@ impl Ring {
                 Some(Blend { weights: gpu.upload(numbers), window: [d, h, w], total })
             }
         };
-        Ok(Self { value, chosen, blend })
+        Ok(Self { value, chosen, winners, blend })
     }
 
     /// Adds a window's output, or puts it in its place.

@@ -6,7 +6,7 @@ use burn_cubecl::CubeDevice;
 use burn_wgpu::WgpuDevice;
 use netra_graph::{
     Backend, CompileOptions, DeviceInfo, Error, Executable, MeasuredOn, Precision, Program, Result, TensorView, Tuned,
-    Unsupported,
+    Unsupported, Volumes,
 };
 
 use crate::adapter::{self, AdapterInfo, AdapterSelector};
@@ -143,5 +143,9 @@ impl Backend for WgpuBackend {
         let setting = Setting { forced: None, ..self.setting(options) };
         let tuner = Tuner { gpu: &self.gpu, program, inputs, setting, options: *options };
         guarded(&self.gpu, "tuning", || tuner.run(MeasuredOn::new(self, options.precision)))
+    }
+
+    fn volumes(&self) -> Option<&dyn Volumes> {
+        Some(&self.gpu)
     }
 }

@@ -20,7 +20,7 @@ mod selection;
 mod shapes;
 mod unary;
 mod upsample;
-mod view;
+pub(crate) mod view;
 mod window;
 
 use netra_graph::{Error, Kernel, Program, Result, Step, ValueId};

@@ -68,7 +68,7 @@ fn on_host(model: &Model, sample: Sample<'_>, told: &Told<'_>) -> Result<Inferre
     let predict = |window: Array4<f32>| {
         let (channels, slices, rows, columns) = window.dim();
         let shape = network.input_shape([channels, slices, rows, columns])?;
-        clock.borrow_mut().time("compile", || network.executable(&shape))?;
+        clock.borrow_mut().time("compile", || model.executable(&shape, told.network_bytes))?;
         clock.borrow_mut().time(Stage::Network.name(), || network.predict(window))
     };
     let discretise = |output: ArrayView4<'_, f32>| {

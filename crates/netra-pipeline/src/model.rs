@@ -52,7 +52,8 @@ pub struct RunOptions<'a> {
     pub unstated: Unstated,
     /// Bounds on what steps may allocate.
     pub limits: Limits,
-    /// Bytes that the network may take, weights included: tiles shrink to stay below (a model that is not tiled cannot).
+    /// Bytes that the network may take, weights included: tiles shrink to stay below; a model that is not tiled cannot, and fails
+    /// (`Limit`) before it runs.
     pub network_bytes: Option<u64>,
     /// Bytes of the device that volumes may take beside the network; what needs more goes through the host's memory, all of it
     /// with 0.
@@ -242,6 +243,18 @@ impl Model {
             Err(format!("{precision} is not accurate enough for this model: {}", failed.join("; ")))
         };
         self.gate.get_or_init(|| answer).clone().map_err(out_of_scope)
+    }
+
+    /// The executable for an input shape. Fails (`Limit`) when it would take more than `most` bytes.
+    pub(crate) fn executable(&self, shape: &[usize], most: Option<u64>) -> Result<Arc<dyn graph::Executable>> {
+        let executable = self.network.executable(shape)?;
+        let peak = executable.plan().peak();
+        match most {
+            Some(most) if peak > most => Err(Error::limit(format!(
+                "the network takes {peak} bytes on an input of shape {shape:?}, and {most} are allowed"
+            ))),
+            _ => Ok(executable),
+        }
     }
 
     /// Whether a window can be run: no step that the backend refuses for the size of a value, all of it under `bytes`.

@@ -56,7 +56,7 @@ impl<'a> Resident<'a> {
         let placed = Placed::of(&model.manifest().inferer, grid.shape(), &fits)?;
         let executable = |[slices, rows, columns]: [usize; 3]| {
             let shape = model.network().input_shape([channels, slices, rows, columns])?;
-            clock.borrow_mut().time("compile", || model.network().executable(&shape))
+            clock.borrow_mut().time("compile", || model.executable(&shape, told.network_bytes))
         };
         let first = executable(placed.first_size()?)?;
         let program = first.program();

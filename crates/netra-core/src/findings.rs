@@ -28,6 +28,9 @@ pub struct BackendIdentity {
     pub precision: String,
     /// SHA-256 of the tuning whose choice of algorithms was in effect; `None` when the backend chose by itself.
     pub tuning: Option<String>,
+    /// Whether values stayed on the device from the network's input to the labels, instead of being blended and decided on
+    /// the host.
+    pub resident: bool,
 }
 
 /// A probability in [0, 1].

@@ -1,13 +1,14 @@
 //! The seam to backends: coarse and object-safe. A backend gets the whole program, so that it may choose layouts, fuse
 //! further, plan memory and tune.
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use crate::{Error, MemoryPlan, Profile, Program, Ranges, Result, Tensor, TensorView, Tuned, Tuning};
+use crate::{Error, MemoryPlan, Profile, Program, Ranges, Result, Tensor, TensorView, Tuned, Tuning, Volumes};
 
 /// What a backend runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,6 +184,12 @@ pub trait Backend: Send + Sync {
     fn tune(&self, _program: Arc<Program>, _inputs: &[TensorView<'_>], _options: &CompileOptions<'_>) -> Result<Tuned> {
         Err(Error::unsupported(format!("the {} backend has nothing to tune", self.name())))
     }
+
+    /// Operations on volumes that stay on the device between the scan and its labels; `None` where that gains nothing, since
+    /// the device's memory is the host's.
+    fn volumes(&self) -> Option<&dyn Volumes> {
+        None
+    }
 }
 
 /// A compiled program. Runs may overlap.
@@ -211,6 +218,12 @@ pub trait Executable: Send + Sync {
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where a backend cannot time its steps. Not for browsers.
     fn profile(&self, _inputs: &[TensorView<'_>]) -> Result<Profile> {
         Err(Error::unsupported("this backend does not time its steps"))
+    }
+
+    /// The executable as its own type, for a backend whose [`Volumes`] run executables of that backend; an executable that
+    /// wraps another hands on the inner one's.
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
     }
 }
 

@@ -36,6 +36,7 @@ mod resample;
 pub mod safetensors;
 mod tensor;
 mod tuning;
+pub mod volumes;
 pub mod weights;
 
 pub use backend::{
@@ -61,4 +62,5 @@ pub use program::{Program, ProgramBuilder, Step, StepValue};
 pub use resample::Taps;
 pub use tensor::{DType, Data, DataView, Tensor, TensorView};
 pub use tuning::{MeasuredOn, Tuned, TunedSteps, Tuning, signature};
+pub use volumes::{DeviceVolume, Volumes};
 pub use weights::StateDict;

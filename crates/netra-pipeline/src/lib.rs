@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod infer;
 pub mod inferer;
 mod input;
 mod model;
@@ -18,6 +19,7 @@ mod network;
 pub mod plan;
 pub mod postprocess;
 pub mod preprocess;
+mod resident;
 mod sample;
 mod vector;
 pub mod verify;

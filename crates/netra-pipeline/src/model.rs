@@ -10,7 +10,8 @@ use netra_package::scope::{self, Unstated};
 use netra_package::{Package, TuningFile};
 
 use crate::clock::Clock;
-use crate::inferer::{self, Outcome};
+use crate::infer;
+use crate::inferer::Outcome;
 use crate::network::{Network, into_values};
 use crate::plan::{self, RunPlan};
 use crate::postprocess::{self, Spacing};
@@ -51,8 +52,12 @@ pub struct RunOptions<'a> {
     pub unstated: Unstated,
     /// Bounds on what steps may allocate.
     pub limits: Limits,
-    /// Bytes that the network may take, weights included: tiles shrink to stay below (a model that is not tiled cannot).
+    /// Bytes that the network may take, weights included: tiles shrink to stay below; a model that is not tiled cannot, and fails
+    /// (`Limit`) before it runs.
     pub network_bytes: Option<u64>,
+    /// Bytes of the device that volumes may take beside the network; what needs more goes through the host's memory, all of it
+    /// with 0.
+    pub resident_bytes: Option<u64>,
 }
 
 /// A model ready to run.
@@ -142,44 +147,25 @@ impl Model {
         let clock = RefCell::new(Clock::default());
         let tell = |stage, done, total| options.progress.iter().for_each(|progress| progress(stage, done, total));
 
-        tell(Stage::Preprocess, 0, 1);
-        let (values, place) = clock.borrow_mut().time(Stage::Preprocess.name(), || {
-            preprocess::run(&self.manifest.preprocess, input, &options.limits).map(|sample| sample.into_array())
-        })?;
-        tell(Stage::Preprocess, 1, 1);
-
-        let steps = &self.manifest.postprocess;
-        let pointwise = postprocess::pointwise(steps);
-        let channels = values.dim().0;
-        let predict = |window: ndarray::Array4<f32>| {
-            let (channels, slices, rows, columns) = window.dim();
-            let shape = self.network.input_shape([channels, slices, rows, columns])?;
-            clock.borrow_mut().time("compile", || self.network.executable(&shape))?;
-            clock.borrow_mut().time(Stage::Network.name(), || self.network.predict(window))
+        let told = infer::Told {
+            limits: &options.limits,
+            network_bytes: options.network_bytes,
+            resident_bytes: options.resident_bytes,
+            clock: &clock,
+            progress: &tell,
         };
-        let discretise = |output: ndarray::ArrayView4<'_, f32>| {
-            let steps = pointwise.unwrap_or_default();
-            clock.borrow_mut().time(Stage::Postprocess.name(), || postprocess::labels(steps, output))
-        };
-        let fits = |window: [usize; 3]| self.window_fits(channels, window, options.network_bytes);
-        let outcome = inferer::run(
-            &self.manifest.inferer,
-            values,
-            &predict,
-            pointwise.is_some().then_some(&discretise),
-            &fits,
-            &|done, total| tell(Stage::Network, done, total),
-        )?;
+        let inferred = infer::run(self, input, &told)?;
+        warnings.extend(inferred.warning);
 
         tell(Stage::Postprocess, 0, 1);
-        let rest = &steps[pointwise.map_or(0, <[Postprocess]>::len)..];
         let finding = clock.borrow_mut().time(Stage::Postprocess.name(), || {
-            let result = postprocess::run(rest, outcome, &place)?;
+            let steps = &self.manifest.postprocess;
+            let result = postprocess::resume(steps, inferred.steps, inferred.state, &inferred.place)?;
             self.finding(result.outcome, Spacing::of(input))
         })?;
         tell(Stage::Postprocess, 1, 1);
         warnings.extend(self.operating_point());
-        Ok(self.findings(finding, clock.into_inner(), warnings))
+        Ok(self.findings(finding, clock.into_inner(), warnings, inferred.resident))
     }
 
     /// Runs a model that takes an array (`input.kind = "array"`): a generator's latent vector, for example. `input` is of
@@ -198,7 +184,7 @@ impl Model {
             self.finding(result.outcome, Spacing::Unknown)
         })?;
         let warnings = self.package.as_ref().map_or_else(Vec::new, |p| p.warnings().to_vec());
-        Ok(self.findings(finding, clock, warnings))
+        Ok(self.findings(finding, clock, warnings, false))
     }
 
     /// Memory of a run on a scan of this size, without running; steps that crop by content count as cropping nothing, so
@@ -259,6 +245,18 @@ impl Model {
         self.gate.get_or_init(|| answer).clone().map_err(out_of_scope)
     }
 
+    /// The executable for an input shape. Fails (`Limit`) when it would take more than `most` bytes.
+    pub(crate) fn executable(&self, shape: &[usize], most: Option<u64>) -> Result<Arc<dyn graph::Executable>> {
+        let executable = self.network.executable(shape)?;
+        let peak = executable.plan().peak();
+        match most {
+            Some(most) if peak > most => Err(Error::limit(format!(
+                "the network takes {peak} bytes on an input of shape {shape:?}, and {most} are allowed"
+            ))),
+            _ => Ok(executable),
+        }
+    }
+
     /// Whether a window can be run: no step that the backend refuses for the size of a value, all of it under `bytes`.
     pub(crate) fn window_fits(&self, channels: usize, window: [usize; 3], bytes: Option<u64>) -> Result<bool> {
         let shape = self.network.input_shape([channels, window[0], window[1], window[2]])?;
@@ -302,7 +300,7 @@ impl Model {
         })
     }
 
-    fn findings(&self, finding: Finding, clock: Clock, warnings: Vec<Warning>) -> Findings {
+    fn findings(&self, finding: Finding, clock: Clock, warnings: Vec<Warning>, resident: bool) -> Findings {
         let backend = self.network.backend();
         let tuning = self.network.tuning().ok().flatten().map(|file| file.digest.to_string());
         let backend = BackendIdentity {
@@ -310,6 +308,7 @@ impl Model {
             device: backend.device().name.clone(),
             precision: self.network.precision().to_string(),
             tuning,
+            resident,
         };
         let mut findings = Findings::new(self.identity.clone(), backend, finding);
         findings.timings = clock.into_timings();

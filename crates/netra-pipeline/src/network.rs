@@ -177,6 +177,11 @@ impl Network {
         Some(executable)
     }
 
+    /// The place of the manifest's output among the program's.
+    pub(crate) fn output(&self) -> usize {
+        self.output
+    }
+
     /// Runs the network on a tensor of any shape it takes and gives the output that the manifest names.
     pub fn run(&self, input: TensorView<'_>) -> Result<Tensor> {
         let executable = self.executable(input.shape())?;

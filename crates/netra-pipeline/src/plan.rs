@@ -4,13 +4,17 @@
 //! needs no data: whoever changes what a stage holds changes it here too. Small things (tables, rows, runs of
 //! components) are left out.
 
-use netra_core::{Geometry, Result};
-use netra_package::manifest::{Inferer, OutputContract, Postprocess, Preprocess};
+mod prepared;
+
+use netra_core::Result;
+use netra_package::manifest::{Inferer, OutputContract, Postprocess};
 use serde::Serialize;
 
 use crate::inferer::{SlidingWindow, Tiling, three};
-use crate::sample::check_size;
-use crate::{InputSize, Model, RunOptions, postprocess, preprocess};
+use crate::resident::Resident;
+use crate::{InputSize, Model, RunOptions, postprocess};
+
+pub(crate) use prepared::{Prepared, bytes, elements};
 
 /// What a run will take.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,6 +30,9 @@ pub struct RunPlan {
     /// Weights, values and scratch of the network itself: on the adapter where the backend is a GPU, else part of the
     /// stage `network`.
     pub network_bytes: u64,
+    /// What stays on the adapter beside the network where windows become labels there: the scan, sums of windows, labels.
+    /// `None` where windows go through the host's memory.
+    pub resident_bytes: Option<u64>,
 }
 
 /// The most bytes alive during a stage.
@@ -38,7 +45,8 @@ pub struct StagePlan {
 }
 
 impl RunPlan {
-    /// The most bytes alive at any time, the network's own included.
+    /// The most bytes alive at any time; the network's own included, but not where it runs resident: then it is the
+    /// adapter that holds them.
     pub fn peak(&self) -> u64 {
         self.stages.iter().map(|s| s.bytes).max().unwrap_or(0)
     }
@@ -53,10 +61,11 @@ pub(crate) fn plan(
 ) -> Result<RunPlan> {
     let manifest = model.manifest();
     let source = size.bytes();
+    let resident = Resident::of(model, matches!(size, InputSize::Volume(_)));
     let prepared = Prepared::trace(&manifest.preprocess, size, cropped, options)?;
-    let [slices, rows, columns] = prepared.shape;
+    let [slices, rows, columns] = prepared.shape();
     let tensor_shape = model.network().input_shape([prepared.channels, slices, rows, columns])?;
-    let tensor = bytes(prepared.channels, prepared.shape);
+    let tensor = bytes(prepared.channels, prepared.shape());
 
     let pointwise = postprocess::pointwise(&manifest.postprocess).is_some();
     let windows = Windows::of(model, &manifest.inferer, &prepared, options)?;
@@ -69,9 +78,8 @@ pub(crate) fn plan(
     let window_output = output.iter().map(|&n| n as u64).product::<u64>() * 4;
 
     let spatial = output_space.is_some();
-    let values = if spatial { bytes(output_channels, prepared.shape) } else { window_output };
-    let labels = elements(prepared.shape) * 2;
-    let held = source + prepared.kept;
+    let values = if spatial { bytes(output_channels, prepared.shape()) } else { window_output };
+    let labels = elements(prepared.shape()) * 2;
     // Single windows hand their tensor over; several are cut from it.
     let (network, result) = match windows.kind {
         WindowKind::Single => {
@@ -94,118 +102,44 @@ pub(crate) fn plan(
             let aside = if pointwise { bytes(output_channels, [1, padded[1], padded[2]]) + labels } else { 0 };
             let input = bytes(prepared.channels, padded);
             let window = bytes(prepared.channels, windows.size) + network_bytes;
-            let cropping = if pointwise || padded == prepared.shape { 0 } else { values };
+            let cropping = if pointwise || padded == prepared.shape() { 0 } else { values };
             let blend = input + sum + aside + window;
             (blend.max(sum + cropping), if pointwise { labels } else { values })
         }
     };
-    let post = if spatial {
-        postprocess_bytes(&manifest.postprocess, pointwise, result, output_channels, size)
-    } else {
-        result
-    };
-    let post = match manifest.output {
+    let (stages, resident_bytes) = match resident {
+        Some(resident) => resident.plan(model, size, &prepared, output_channels, options)?,
+        None => None,
+    }
+    .map_or_else(
+        || {
+            let post = match spatial {
+                true => postprocess_bytes(&manifest.postprocess, pointwise, result, output_channels, size),
+                false => result,
+            };
+            ([prepared.peak, prepared.kept + network, prepared.kept + post], None)
+        },
+        |held| (held.stages, Some(held.device)),
+    );
+    let measured = match manifest.output {
         // A label map is counted once more where its segments are measured; classes weigh nothing.
-        OutputContract::Segmentation { .. } => post.max(elements(size.geometry()?.shape()) * 2),
-        OutputContract::Classification { .. } | OutputContract::Generated { .. } => post,
+        OutputContract::Segmentation { .. } => prepared.kept + elements(size.geometry()?.shape()) * 2,
+        OutputContract::Classification { .. } | OutputContract::Generated { .. } => 0,
     };
     let stage = |stage: &str, bytes: u64| StagePlan { stage: stage.to_owned(), bytes };
     Ok(RunPlan {
         stages: vec![
             stage("source", source),
-            stage("preprocess", source + prepared.peak),
-            stage("network", held + network),
-            stage("postprocess", held + post),
+            stage("preprocess", source + stages[0]),
+            stage("network", source + stages[1]),
+            stage("postprocess", source + stages[2].max(measured)),
         ],
         tensor_shape,
         window_shape,
         windows: windows.count,
         network_bytes,
+        resident_bytes,
     })
-}
-
-fn elements(shape: [usize; 3]) -> u64 {
-    shape.iter().map(|&n| n as u64).product()
-}
-
-fn bytes(channels: usize, shape: [usize; 3]) -> u64 {
-    4 * channels as u64 * elements(shape)
-}
-
-/// What preprocessing leaves and what it takes on the way, beside the source.
-struct Prepared {
-    channels: usize,
-    shape: [usize; 3],
-    /// Most bytes alive.
-    peak: u64,
-    /// Bytes kept for the way back (a field of view).
-    kept: u64,
-}
-
-impl Prepared {
-    fn trace(
-        steps: &[Preprocess],
-        size: &InputSize,
-        cropped: Option<[usize; 3]>,
-        options: &RunOptions<'_>,
-    ) -> Result<Self> {
-        let mut grid: Geometry = size.geometry()?;
-        let mut channels = size.channels();
-        // Bytes of the own array; none while the source is only looked at.
-        let (mut own, mut peak, mut kept) = (0u64, 0u64, 0u64);
-        // Whether the array is not one row-major block any more, so that the tensor is a copy.
-        let mut scattered = false;
-        for step in steps {
-            let to = preprocess::geometry::target(step, &grid)?;
-            let now = bytes(channels, grid.shape());
-            let (made, scratch) = match step {
-                Preprocess::Orientation { .. } | Preprocess::CropForeground { .. } => {
-                    scattered = true;
-                    (None, 0)
-                }
-                Preprocess::CropFieldOfView { .. } => {
-                    scattered = true;
-                    kept = elements(grid.shape()) * 2;
-                    (None, bytes(1, grid.shape()))
-                }
-                Preprocess::Resize { .. } | Preprocess::Spacing { .. } | Preprocess::Conform { .. } => {
-                    check_size(channels, to.shape(), &options.limits)?;
-                    let one = if channels > 1 { bytes(1, to.shape()) } else { 0 };
-                    let narrow = bytes(1, [1, grid.shape()[1], to.shape()[2]]);
-                    let image = matches!(size, InputSize::Image { .. });
-                    (Some(bytes(channels, to.shape())), one + if image { narrow } else { 0 })
-                }
-                Preprocess::ResizeWithPadOrCrop { .. } => {
-                    check_size(channels, to.shape(), &options.limits)?;
-                    scattered = true;
-                    let pads = (0..3).any(|axis| to.shape()[axis] > grid.shape()[axis]);
-                    (pads.then(|| bytes(channels, to.shape())), 0)
-                }
-                Preprocess::Grayscale {} if channels > 1 => {
-                    channels = 1;
-                    (Some(bytes(1, grid.shape())), 0)
-                }
-                Preprocess::ToRgb {} if channels == 1 => {
-                    channels = 3;
-                    (Some(3 * now), 0)
-                }
-                Preprocess::Grayscale {} | Preprocess::ToRgb {} => (None, 0),
-                // Values change in place, once they are not the caller's and one row-major block.
-                _ => ((own == 0 || scattered).then_some(now), 0),
-            };
-            peak = peak.max(kept + own + made.unwrap_or(0) + scratch);
-            if let Some(made) = made {
-                own = made;
-                scattered = false;
-            }
-            grid = to;
-        }
-        let shape = cropped.unwrap_or(grid.shape());
-        if own == 0 || scattered {
-            peak = peak.max(kept + own + bytes(channels, shape));
-        }
-        Ok(Self { channels, shape, peak, kept })
-    }
 }
 
 enum WindowKind {
@@ -226,7 +160,7 @@ struct Windows {
 
 impl Windows {
     fn of(model: &Model, inferer: &Inferer, prepared: &Prepared, options: &RunOptions<'_>) -> Result<Self> {
-        let shape = prepared.shape;
+        let shape = prepared.shape();
         Ok(match inferer {
             Inferer::Whole { pad_to_multiple } => {
                 let size = shape.map(|n| if n == 1 { 1 } else { n.next_multiple_of((*pad_to_multiple).max(1)) });
@@ -250,7 +184,13 @@ impl Windows {
 }
 
 /// Most bytes that the steps after inference take, `result` included, which is labels when `pointwise`.
-fn postprocess_bytes(steps: &[Postprocess], pointwise: bool, result: u64, channels: usize, size: &InputSize) -> u64 {
+pub(crate) fn postprocess_bytes(
+    steps: &[Postprocess],
+    pointwise: bool,
+    result: u64,
+    channels: usize,
+    size: &InputSize,
+) -> u64 {
     let source = size.bytes() / (4 * size.channels().max(1) as u64);
     let fused = steps.windows(2).any(|pair| matches!(pair, [Postprocess::Invert { .. }, Postprocess::AsDiscrete(_)]));
     let inverts = steps.iter().any(|step| matches!(step, Postprocess::Invert { .. }));

@@ -245,6 +245,19 @@ fn a_network_budget_makes_tiles_smaller() {
     assert_eq!(model.run(&scan, &options).expect_err("nothing fits").kind(), ErrorKind::Limit);
 }
 
+/// What cannot be tiled is refused before it runs.
+#[test]
+fn a_network_budget_refuses_what_does_not_shrink() {
+    let manifest = manifest("NCHW", "kind = \"image\"", &format!("{TO_LABELS}{BACK}"), SEGMENT);
+    let model = model(manifest, over(2, 105.0));
+    let mut options = RunOptions::default();
+    options.network_bytes = Some(model.plan_input(&picture(), &options).expect("planned").network_bytes);
+    model.run(&picture(), &options).expect("it fits");
+    options.network_bytes = options.network_bytes.map(|bytes| bytes - 1);
+    let error = model.run(&picture(), &options).expect_err("a byte too little");
+    assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+}
+
 #[test]
 fn a_plan_counts_what_each_stage_holds() {
     let scan = ball();

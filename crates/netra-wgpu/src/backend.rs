@@ -5,8 +5,8 @@ use std::sync::Arc;
 use burn_cubecl::CubeDevice;
 use burn_wgpu::WgpuDevice;
 use netra_graph::{
-    Backend, CompileOptions, DeviceInfo, Error, Executable, MeasuredOn, Precision, Program, Result, TensorView, Tuned,
-    Unsupported,
+    Backend, CompileOptions, DeviceInfo, Error, Executable, Kernel, MeasuredOn, Precision, Program, Result, TensorView,
+    Tuned, Unsupported, Volumes,
 };
 
 use crate::adapter::{self, AdapterInfo, AdapterSelector};
@@ -122,8 +122,16 @@ impl Backend for WgpuBackend {
     fn unsupported(&self, program: &Program) -> Vec<Unsupported> {
         let refuse =
             |node: &str, kernel: &str, reason| Unsupported { node: node.into(), kernel: kernel.into(), reason };
+        let setting = self.setting(&CompileOptions::default());
+        let packed = |step| steps::takes_affine(&self.gpu, program, step, &setting);
         let steps = program.steps.iter().filter_map(|step| {
-            let reason = steps::check(program, step, self.gpu.limit()).err()?;
+            let reason = match steps::check(program, step, self.gpu.limit()) {
+                Err(reason) => reason,
+                Ok(()) if matches!(step.kernel, Kernel::NormalizedConv(_)) && !packed(step) => {
+                    "no kernel for a convolution of this shape normalises what it reads".into()
+                }
+                Ok(()) => return None,
+            };
             Some(refuse(&step.node, step.kernel.name(), reason))
         });
         // What no step touches (an input that is an output, a constant output) stays on the host.
@@ -143,5 +151,9 @@ impl Backend for WgpuBackend {
         let setting = Setting { forced: None, ..self.setting(options) };
         let tuner = Tuner { gpu: &self.gpu, program, inputs, setting, options: *options };
         guarded(&self.gpu, "tuning", || tuner.run(MeasuredOn::new(self, options.precision)))
+    }
+
+    fn volumes(&self) -> Option<&dyn Volumes> {
+        Some(&self.gpu)
     }
 }

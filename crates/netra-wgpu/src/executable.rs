@@ -1,5 +1,6 @@
 //! A compiled program: constants on the adapter, steps prepared, buffers freed after their last use.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -164,6 +165,33 @@ impl WgpuExecutable {
 }
 
 impl WgpuExecutable {
+    /// Runs a program of one input on the adapter alone: `fill` writes to the input's place, `then` issues whatever reads output
+    /// number `output`, which is good until the next run.
+    pub(crate) fn run_resident<R>(
+        &self,
+        output: usize,
+        fill: impl FnOnce(&Value) -> Result<()>,
+        then: impl FnOnce(&Value) -> Result<R>,
+    ) -> Result<R> {
+        let (&[input], Some(&id)) = (self.program.inputs.as_slice(), self.program.outputs.get(output)) else {
+            return Err(Error::invalid("a program of one input and of the output asked for is expected"));
+        };
+        self.gpu.run(&self.layout, |gpu| {
+            // An input that no step reads has no place.
+            let gpu_of_input = if self.read[input.index()] { gpu } else { &self.gpu };
+            let place = empty(gpu_of_input, &self.program.value(input).shape);
+            fill(&place)?;
+            let mut live: Live = vec![None; self.program.values.len()];
+            live[input.index()] = Some(place);
+            self.walk(gpu, &mut live, |_| Ok(()))?;
+            if let Some(constant) = &self.program.value(id).constant {
+                return then(&upload(&self.gpu, constant.view())?);
+            }
+            let never = || Error::malformed(format!("output '{}' is never computed", self.program.value(id).name));
+            then(live[id.index()].as_ref().ok_or_else(never)?)
+        })
+    }
+
     /// Nanoseconds of all steps together, the way of inputs and outputs left out.
     pub(crate) fn busy(&self, inputs: &[TensorView<'_>]) -> Result<u64> {
         self.program.check_inputs(inputs)?;
@@ -221,6 +249,10 @@ impl Executable for WgpuExecutable {
 
     fn plan(&self) -> MemoryPlan {
         self.plan
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 
     fn reserved(&self) -> Option<u64> {

@@ -25,6 +25,7 @@ mod steps;
 mod transfer;
 mod tune;
 mod value;
+mod volumes;
 
 pub use adapter::{AdapterInfo, AdapterLimits, AdapterSelector, adapters};
 pub use backend::WgpuBackend;

@@ -85,9 +85,16 @@ fn check(shape: &[usize], from: &Geometry, to: &Geometry) -> Result<()> {
     Ok(())
 }
 
-/// Target index to source index.
-fn index_map(from: &Geometry, to: &Geometry) -> Affine {
-    from.world_to_index().compose(to.affine())
+/// Target index to source index. Of grids whose axes are parallel, by the same rule as resampling goes, each source index
+/// depends on one target index alone.
+pub fn index_map(from: &Geometry, to: &Geometry) -> Affine {
+    let mut map = from.world_to_index().compose(to.affine());
+    if let Some(pairs) = axis_pairs(&map, to.shape()) {
+        for (axis, main) in pairs.into_iter().enumerate() {
+            (0..3).filter(|&source| source != main).for_each(|source| map.0[source][axis] = 0.0);
+        }
+    }
+    map
 }
 
 /// For each target axis the source axis it runs along, when no target axis strays from its source axis by more than

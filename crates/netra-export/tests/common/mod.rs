@@ -109,6 +109,7 @@ pub fn findings(labels: Array3<u16>, numbers: &[u16]) -> Findings {
         device: "test".to_owned(),
         precision: "fast".to_owned(),
         tuning: None,
+        resident: false,
     };
     let mut findings = Findings::new(model, backend, Finding::Segmentation { labels: map, extents });
     findings.timings.push(StageTiming { stage: "network".to_owned(), seconds: 0.25 });

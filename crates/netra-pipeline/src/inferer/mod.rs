@@ -2,6 +2,7 @@
 //!
 //! Values are `(channel, slice, row, column)`; sizes have three axes, an image's first being 1.
 
+mod placed;
 mod sliding;
 mod tiled;
 mod whole;
@@ -12,6 +13,7 @@ use netra_core::resample::copy_to_standard;
 use netra_core::{Error, Result};
 use netra_package::manifest::Inferer;
 
+pub(crate) use placed::Placed;
 pub use sliding::{SlidingWindow, importance_map, pad, sliding_window, window_starts};
 pub use tiled::{Tiling, tiled};
 pub use whole::whole;

@@ -151,18 +151,11 @@ pub fn pad(values: Array4<f32>, size: [usize; 3], mode: Padding, cval: f32) -> R
     if missing == [0; 3] {
         return Ok((values, first));
     }
+    check_padding(old, missing, mode)?;
     // For every new index along each axis the old one, or none for the constant.
     let mut tables: [Vec<Option<usize>>; 3] = Default::default();
     for axis in 0..3 {
-        let (n, most) = (old[axis], missing[axis] - first[axis]);
-        let possible = match mode {
-            Padding::Reflect => most < n,
-            Padding::Circular => most <= n,
-            Padding::Constant | Padding::Replicate => true,
-        };
-        if !possible {
-            return Err(Error::invalid(format!("{mode:?} padding of {most} around {n} values")));
-        }
+        let n = old[axis];
         tables[axis] = (0..old[axis] + missing[axis])
             .map(|i| {
                 let at = i as isize - first[axis] as isize;
@@ -185,4 +178,21 @@ pub fn pad(values: Array4<f32>, size: [usize; 3], mode: Padding, cval: f32) -> R
             }
         });
     Ok((padded, first))
+}
+
+/// Fails where the mode asks for more than an input of `size` has, when `missing` is put around it (half of it, or one more,
+/// at the end).
+pub(super) fn check_padding(size: [usize; 3], missing: [usize; 3], mode: Padding) -> Result<()> {
+    for (n, missing) in size.into_iter().zip(missing) {
+        let most = missing.div_ceil(2);
+        let possible = match mode {
+            Padding::Reflect => most < n,
+            Padding::Circular => most <= n,
+            Padding::Constant | Padding::Replicate => true,
+        };
+        if missing > 0 && !possible {
+            return Err(Error::invalid(format!("{mode:?} padding of {most} around {n} values")));
+        }
+    }
+    Ok(())
 }

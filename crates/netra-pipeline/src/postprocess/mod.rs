@@ -39,8 +39,17 @@ pub fn pointwise(steps: &[Postprocess]) -> Option<&[Postprocess]> {
 
 /// Runs steps on what the network made of `place`. Fails with the step's number.
 pub fn run(steps: &[Postprocess], outcome: Outcome, place: &Placement) -> Result<Postprocessed> {
-    let mut state = Postprocessed { outcome, geometry: place.geometry.clone() };
-    let mut i = 0;
+    resume(steps, 0, Postprocessed { outcome, geometry: place.geometry.clone() }, place)
+}
+
+/// Runs `steps[first..]` on what the steps before made.
+pub(crate) fn resume(
+    steps: &[Postprocess],
+    first: usize,
+    mut state: Postprocessed,
+    place: &Placement,
+) -> Result<Postprocessed> {
+    let mut i = first;
     while let Some(step) = steps.get(i) {
         let here = |e: Error| e.at(format!("postprocess[{i}]"));
         if let (Postprocess::Invert { mode }, Some(Postprocess::AsDiscrete(how)), Outcome::Values(_)) =

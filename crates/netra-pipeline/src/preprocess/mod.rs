@@ -3,6 +3,7 @@
 pub mod colour;
 pub mod geometry;
 pub mod intensity;
+mod map;
 mod moments;
 
 use netra_core::{Error, Limits, Result};
@@ -10,13 +11,25 @@ use netra_package::manifest::Preprocess;
 
 use crate::{Input, Sample};
 
+pub(crate) use map::{Map, Statistics};
+pub(crate) use moments::Moments;
+
 /// Runs all steps on a scan; steps that change values alone and follow each other are done together. Fails with the
 /// step's name and number.
 pub fn run<'a>(steps: &[Preprocess], input: Input<'a>, limits: &Limits) -> Result<Sample<'a>> {
-    let mut sample = Sample::new(input)?;
-    let mut done = 0;
+    resume(steps, 0, Sample::new(input)?, limits)
+}
+
+/// Runs `steps[first..]` on what the steps before made.
+pub(crate) fn resume<'a>(
+    steps: &[Preprocess],
+    first: usize,
+    mut sample: Sample<'a>,
+    limits: &Limits,
+) -> Result<Sample<'a>> {
+    let mut done = first;
     let together = |a: &Preprocess, b: &Preprocess| intensity::is_intensity(a) && intensity::is_intensity(b);
-    for chain in steps.chunk_by(together) {
+    for chain in steps[first..].chunk_by(together) {
         let at = |i: usize, e: Error| e.at(format!("preprocess[{}] {}", done + i, name(&chain[i])));
         sample = match chain {
             [step] => apply(step, sample, limits).map_err(|e| at(0, e))?,

@@ -5,7 +5,7 @@ use std::iter::Sum;
 /// Number, mean and squared deviations from the mean of some values. Those of two sets give those of their union without
 /// the loss of accuracy of a sum of squares (Chan, Golub and LeVeque, 1983).
 #[derive(Clone, Copy, Default)]
-pub(super) struct Moments {
+pub(crate) struct Moments {
     count: u64,
     mean: f64,
     squares: f64,
@@ -27,6 +27,11 @@ impl Moments {
             sum(values, |v| (f64::from(v) - mean) * (f64::from(v) - mean))
         };
         Self { count: count as u64, mean, squares }
+    }
+
+    /// From sums that were made elsewhere; `variance` is of the population.
+    pub fn from_sums(count: u64, mean: f64, variance: f64) -> Self {
+        Self { count, mean, squares: variance * count as f64 }
     }
 
     pub fn mean(&self) -> f64 {

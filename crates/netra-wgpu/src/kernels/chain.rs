@@ -33,7 +33,8 @@ fn read(at: usize, x: ComptimeOption<&[f32]>, shape: &Sequence<usize>, walk: &Wa
 
 /// `out[i]`: the links applied to `a[i]`.
 #[cube(launch)]
-#[allow(clippy::too_many_arguments)]
+// The loop is unrolled over a constant, which an iterator is not.
+#[allow(clippy::too_many_arguments, clippy::needless_range_loop)]
 pub(crate) fn chain_kernel(
     a: &[f32],
     b: ComptimeOption<&[f32]>,

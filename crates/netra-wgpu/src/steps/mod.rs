@@ -21,7 +21,7 @@ mod selection;
 mod shapes;
 mod unary;
 mod upsample;
-mod view;
+pub(crate) mod view;
 mod window;
 
 use netra_graph::{Error, Kernel, Program, Result, Step, ValueId};
@@ -120,8 +120,7 @@ pub(crate) fn problem<'a>(gpu: &Gpu, program: &'a Program, step: &Step) -> Optio
 
 /// Whether a step is a convolution that can scale, shift and activate what it reads: any that is packed.
 pub(crate) fn takes_affine(gpu: &Gpu, program: &Program, step: &Step, setting: &Setting<'_>) -> bool {
-    matches!(step.kernel, Kernel::Conv(_))
-        && problem(gpu, program, step).is_some_and(|problem| plan(&problem, setting, None).is_some())
+    problem(gpu, program, step).is_some_and(|problem| plan(&problem, setting, None).is_some())
 }
 
 /// Whether the index tuples of a scatter are known to point to different places.

@@ -1,8 +1,9 @@
 //! The GPU backend: programs on any graphics adapter that wgpu reaches (Vulkan, Metal, DirectX 12, OpenGL, WebGPU).
 //!
 //! burn-wgpu brings adapters up and manages their memory; the kernels are our own, written in CubeCL, and launched
-//! in checked mode (an index beyond a buffer is clamped), so that this crate needs no `unsafe`. All arithmetic is
-//! float32 and exact: no TF32, no half precision. Results are the same from run to run on one adapter.
+//! in checked mode, so that this crate needs no `unsafe`. All arithmetic is float32 and exact, without TF32, unless
+//! [`Precision::F16`](netra_graph::Precision::F16) is asked for: then the factors of convolutions and matrix products are
+//! rounded to half precision. Results are the same from run to run on one adapter.
 //!
 //! A tensor larger than what the adapter binds at once is cut along its channels, see [`WgpuBackend`].
 //!

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use netra::graph::Precision;
-use netra::{Device, Engine, Model};
+use netra::{Device, Devices, Engine, Model};
 
 use crate::tuning::Source;
 
@@ -48,27 +48,47 @@ pub enum Command {
     Devices,
 }
 
-/// Which backend.
+/// Which devices, for what can be spread over several.
+#[derive(Clone, Debug, Args)]
+pub struct DevicesArg {
+    /// auto (the best hardware GPU, else the CPU); or one or several, separated by commas, of cpu, wgpu (the best adapter,
+    /// also a software one), wgpu:N and wgpu:all (every hardware GPU). Each device takes the next scan when it is free; one
+    /// that fails is left out, and its scan goes to another.
+    #[arg(long, short, default_value = "auto", value_name = "BACKENDS")]
+    pub backend: Devices,
+    #[command(flatten)]
+    pub mode: ModeArg,
+}
+
+impl DevicesArg {
+    /// Puts a model on each device, in the precision mode, with its tuning.
+    pub fn engines(&self, model: &Model) -> netra::Result<Vec<Engine>> {
+        let tuning = self.mode.tuning.tuning.read(Some(model.package()))?;
+        let engine = |chosen| Ok(model.with(chosen)?.precision(self.mode.precision).tuning(tuning.clone()));
+        self.backend.open()?.into_iter().map(engine).collect()
+    }
+}
+
+/// Which device, for what runs on one.
 #[derive(Clone, Debug, Args)]
 pub struct BackendArg {
     /// auto (the best hardware GPU, else the CPU), cpu, wgpu (also a software adapter) or wgpu:N.
     #[arg(long, short, default_value = "auto", value_name = "BACKEND")]
     pub backend: Device,
-    /// exact; fast: float32 with algorithms that multiply less, an error of at most 1e-4 of the output's range; or bf16 or
-    /// int8: products of bfloat16 or of bytes where the processor has them, only for a model whose golden cases pass that
-    /// way (int8 is calibrated on their inputs).
+    #[command(flatten)]
+    pub mode: ModeArg,
+}
+
+/// How a network runs.
+#[derive(Clone, Debug, Args)]
+pub struct ModeArg {
+    /// exact; fast: float32 with algorithms that multiply less, an error of at most 1e-4 of the output's range; or f16,
+    /// bf16 or int8: products of half precision (graphics adapters), bfloat16 or bytes (processors) where the device has them,
+    /// only for a model whose golden cases pass that way (int8 is calibrated on their inputs).
     #[arg(long, default_value = "fast", value_name = "MODE")]
     pub precision: Precision,
     #[command(flatten)]
     pub tuning: TuningArg,
-}
-
-impl BackendArg {
-    /// Puts a model on the backend, in the precision mode, with its tuning.
-    pub fn engine(&self, model: &Model) -> netra::Result<Engine> {
-        let tuning = self.tuning.tuning.read(Some(model.package()))?;
-        Ok(model.on(self.backend)?.precision(self.precision).tuning(tuning))
-    }
 }
 
 /// Which tuning.
@@ -86,7 +106,8 @@ pub struct TuningArg {
 Examples:
   netra run lung-fields chest.dcm -o results
   netra run meshnet-18 mr_t1.zip -o results --emit seg,png,json
-  netra run ./my-package folder-of-scans -o results --backend wgpu")]
+  netra run ./my-package folder-of-scans -o results --backend wgpu:all
+  netra run ./my-package folder-of-scans -o results --backend wgpu:0,cpu")]
 pub struct RunArgs {
     /// A package folder, the name of an added model, or lung-fields (built in).
     pub model: String,
@@ -100,7 +121,7 @@ pub struct RunArgs {
     #[arg(long, value_delimiter = ',', default_value = "json,png,seg", value_name = "FORMATS")]
     pub emit: Vec<String>,
     #[command(flatten)]
-    pub backend: BackendArg,
+    pub backend: DevicesArg,
 }
 
 /// `netra demo`.
@@ -113,7 +134,7 @@ pub struct DemoArgs {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     #[command(flatten)]
-    pub backend: BackendArg,
+    pub backend: DevicesArg,
 }
 
 /// `netra inspect`.
@@ -129,7 +150,7 @@ pub struct VerifyArgs {
     /// A package folder or the name of a model.
     pub model: String,
     #[command(flatten)]
-    pub backend: BackendArg,
+    pub backend: DevicesArg,
 }
 
 /// `netra models`.
@@ -171,7 +192,7 @@ pub struct PlanArgs {
     /// A scan (file, folder, zip).
     pub input: PathBuf,
     #[command(flatten)]
-    pub backend: BackendArg,
+    pub backend: DevicesArg,
 }
 
 /// `netra graph`.
@@ -219,8 +240,8 @@ pub struct BenchArgs {
     /// Timed runs after one warm-up.
     #[arg(long, default_value_t = 10)]
     pub runs: usize,
-    /// exact, fast, bf16 or int8, as of `netra run`; nothing checks here whether a model allows bf16 or int8, and int8 is
-    /// calibrated on the input that is timed.
+    /// exact, fast, f16, bf16 or int8, as of `netra run`; nothing checks here whether a model allows the last three, and int8
+    /// is calibrated on the input that is timed.
     #[arg(long, default_value = "fast", value_name = "MODE")]
     pub precision: Precision,
     /// Threads of the CPU backend; by default one for each core that the process may use.
@@ -249,10 +270,10 @@ pub struct TuneArgs {
     /// The file to write; by default tuning.json in the package's folder, where `run`, `bench`, `plan` and `verify` find it.
     #[arg(long, short, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// The backend; only the CPU's has a choice today.
+    /// The backend; a tuning holds for its device alone.
     #[arg(long, short, default_value = "cpu", value_name = "BACKEND")]
     pub backend: Device,
-    /// exact, fast, bf16 or int8, as of `netra run`: int8 is calibrated on golden cases, or of a bare file on the input that
+    /// exact, fast, f16, bf16 or int8, as of `netra run`: int8 is calibrated on golden cases, or of a bare file on the input that
     /// is timed.
     #[arg(long, default_value = "fast", value_name = "MODE")]
     pub precision: Precision,

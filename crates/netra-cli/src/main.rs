@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod exit;
 mod network;
+mod progress;
 mod resolve;
 mod terminal;
 mod tuning;

@@ -29,6 +29,7 @@ impl Ungated {
                     "int8 is calibrated on this very input and gated by no golden case: nothing here says it is accurate",
                 )
             }
+            Precision::F16 => Some("f16 is gated by no golden case here: nothing here says it is accurate"),
             Precision::Bf16 => Some("bf16 is gated by no golden case here: nothing here says it is accurate"),
             _ => None,
         };

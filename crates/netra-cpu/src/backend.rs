@@ -75,6 +75,7 @@ impl Backend for CpuBackend {
         #[cfg(not(target_arch = "x86_64"))]
         let (bf16, int8) = (false, false);
         match asked {
+            Precision::F16 => Precision::Fast,
             Precision::Bf16 if !bf16 => Precision::Fast,
             Precision::Int8 if !int8 => Precision::Fast,
             other => other,

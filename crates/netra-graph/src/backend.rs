@@ -66,6 +66,9 @@ pub enum Precision {
     /// Float32 with algorithms that multiply less (Winograd): an error of at most 1e-4 of an output's range.
     #[default]
     Fast,
+    /// Products of half-precision numbers, summed in float32, where an adapter computes with them; all else as
+    /// [`Fast`](Self::Fast). What is larger than 65504 overflows. Allowed as [`Bf16`](Self::Bf16) is.
+    F16,
     /// Products of bfloat16 (float32's first 16 bits), summed in float32, where the processor is faster at them; all else as
     /// [`Fast`](Self::Fast). Errors are some hundredths of an output's range on an unlucky network: allowed for a package
     /// only where its golden cases pass.
@@ -77,11 +80,11 @@ pub enum Precision {
 
 impl Precision {
     /// Every mode, the most accurate first.
-    pub const ALL: [Self; 4] = [Self::Exact, Self::Fast, Self::Bf16, Self::Int8];
+    pub const ALL: [Self; 5] = [Self::Exact, Self::Fast, Self::F16, Self::Bf16, Self::Int8];
 
     /// Whether the answer may differ so much that a model's own test cases have to allow it.
     pub fn is_reduced(self) -> bool {
-        matches!(self, Self::Bf16 | Self::Int8)
+        matches!(self, Self::F16 | Self::Bf16 | Self::Int8)
     }
 }
 
@@ -90,6 +93,7 @@ impl std::fmt::Display for Precision {
         f.write_str(match self {
             Self::Exact => "exact",
             Self::Fast => "fast",
+            Self::F16 => "f16",
             Self::Bf16 => "bf16",
             Self::Int8 => "int8",
         })
@@ -100,10 +104,9 @@ impl std::str::FromStr for Precision {
     type Err = crate::Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|p| p.to_string() == name)
-            .ok_or_else(|| crate::Error::invalid(format!("precision '{name}': exact, fast, bf16 or int8 expected")))
+        Self::ALL.into_iter().find(|p| p.to_string() == name).ok_or_else(|| {
+            crate::Error::invalid(format!("precision '{name}': exact, fast, f16, bf16 or int8 expected"))
+        })
     }
 }
 

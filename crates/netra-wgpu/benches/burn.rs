@@ -1,14 +1,15 @@
 //! The convolutions of this crate beside burn's own kernels on the same adapter.
 //!
-//! `cargo bench -p netra-wgpu --bench burn -- [ROUNDS]` prints a table: medians of interleaved rounds, each with the upload of the
-//! input and the read-back of the output, on both sides. The first run of each, which compiles shaders, is shown beside.
+//! `cargo bench -p netra-wgpu --bench burn -- [ROUNDS]` prints a table: burn, our two algorithms forced, and the one that the
+//! backend chooses. Times are medians of what more copies of a layer add to a run, so that neither upload nor read-back counts
+//! on either side. The first run of each, which compiles shaders, is shown beside.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn_backend::TensorData;
 use burn_backend::ops::{ConvOptions, ConvTransposeOptions, FloatTensorOps, ModuleOps};
+use burn_backend::{BackendTypes, TensorData};
 use burn_cubecl::{CubeBackend, CubeDevice};
 use burn_wgpu::{WgpuBackend as Api, WgpuDevice};
 use cubecl::wgpu::WgpuDeviceKind;
@@ -17,10 +18,17 @@ use netra_graph::{
 };
 use netra_wgpu::{AdapterSelector, WgpuBackend};
 
+type Primitive = <CubeBackend as BackendTypes>::FloatTensorPrimitive;
+
 /// A layer: input `N, C, spatial...`, output channels, edge of the kernel, stride, and whether it is transposed.
 struct Layer(&'static [usize], usize, usize, usize, bool);
 
-const LAYERS: [Layer; 7] = [
+/// How many layers at the front are for hardware alone.
+const LARGE: usize = 2;
+
+const LAYERS: [Layer; 10] = [
+    Layer(&[1, 32, 128, 128, 128], 32, 3, 1, false),
+    Layer(&[8, 256, 56, 56], 256, 3, 1, false),
     Layer(&[1, 32, 64, 64, 64], 32, 3, 1, false),
     Layer(&[1, 64, 32, 32, 32], 64, 3, 1, false),
     Layer(&[1, 32, 48, 48, 48], 64, 3, 2, false),
@@ -28,6 +36,7 @@ const LAYERS: [Layer; 7] = [
     Layer(&[1, 128, 16, 16, 16], 64, 2, 2, true),
     Layer(&[1, 64, 56, 56], 64, 3, 1, false),
     Layer(&[1, 256, 14, 14], 256, 3, 1, false),
+    Layer(&[1, 256, 56, 56], 64, 1, 1, false),
 ];
 
 fn noise(shape: &[usize], seed: u32) -> Tensor {
@@ -44,7 +53,7 @@ impl Layer {
     fn output(&self) -> Vec<usize> {
         let &Layer(x, filters, kernel, stride, transposed) = self;
         let size = |n: &usize| if transposed { n * stride } else { (n + 2 * (kernel / 2) - kernel) / stride + 1 };
-        [1, filters].into_iter().chain(x[2..].iter().map(size)).collect()
+        [x[0], filters].into_iter().chain(x[2..].iter().map(size)).collect()
     }
 
     fn weight(&self) -> Tensor {
@@ -70,27 +79,53 @@ impl Layer {
         format!("{}-D {what}{kernel}^{} stride {stride}, {x:?} to {filters}", self.spatial(), self.spatial())
     }
 
-    fn ours(&self, backend: &WgpuBackend) -> Box<dyn Executable> {
+    /// Multiply-adds.
+    fn work(&self) -> f64 {
+        let &Layer(x, filters, kernel, _, transposed) = self;
+        let pixels: usize = if transposed { x[2..].iter().product() } else { self.output()[2..].iter().product() };
+        (x[0] * x[1] * filters * pixels * kernel.pow(self.spatial() as u32)) as f64
+    }
+
+    /// `copies` of the layer on one input. Of each the first element of every channel goes back to the host, or all of it.
+    fn ours(&self, backend: &WgpuBackend, copies: usize, whole: bool) -> Box<dyn Executable> {
         let mut b = ProgramBuilder::new();
         let x = b.input("x", DType::F32, self.0);
         let w = b.constant("w", self.weight());
-        let y = b.step("y", self.kernel(), &[Some(x), Some(w)], DType::F32, &self.output());
-        backend.compile(Arc::new(b.finish(vec![y])), &CompileOptions::default()).unwrap()
+        let shape = self.output();
+        let first = [&shape[..2], &vec![1; self.spatial()]].concat();
+        let outputs = (0..copies).map(|i| {
+            let y = b.step(&format!("y{i}"), self.kernel(), &[Some(x), Some(w)], DType::F32, &shape);
+            let slice = Kernel::Slice { starts: vec![0; shape.len()], steps: vec![1; shape.len()] };
+            if whole { y } else { b.step(&format!("z{i}"), slice, &[Some(y)], DType::F32, &first) }
+        });
+        let outputs = outputs.collect();
+        backend.compile(Arc::new(b.finish(outputs)), &CompileOptions::default()).unwrap()
     }
 
-    fn burn(&self, x: &Tensor, weight: &<CubeBackend as burn_backend::BackendTypes>::FloatTensorPrimitive) -> Vec<f32> {
+    /// As [`ours`](Self::ours), with burn's kernels: uploads the input, runs, and reads back.
+    fn burn(&self, x: &Tensor, weight: &Primitive, copies: usize, whole: bool) -> Vec<f32> {
         type B = CubeBackend;
         let &Layer(_, _, kernel, stride, transposed) = self;
         let data = TensorData::new(x.as_f32().unwrap().to_vec(), self.0.to_vec());
-        let (x, w, pad) = (B::float_from_data(data, &weight.device), weight.clone(), kernel / 2);
-        let y = match (self.spatial(), transposed) {
+        let (x, pad) = (B::float_from_data(data, &weight.device), kernel / 2);
+        let conv = || match (self.spatial(), transposed) {
             (3, true) => {
-                B::conv_transpose3d(x, w, None, ConvTransposeOptions::new([stride; 3], [0; 3], [0; 3], [1; 3], 1))
+                let options = ConvTransposeOptions::new([stride; 3], [0; 3], [0; 3], [1; 3], 1);
+                B::conv_transpose3d(x.clone(), weight.clone(), None, options)
             }
-            (3, false) => B::conv3d(x, w, None, ConvOptions::new([stride; 3], [pad; 3], [1; 3], 1)),
-            _ => B::conv2d(x, w, None, ConvOptions::new([stride; 2], [pad; 2], [1; 2], 1)),
+            (3, false) => {
+                B::conv3d(x.clone(), weight.clone(), None, ConvOptions::new([stride; 3], [pad; 3], [1; 3], 1))
+            }
+            _ => B::conv2d(x.clone(), weight.clone(), None, ConvOptions::new([stride; 2], [pad; 2], [1; 2], 1)),
         };
-        block_on(B::float_into_data(y)).unwrap().try_to_vec().unwrap()
+        let part = |y: Primitive| {
+            let first = |(axis, &n): (usize, &usize)| (0..if axis < 2 { n } else { 1 }).into();
+            let ranges: Vec<_> = self.output().iter().enumerate().map(first).collect();
+            if whole { y } else { B::float_slice(y, &ranges) }
+        };
+        let parts: Vec<_> = (0..copies).map(|_| part(conv())).collect();
+        let read = |y| block_on(B::float_into_data(y)).unwrap().try_to_vec().unwrap();
+        parts.into_iter().map(read).fold(Vec::new(), |_, last| last)
     }
 }
 
@@ -105,9 +140,18 @@ fn median(mut times: Vec<f64>) -> f64 {
     times[times.len() / 2]
 }
 
+/// What `more` copies add to the time of a run, each: neither the upload nor the read-back.
+fn each(rounds: usize, more: usize, run: impl Fn(usize)) -> f64 {
+    run(1);
+    run(1 + more);
+    let sample = |_| milliseconds(|| run(1 + more)).0 - milliseconds(|| run(1)).0;
+    median((0..rounds).map(sample).collect()) / more as f64
+}
+
 fn main() {
     let rounds = std::env::args().skip(1).find_map(|a| a.parse().ok()).unwrap_or(5usize);
-    let backend = match WgpuBackend::open(AdapterSelector::Any) {
+    let open = || WgpuBackend::open(AdapterSelector::Any);
+    let backend = match open() {
         Ok(backend) => backend,
         Err(error) => return println!("skipped: {error}"),
     };
@@ -115,31 +159,40 @@ fn main() {
     let kind = if adapter.software { WgpuDeviceKind::Cpu } else { WgpuDeviceKind::DiscreteGpu(0) };
     let api = if adapter.api == "vulkan" { Api::Vulkan } else { Api::Auto };
     let device = CubeDevice::Wgpu(WgpuDevice::new(kind).on(api));
+    // A software adapter would take an hour for what a card does in a second.
+    let (more, layers) = if adapter.software { (1, &LAYERS[LARGE..]) } else { (16, &LAYERS[..]) };
+    let forced = ["direct", "gemm"].map(|name| open().unwrap().with_algorithm(name).unwrap());
     println!("{} ({}), {rounds} rounds\n", adapter.name, adapter.driver);
-    println!("| layer | burn ms | netra ms | burn / netra | first run burn s | netra s | largest difference |");
-    println!("| --- | --- | --- | --- | --- | --- | --- |");
-    for layer in &LAYERS {
+    println!(
+        "Milliseconds (TFLOP/s) of a layer on the adapter; largest difference from burn as a share of the range.\n"
+    );
+    println!("| layer | burn | direct | gemm | chosen | first run burn s | netra s | difference |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+    for layer in layers {
         let (x, w) = (noise(layer.0, 1), layer.weight());
         let data = TensorData::new(w.as_f32().unwrap().to_vec(), w.shape().to_vec());
         let weight = CubeBackend::float_from_data(data, &device);
-        let (compiled, executable) = milliseconds(|| layer.ours(&backend));
-        let ours = || executable.run(&[x.view()]).unwrap().remove(0).as_f32().unwrap().to_vec();
-        let (first, got) = milliseconds(ours);
-        let (first_burn, want) = milliseconds(|| layer.burn(&x, &weight));
+        let first = || layer.ours(&backend, 1, true).run(&[x.view()]).unwrap().remove(0);
+        let (first, got) = milliseconds(first);
+        let (first_burn, want) = milliseconds(|| layer.burn(&x, &weight, 1, true));
         let range = want.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+        let got = got.as_f32().unwrap();
         let worst = got.iter().zip(&want).fold(0.0f32, |m, (a, b)| m.max((a - b).abs())) / range;
-        let (mut a, mut b) = (Vec::new(), Vec::new());
-        for _ in 0..rounds {
-            a.push(milliseconds(ours).0);
-            b.push(milliseconds(|| layer.burn(&x, &weight)).0);
-        }
-        let (a, b) = (median(a), median(b));
+        let speed = |ms: f64| format!("{ms:.3} ({:.3})", 2.0 * layer.work() / ms / 1e9);
+        let burn = each(rounds, more, |copies| drop(layer.burn(&x, &weight, copies, false)));
+        let ours = |backend: &WgpuBackend| {
+            let [one, many] = [1, 1 + more].map(|copies| layer.ours(backend, copies, false));
+            let run = |copies| drop(if copies == 1 { &one } else { &many }.run(&[x.view()]).unwrap());
+            speed(each(rounds, more, run))
+        };
+        let [direct, gemm] = forced.each_ref().map(ours);
         println!(
-            "| {} | {b:.1} | {a:.1} | {:.2} | {:.2} | {:.2} | {worst:.1e} |",
+            "| {} | {} | {direct} | {gemm} | {} | {:.2} | {:.2} | {worst:.1e} |",
             layer.name(),
-            b / a,
+            speed(burn),
+            ours(&backend),
             first_burn / 1e3,
-            (compiled + first) / 1e3
+            first / 1e3
         );
     }
 }

@@ -52,6 +52,13 @@ pub struct AdapterInfo {
     rank: u8,
 }
 
+impl AdapterInfo {
+    #[cfg(test)]
+    pub(crate) fn device(&self) -> &WgpuDevice {
+        &self.device
+    }
+}
+
 /// APIs in the order of preference.
 const APIS: [(wgpu::Backend, Api, &str); 4] = [
     (wgpu::Backend::Vulkan, Api::Vulkan, "vulkan"),
@@ -156,8 +163,11 @@ pub(crate) fn open(selector: AdapterSelector, all: &[AdapterInfo]) -> Result<(Ad
 }
 
 fn failed(info: &AdapterInfo, error: WgpuInitError) -> Error {
-    Error::new(ErrorKind::Backend, format!("adapter {} ({}, {}) did not come up", info.index, info.name, info.api))
-        .with_source(error)
+    let text = format!(
+        "graphics adapter {} ({}, {}) did not come up: {error}; use another adapter or the cpu backend",
+        info.index, info.name, info.api
+    );
+    Error::new(ErrorKind::Backend, text).with_source(error)
 }
 
 fn none_found(selector: AdapterSelector, all: &[AdapterInfo]) -> Error {

@@ -1,32 +1,66 @@
 //! One adapter brought up: buffers on it, launches and read-back.
 
-use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use burn_backend::{Bytes, DType};
+use burn_backend::{Bytes, DType, StreamId};
 use burn_cubecl::{CubeDevice, tensor::CubeTensor};
 use cubecl::MemoryScope;
+use cubecl::ir::FloatKind;
 use cubecl::prelude::*;
-use netra_graph::{Error, ErrorKind, Result};
+use cubecl::server::Handle;
+use netra_graph::Result;
+
+use crate::arena::{Arena, Layout, Life, Rehearsal, Run};
+use crate::reading::{Abandoned, Reading};
 
 /// Threads in a workgroup. WebGPU promises 256; 64 suits every adapter.
 const WORKGROUP: u32 = 64;
+/// Size of the buffer that stands for all others in a rehearsal.
+const STAND_IN: usize = 256;
 
-/// An adapter and the largest buffer it binds.
+/// An adapter, the largest buffer it binds, and the memory of runs on it.
+///
+/// All work is issued under one stream, so that it is executed in the order in which it is issued, whatever thread issues it.
 #[derive(Clone)]
 pub(crate) struct Gpu {
     pub(crate) client: Client,
+    name: Arc<str>,
     device: CubeDevice,
     limit: usize,
+    page: u64,
+    stream: StreamId,
+    arena: Arc<Mutex<Arena>>,
+    abandoned: Abandoned,
+    memory: Memory,
+}
+
+/// Where new buffers come from.
+#[derive(Clone)]
+enum Memory {
+    /// Each is an allocation of its own, as long as it is held.
+    Own,
+    /// They are counted, and one stands for all.
+    Rehearsal(Arc<Rehearsal>),
+    /// Each has its place in the arena.
+    Planned(Arc<Run>),
 }
 
 /// A flat buffer of 4-byte elements on the adapter. Cloning shares it; it is freed with the last clone.
 #[derive(Clone)]
-pub(crate) struct Buffer(CubeTensor);
+pub(crate) struct Buffer {
+    tensor: CubeTensor,
+    _life: Option<Arc<Life>>,
+}
 
 impl Buffer {
     /// The buffer as a kernel argument.
     pub(crate) fn arg(&self) -> BufferArg {
-        self.0.clone().into_buffer_arg()
+        self.tensor.clone().into_buffer_arg()
+    }
+
+    /// Bytes that it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.tensor.handle.size_in_used() as usize
     }
 
     /// The buffer as an optional kernel argument.
@@ -36,14 +70,29 @@ impl Buffer {
 }
 
 impl Gpu {
-    /// Wraps a device that is up.
-    pub(crate) fn new(device: CubeDevice, limit: usize) -> Self {
-        Self { client: device.client(), device, limit }
+    /// Wraps a device that is up: its name for messages, the largest range that it binds, and the largest allocation.
+    pub(crate) fn new(device: CubeDevice, name: &str, limit: usize, page: u64) -> Self {
+        let (client, stream) = (device.client(), StreamId::allocate());
+        // Sizes are rounded up to this, and must not exceed what is allowed then.
+        let align = client.properties().memory.alignment.max(4);
+        let (limit, page) = (limit - limit % align as usize, page - page % align);
+        let (arena, abandoned) = (Arc::default(), Abandoned::default());
+        Self { client, name: name.into(), device, limit, page, stream, arena, abandoned, memory: Memory::Own }
     }
 
-    /// The same adapter with a smaller largest buffer.
+    /// The same adapter with smaller buffers.
     pub(crate) fn with_limit(self, bytes: usize) -> Self {
-        Self { limit: self.limit.min(bytes), ..self }
+        Self { limit: self.limit.min(bytes), page: self.page.min(bytes as u64), arena: Arc::default(), ..self }
+    }
+
+    /// The adapter, for messages.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether shaders know half-precision numbers.
+    pub(crate) fn has_half(&self) -> bool {
+        self.client.properties().supports_type(ElemType::Float(FloatKind::F16))
     }
 
     /// Largest buffer in bytes.
@@ -56,38 +105,124 @@ impl Gpu {
         self.client.memory_report(MemoryScope::Device).usage().bytes_reserved
     }
 
+    /// Issues work in the order of all work on this adapter. Everything that touches it goes through here.
+    pub(crate) fn ordered<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.stream.executes(work)
+    }
+
+    /// This adapter as a rehearsal sees it: one workgroup of each launch is executed, on a buffer that stands for all others
+    /// (kernels keep within what they are given).
+    pub(crate) fn rehearsal(&self) -> (Self, Arc<Rehearsal>) {
+        let rehearsal = Rehearsal::new(self.marker());
+        (Self { memory: Memory::Rehearsal(rehearsal.clone()), ..self.clone() }, rehearsal)
+    }
+
+    /// The places of what a rehearsal asked for.
+    pub(crate) fn layout(&self, rehearsal: &Rehearsal) -> Layout {
+        let align = self.client.properties().memory.alignment.max(4);
+        // A page holds the largest buffer, wherever that begins.
+        let page = self.page.max(self.limit as u64).next_multiple_of(align);
+        rehearsal.layout(align, page)
+    }
+
+    /// A small buffer to [wait](Self::wait) for.
+    pub(crate) fn marker(&self) -> Handle {
+        self.own(STAND_IN)
+    }
+
+    /// Waits for all that was issued before. Fails when a launch that writes to the marker was refused, its shader above all.
+    pub(crate) fn wait(&self, marker: &Handle) -> Result<()> {
+        netra_graph::block_on(self.reading(marker)).map(drop)
+    }
+
+    /// Issues a run: `work` is given this adapter with every buffer at its place. What the buffers hold is good until the next
+    /// run is issued, so that `work` has to issue whatever reads them.
+    pub(crate) fn run<R>(&self, layout: &Arc<Layout>, work: impl FnOnce(&Self) -> Result<R>) -> Result<R> {
+        let mut arena = self.arena.lock().unwrap_or_else(PoisonError::into_inner);
+        self.ordered(|| {
+            arena.fit(layout, |bytes| self.own(bytes as usize));
+            let run = Arc::new(arena.run(layout.clone()));
+            work(&Self { memory: Memory::Planned(run), ..self.clone() })
+        })
+    }
+
+    /// Gives the memory of runs back to the driver, and all else that nothing uses.
+    pub(crate) fn release(&self) {
+        *self.arena.lock().unwrap_or_else(PoisonError::into_inner) = Arena::default();
+        // Nothing is lost when this fails, too: the next run reports it.
+        let _ = self.ordered(|| self.client.memory_cleanup());
+    }
+
+    /// An allocation of exactly this size.
+    fn own(&self, bytes: usize) -> Handle {
+        self.client.memory_dedicated_allocation((), |()| self.client.empty(bytes))
+    }
+
     /// A buffer of `elements`, contents undefined. Never of size 0, which no API binds.
     pub(crate) fn empty(&self, elements: usize) -> Buffer {
         let elements = elements.max(1);
-        self.wrap(self.client.empty(elements * 4), elements)
+        let bytes = elements * 4;
+        match &self.memory {
+            Memory::Own => self.wrap(self.own(bytes), elements, None),
+            Memory::Rehearsal(rehearsal) => {
+                let life = Arc::new(rehearsal.ask(bytes as u64));
+                self.wrap(rehearsal.stand_in.clone(), elements, Some(life))
+            }
+            // A run that departs from its rehearsal gets what it asks for, though not at a planned place.
+            Memory::Planned(run) => {
+                let handle = run.take(bytes as u64).unwrap_or_else(|| self.own(bytes));
+                self.wrap(handle, elements, None)
+            }
+        }
     }
 
     /// Uploads the raw bits of 4-byte elements.
     pub(crate) fn upload<E: CubeElement + Copy>(&self, data: &[E]) -> Buffer {
-        if data.is_empty() {
-            return self.empty(1);
+        let buffer = self.empty(data.len());
+        if !data.is_empty() && !self.rehearses() {
+            self.client.write(&buffer.tensor.handle, Bytes::from_bytes_vec(E::as_bytes(data).to_vec()));
         }
-        self.wrap(self.client.create(Bytes::from_bytes_vec(E::as_bytes(data).to_vec())), data.len())
+        buffer
     }
 
-    fn wrap(&self, handle: cubecl::server::Handle, elements: usize) -> Buffer {
+    fn rehearses(&self) -> bool {
+        matches!(self.memory, Memory::Rehearsal(_))
+    }
+
+    fn wrap(&self, handle: Handle, elements: usize, life: Option<Arc<Life>>) -> Buffer {
         let shape = [elements].into();
-        Buffer(CubeTensor::new_contiguous(self.client.clone(), self.device.clone(), shape, handle, DType::F32))
+        let tensor = CubeTensor::new_contiguous(self.client.clone(), self.device.clone(), shape, handle, DType::F32);
+        Buffer { tensor, _life: life }
     }
 
-    /// Starts reading a buffer back.
-    pub(crate) fn read(&self, buffer: &Buffer) -> impl Future<Output = Result<Vec<u8>>> + Send + use<> {
-        let (client, handle) = (self.client.clone(), buffer.0.handle.clone());
-        async move {
-            let failed = |reason: String| Error::new(ErrorKind::Backend, format!("read-back failed: {reason}"));
-            let mut read = client.read_async(vec![handle]).await.map_err(|e| failed(e.to_string()))?;
-            read.pop().map(|b| b.to_vec()).ok_or_else(|| failed("nothing came back".into()))
-        }
+    /// Issues the reading of a buffer; what it holds now comes back later.
+    pub(crate) fn read(&self, buffer: &Buffer) -> Reading {
+        self.reading(&buffer.tensor.handle)
     }
 
-    /// Workgroups and their size for `threads`. The count may exceed what is needed: kernels check.
+    fn reading(&self, handle: &Handle) -> Reading {
+        Reading::new(self.client.clone(), self.name.clone(), handle.clone(), self.abandoned.clone())
+    }
+
+    /// Workgroups and their size for `threads`. The count may exceed what is needed: kernels check. One in a rehearsal: some
+    /// drivers compile a shader when it is first executed.
     pub(crate) fn grid(&self, threads: usize) -> (CubeCount, CubeDim) {
         let dim = CubeDim::new_1d(WORKGROUP);
-        (cubecl::calculate_cube_count_elemwise(&self.client, threads, dim), dim)
+        match self.memory {
+            Memory::Rehearsal(_) => (CubeCount::Static(1, 1, 1), dim),
+            _ => (cubecl::calculate_cube_count_elemwise(&self.client, threads, dim), dim),
+        }
+    }
+
+    /// At least `count` workgroups of `threads` each: kernels check. One in a rehearsal.
+    pub(crate) fn workgroups(&self, count: usize, threads: usize) -> (CubeCount, CubeDim) {
+        let (count, dim) = (if self.rehearses() { 1 } else { count }, CubeDim::new_1d(threads as u32));
+        (cubecl::calculate_cube_count_elemwise(&self.client, count * threads, dim), dim)
+    }
+
+    /// `count` workgroups (at most 65535) of `threads` each. One in a rehearsal.
+    pub(crate) fn groups(&self, count: usize, threads: usize) -> (CubeCount, CubeDim) {
+        let count = if self.rehearses() { 1 } else { count };
+        (CubeCount::Static(count as u32, 1, 1), CubeDim::new_1d(threads as u32))
     }
 }

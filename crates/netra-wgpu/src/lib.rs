@@ -14,12 +14,16 @@
 #![forbid(unsafe_code)]
 
 mod adapter;
+mod arena;
 mod backend;
 mod executable;
+mod fault;
 mod gpu;
 mod kernels;
+mod reading;
 mod steps;
 mod transfer;
+mod tune;
 mod value;
 mod volumes;
 

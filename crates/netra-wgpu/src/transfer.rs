@@ -1,5 +1,7 @@
 //! Host tensors to the adapter and back.
 
+use std::pin::Pin;
+
 use netra_graph::{DType, Data, DataView, Error, ErrorKind, Result, Tensor, TensorView};
 
 use crate::gpu::{Buffer, Gpu};
@@ -50,27 +52,43 @@ fn cut<E: cubecl::prelude::CubeElement + Copy>(gpu: &Gpu, shape: &[usize], data:
     Ok(Value { shape: shape.to_vec(), parts: ranges.iter().map(part).collect() })
 }
 
-/// Reads a value back, part by part, so that the host holds one staging copy at a time.
-pub(crate) async fn download(gpu: Gpu, value: Value, dtype: DType) -> Result<Tensor> {
+/// A tensor on its way back.
+pub(crate) type Download = Pin<Box<dyn Future<Output = Result<Tensor>> + Send>>;
+
+/// Issues the reading of a value; what it holds now comes back later.
+pub(crate) fn download(gpu: &Gpu, value: &Value, dtype: DType) -> Download {
     let shape = value.shape.clone();
-    let mut words: Vec<[u8; 4]> = Vec::new();
-    if let [part] = value.parts.as_slice() {
-        words = read(&gpu, &part.buffer, count(&shape)).await?;
-    } else {
-        words.resize(count(&shape), [0; 4]);
-        let inner = count(&shape[2..]);
-        for part in value.parts {
-            let elements = read(&gpu, &part.buffer, count(&with_channels(&shape, part.channels))).await?;
-            let run = part.channels * inner;
+    let read = |part: &Part| {
+        let elements = count(&with_channels(&shape, part.channels));
+        (part.start, part.channels, read(gpu, &part.buffer, elements))
+    };
+    let parts: Vec<_> = value.parts.iter().map(read).collect();
+    Box::pin(async move {
+        let inner = count(shape.get(2..).unwrap_or_default());
+        let mut words: Vec<[u8; 4]> = Vec::new();
+        for (start, channels, part) in parts {
+            let elements = part.await?;
+            if elements.len() == count(&shape) {
+                words = elements;
+                break;
+            }
+            words.resize(count(&shape), [0; 4]);
+            let run = channels * inner;
             for (n, source) in elements.chunks_exact(run.max(1)).enumerate() {
-                let start = (n * shape[1] + part.start) * inner;
+                let start = (n * shape[1] + start) * inner;
                 words[start..start + run].copy_from_slice(source);
             }
         }
-    }
+        let data = elements(&words, dtype)?;
+        Tensor::new(shape, data)
+    })
+}
+
+/// Words as elements of a type.
+fn elements(words: &[[u8; 4]], dtype: DType) -> Result<Data> {
     let floats = || words.iter().map(|&w| f32::from_le_bytes(w)).collect();
     let ints = || words.iter().map(|&w| i32::from_le_bytes(w));
-    let data = match dtype {
+    Ok(match dtype {
         DType::F32 => Data::F32(floats()),
         DType::I32 => Data::I32(ints().collect()),
         DType::I64 => Data::I64(ints().map(i64::from).collect()),
@@ -82,14 +100,16 @@ pub(crate) async fn download(gpu: Gpu, value: Value, dtype: DType) -> Result<Ten
         DType::U8 => Data::U8(ints().map(|v| v as u8).collect()),
         DType::Bool => Data::Bool(ints().map(|v| v != 0).collect()),
         other => return Err(Error::unsupported(format!("{other} on a graphics adapter"))),
-    };
-    Tensor::new(shape, data)
+    })
 }
 
-/// The first `elements` words of a buffer.
-async fn read(gpu: &Gpu, buffer: &Buffer, elements: usize) -> Result<Vec<[u8; 4]>> {
-    let bytes = gpu.read(buffer).await?;
-    let (words, _) = bytes.as_chunks::<4>();
-    let short = || Error::new(ErrorKind::Backend, format!("{} bytes came back of {}", bytes.len(), elements * 4));
-    words.get(..elements).map(<[_]>::to_vec).ok_or_else(short)
+/// Issues the reading of the first `elements` words of a buffer.
+fn read(gpu: &Gpu, buffer: &Buffer, elements: usize) -> impl Future<Output = Result<Vec<[u8; 4]>>> + Send + use<> {
+    let reading = gpu.read(buffer);
+    async move {
+        let bytes = reading.await?;
+        let (words, _) = bytes.as_chunks::<4>();
+        let short = || Error::new(ErrorKind::Backend, format!("{} bytes came back of {}", bytes.len(), elements * 4));
+        words.get(..elements).map(<[_]>::to_vec).ok_or_else(short)
+    }
 }

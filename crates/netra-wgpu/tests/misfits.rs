@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use netra_graph::{
-    Backend, Binary, Combine, CompileOptions, Conv, DType, Data, ErrorKind, Kernel, ProgramBuilder, Tensor, TensorView,
-    Unary,
+    Backend, Binary, Combine, CompileOptions, Conv, DType, Data, ErrorKind, Kernel, NormalizedConv, ProgramBuilder,
+    Tensor, TensorView, Unary,
 };
 use netra_wgpu::{AdapterSelector, WgpuBackend};
 
@@ -51,6 +51,30 @@ fn what_does_not_fit_is_refused() {
     refused(b, Kernel::BitCast { to: DType::F32 }, &[(DType::U32, &[4])], (f, &[4]));
     // A terabyte: no channel fits.
     refused(b, Kernel::Unary(Unary::Exp), &[(f, &[1, 1, 1 << 38])], (f, &[1, 1, 1 << 38]));
+}
+
+/// Passes make a normalised convolution only where a kernel suits it; a program may hold any. No kernel unrolls one that is so
+/// wide.
+#[test]
+fn a_normalised_convolution_that_suits_no_kernel_is_refused() {
+    let Some(backend) = backend() else { return };
+    let compile = |wide: usize| {
+        let mut builder = ProgramBuilder::new();
+        let x = builder.input("x", DType::F32, &[1, 2, 1, 800]);
+        let weight = Tensor::from_f32([3, 2, 1, wide], vec![0.5; 6 * wide]).expect("weights");
+        let weight = builder.constant("w", weight);
+        let affine = builder.input("affine", DType::F32, &[2, 1, 2]);
+        let spatial =
+            Conv { strides: vec![1; 2], pads: vec![(0, 0); 2], dilations: vec![1; 2], groups: 1, activation: None };
+        let kernel = Kernel::NormalizedConv(Box::new(NormalizedConv { conv: spatial, activation: None }));
+        let inputs = [Some(x), Some(weight), None, None, Some(affine)];
+        let y = builder.step("the node", kernel, &inputs, DType::F32, &[1, 3, 1, 801 - wide]);
+        backend.compile(Arc::new(builder.finish(vec![y])), &CompileOptions::default())
+    };
+    compile(3).expect("an ordinary one");
+    let error = compile(700).err().expect("refused");
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(error.to_string().contains("the node"), "{error}");
 }
 
 /// What no step touches needs no adapter: inputs of any type, empty ones, outputs that are inputs or constants.
@@ -126,4 +150,25 @@ fn runs_repeat_exactly_and_may_overlap() {
             });
         }
     });
+}
+
+/// Every step that runs is timed, a chain of element-wise steps as the last of them.
+#[test]
+fn steps_are_timed() {
+    let Some(backend) = backend() else { return };
+    let mut builder = ProgramBuilder::new();
+    let x = builder.input("x", DType::F32, &[1, 3, 9, 9]);
+    let w = builder.constant("w", Tensor::from_f32([5, 3, 3, 3], vec![0.1; 135]).expect("weights"));
+    let conv = Conv { strides: vec![1; 2], pads: vec![(1, 1); 2], dilations: vec![1; 2], groups: 1, activation: None };
+    let y = builder.step("conv", Kernel::Conv(conv), &[Some(x), Some(w)], DType::F32, &[1, 5, 9, 9]);
+    let abs = builder.step("abs", Kernel::Unary(Unary::Abs), &[Some(y)], DType::F32, &[1, 5, 9, 9]);
+    let root = builder.step("root", Kernel::Unary(Unary::Sqrt), &[Some(abs)], DType::F32, &[1, 5, 9, 9]);
+    let executable =
+        backend.compile(Arc::new(builder.finish(vec![root])), &CompileOptions::default()).expect("compiles");
+    let input = Tensor::from_f32([1, 3, 9, 9], vec![1.0; 243]).expect("an input");
+    let profile = executable.profile(&[input.view()]).expect("a profile");
+    let steps: Vec<&str> = profile.steps.iter().map(|s| s.step.as_str()).collect();
+    assert_eq!(steps, ["conv", "root"]);
+    assert_eq!(profile.steps[0].flops, Some(2 * 5 * 81 * 27));
+    assert!(profile.nanoseconds >= profile.steps.iter().map(|s| s.nanoseconds).sum());
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use netra_graph::{Backend, CompileOptions, Tensor, TensorView, eval};
+use netra_graph::{Backend, CompileOptions, Kernel, Step, Tensor, TensorView, eval};
 use netra_testkit::{golden, suite};
 use netra_wgpu::{AdapterSelector, WgpuBackend};
 
@@ -26,13 +26,17 @@ fn every_case_agrees_with_the_oracle() {
     assert!(report.failures().is_empty(), "{:#?}", report.failures());
 }
 
-/// A case's largest difference from the oracle, as a share of the range.
-fn error(backend: &WgpuBackend, case: &suite::Case) -> f64 {
+fn oracle(case: &suite::Case) -> Vec<Tensor> {
     let views: Vec<TensorView<'_>> = case.inputs.iter().map(Tensor::view).collect();
-    let want = eval::run(&case.program, &views).expect("the oracle runs");
+    eval::run(&case.program, &views).expect("the oracle runs")
+}
+
+/// A case's largest difference from what the oracle wants, as a share of the range.
+fn error(backend: &WgpuBackend, case: &suite::Case, want: &[Tensor]) -> f64 {
+    let views: Vec<TensorView<'_>> = case.inputs.iter().map(Tensor::view).collect();
     let executable = backend.compile(Arc::new(case.program.clone()), &CompileOptions::default()).expect("compiles");
     let got = executable.run(&views).expect("runs");
-    got.iter().zip(&want).map(|(g, w)| golden::compare(g.view(), w.view()).relative()).fold(0.0, f64::max)
+    got.iter().zip(want).map(|(g, w)| golden::compare(g.view(), w.view()).relative()).fold(0.0, f64::max)
 }
 
 /// With buffers of a few kilobytes most tensors of the suite are cut in parts. What needs one piece is refused by
@@ -52,11 +56,37 @@ fn tensors_in_parts_agree_with_the_oracle() {
                 continue;
             }
             cut += 1;
-            let error = error(&backend, &case);
+            let error = error(&backend, &case, &oracle(&case));
             // Sums over parts round in another order.
             assert!(error <= 2.0 * case.tolerance, "{} in parts of {bytes}: {error:e}", case.name);
         }
         eprintln!("{cut} cases in parts of {bytes} bytes, {refused} refused");
         assert!(cut > 50, "only {cut} cases were cut");
+    }
+}
+
+/// Every tile computes every convolution, whatever reads or follows it, and every matrix product; so do both algorithms with
+/// tensors in parts.
+#[test]
+fn every_algorithm_agrees_with_the_oracle() {
+    let chooses =
+        |step: &Step| matches!(step.kernel, Kernel::Conv(_) | Kernel::NormalizedConv(_) | Kernel::MatMul { .. });
+    let cases = suite::cases();
+    let cases = cases.iter().filter(|c| c.program.steps.len() == 1 && c.program.steps.iter().any(chooses));
+    let cases: Vec<_> = cases.map(|case| (case, oracle(case))).collect();
+    let algorithms = WgpuBackend::algorithms();
+    let gemm = algorithms.iter().filter(|name| name.starts_with("gemm-")).map(|name| (name.as_str(), u64::MAX));
+    for (name, bytes) in gemm.chain([("gemm", 3000), ("direct", 3000)]) {
+        let Some(backend) = backend() else { return };
+        let backend = backend.with_algorithm(name).expect("one of them").with_max_buffer_bytes(bytes);
+        let runs = cases.iter().filter(|(case, _)| backend.unsupported(&case.program).is_empty());
+        let failures: Vec<_> = runs
+            .filter_map(|(case, want)| {
+                // Sums over parts round in another order.
+                let (error, parts) = (error(&backend, case, want), if bytes == u64::MAX { 1.0 } else { 2.0 });
+                (error > parts * case.tolerance).then(|| format!("{} with {name}: {error:e}", case.name))
+            })
+            .collect();
+        assert!(failures.is_empty(), "{failures:#?}");
     }
 }

@@ -63,6 +63,8 @@ pub struct Adapter {
 pub struct Chosen {
     /// The backend.
     pub backend: Arc<dyn Backend>,
+    /// What [`Device`] reads as this very device: `cpu` or `wgpu:N`. Two cards of one make differ in it.
+    pub name: String,
     /// Why it was chosen.
     pub why: String,
 }
@@ -77,24 +79,62 @@ impl Device {
     pub fn open_with(self, threads: Option<usize>) -> Result<Chosen> {
         match self {
             Device::Cpu => cpu("as asked", threads),
-            Device::Auto => match gpu::hardware() {
-                Ok(backend) => Ok(Chosen { backend, why: "a hardware graphics adapter is present".into() }),
-                Err(why_not) => cpu(&why_not, threads),
-            },
-            Device::Gpu => asked(gpu::open(None)?),
-            Device::Adapter(index) => asked(gpu::open(Some(index))?),
+            Device::Auto => gpu::hardware().or_else(|why_not| cpu(&why_not, threads)),
+            Device::Gpu => gpu::open(None),
+            Device::Adapter(index) => gpu::open(Some(index)),
         }
     }
 }
 
-fn asked(backend: Arc<dyn Backend>) -> Result<Chosen> {
-    let software = if backend.device().software { ", a software adapter" } else { "" };
-    Ok(Chosen { backend, why: format!("as asked{software}") })
-}
-
 fn cpu(why: &str, threads: Option<usize>) -> Result<Chosen> {
     let backend = CpuBackend::new(threads).map_err(netra_package::from_graph)?;
-    Ok(Chosen { backend: Arc::new(backend), why: why.into() })
+    Ok(Chosen { backend: Arc::new(backend), name: "cpu".into(), why: why.into() })
+}
+
+/// One or several devices. A batch is [spread](crate::spread) over several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Devices(Vec<Member>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Member {
+    One(Device),
+    EveryAdapter,
+}
+
+impl From<Device> for Devices {
+    fn from(device: Device) -> Self {
+        Self(vec![Member::One(device)])
+    }
+}
+
+impl FromStr for Devices {
+    type Err = Error;
+
+    /// `auto`; or, separated by commas, any of `cpu`, `wgpu`, `wgpu:N` and `wgpu:all`, which is every hardware adapter.
+    /// What is named twice runs two cases at a time.
+    fn from_str(text: &str) -> Result<Self> {
+        let member = |name: &str| match name {
+            "wgpu:all" => Ok(Member::EveryAdapter),
+            "auto" if name != text => Err(Error::invalid("backend 'auto' is one device, and stands alone")),
+            _ => name.parse().map(Member::One),
+        };
+        text.split(',').map(member).collect::<Result<_>>().map(Self)
+    }
+}
+
+impl Devices {
+    /// Brings every device up. Fails when one that was named does not come up; of `wgpu:all` it is enough that one does,
+    /// and the first tells of the others.
+    pub fn open(&self) -> Result<Vec<Chosen>> {
+        let mut open = Vec::new();
+        for member in &self.0 {
+            match member {
+                Member::One(device) => open.push(device.open()?),
+                Member::EveryAdapter => open.extend(gpu::every()?),
+            }
+        }
+        Ok(open)
+    }
 }
 
 /// Every graphics adapter of this machine; empty without one, and in a build without the `wgpu` feature.
@@ -106,28 +146,60 @@ pub fn adapters() -> Vec<Adapter> {
 mod gpu {
     use std::sync::Arc;
 
-    use netra_core::Result;
+    use netra_core::{Error, ErrorKind, Result};
     use netra_graph::Backend;
-    use netra_wgpu::{AdapterSelector, WgpuBackend};
+    use netra_wgpu::{AdapterInfo, AdapterSelector, WgpuBackend};
 
-    use super::Adapter;
+    use super::{Adapter, Chosen};
 
     /// The best hardware adapter, or why there is none to use, in a few words where there simply is none.
-    pub fn hardware() -> std::result::Result<Arc<dyn Backend>, String> {
+    pub fn hardware() -> std::result::Result<Chosen, String> {
         let all = netra_wgpu::adapters();
-        match WgpuBackend::open_among(AdapterSelector::Auto, &all) {
-            Ok(backend) => Ok(Arc::new(backend)),
+        match choose(AdapterSelector::Auto, &all, "a hardware graphics adapter is present") {
             Err(error) if all.iter().any(|adapter| !adapter.software) => Err(error.to_string()),
-            Err(_) if all.is_empty() => Err("no graphics adapter is present".into()),
-            Err(_) => Err("only software graphics adapters are present, and those run when asked for".into()),
+            Err(_) => Err(no_hardware(&all).into()),
+            Ok(chosen) => Ok(chosen),
         }
     }
 
     /// The adapter of this index, or the best of any kind.
-    pub fn open(index: Option<usize>) -> Result<Arc<dyn Backend>> {
+    pub fn open(index: Option<usize>) -> Result<Chosen> {
         let selector = index.map_or(AdapterSelector::Any, AdapterSelector::Index);
-        let backend = WgpuBackend::open(selector).map_err(netra_package::from_graph)?;
-        Ok(Arc::new(backend))
+        choose(selector, &netra_wgpu::adapters(), "as asked")
+    }
+
+    /// Every hardware adapter that comes up, of the first API that has one: another API would list the same cards again.
+    pub fn every() -> Result<Vec<Chosen>> {
+        let all = netra_wgpu::adapters();
+        let Some(first) = all.iter().find(|adapter| !adapter.software) else {
+            return Err(Error::new(ErrorKind::Backend, no_hardware(&all)));
+        };
+        let (mut open, mut failed) = (Vec::new(), Vec::new());
+        for adapter in all.iter().filter(|adapter| !adapter.software && adapter.api == first.api) {
+            match choose(AdapterSelector::Index(adapter.index), &all, "one of all") {
+                Ok(chosen) => open.push(chosen),
+                Err(error) => failed.push(error),
+            }
+        }
+        match open.first_mut() {
+            Some(first) => failed.iter().for_each(|error| first.why.push_str(&format!("; {error}"))),
+            None => return Err(failed.swap_remove(0)),
+        }
+        Ok(open)
+    }
+
+    fn choose(selector: AdapterSelector, all: &[AdapterInfo], why: &str) -> Result<Chosen> {
+        let backend = WgpuBackend::open_among(selector, all).map_err(netra_package::from_graph)?;
+        let software = if backend.device().software { ", a software adapter" } else { "" };
+        let name = format!("wgpu:{}", backend.adapter().index);
+        Ok(Chosen { backend: Arc::new(backend), name, why: format!("{why}{software}") })
+    }
+
+    fn no_hardware(all: &[AdapterInfo]) -> &'static str {
+        match all {
+            [] => "no graphics adapter is present",
+            _ => "only software graphics adapters are present, and those run when asked for",
+        }
     }
 
     pub fn adapters() -> Vec<Adapter> {
@@ -146,20 +218,21 @@ mod gpu {
 
 #[cfg(not(feature = "wgpu"))]
 mod gpu {
-    use std::sync::Arc;
-
     use netra_core::{Error, ErrorKind, Result};
-    use netra_graph::Backend;
 
-    use super::Adapter;
+    use super::{Adapter, Chosen};
 
     const ABSENT: &str = "this build has no GPU backend (cargo feature 'wgpu')";
 
-    pub fn hardware() -> std::result::Result<Arc<dyn Backend>, String> {
+    pub fn hardware() -> std::result::Result<Chosen, String> {
         Err(ABSENT.into())
     }
 
-    pub fn open(_: Option<usize>) -> Result<Arc<dyn Backend>> {
+    pub fn open(_: Option<usize>) -> Result<Chosen> {
+        Err(Error::new(ErrorKind::Backend, ABSENT))
+    }
+
+    pub fn every() -> Result<Vec<Chosen>> {
         Err(Error::new(ErrorKind::Backend, ABSENT))
     }
 
@@ -178,6 +251,30 @@ mod tests {
         assert_eq!("wgpu:3".parse::<Device>().unwrap(), Device::Adapter(3));
         assert!("wgpu:x".parse::<Device>().is_err());
         assert!("cuda".parse::<Device>().unwrap_err().to_string().contains("wgpu:N"));
+    }
+
+    #[test]
+    fn names_of_several_backends() {
+        let parse = |text: &str| text.parse::<Devices>();
+        assert_eq!(parse("auto").unwrap(), Device::Auto.into());
+        let several = [Member::One(Device::Adapter(1)), Member::EveryAdapter, Member::One(Device::Cpu)];
+        assert_eq!(parse("wgpu:1,wgpu:all,cpu").unwrap(), Devices(several.to_vec()));
+        for wrong in ["", "cpu,", "auto,cpu", "cpu,auto", "cpu;cpu", "wgpu:-1"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn several_devices_open_in_their_order() {
+        let names = |text: &str| -> Result<Vec<String>> {
+            Ok(text.parse::<Devices>()?.open()?.into_iter().map(|chosen| chosen.name).collect())
+        };
+        assert_eq!(names("cpu,cpu").unwrap(), ["cpu", "cpu"]);
+        assert_eq!(names("cpu,wgpu:99").unwrap_err().kind(), netra_core::ErrorKind::Backend);
+        match adapters().iter().filter(|adapter| !adapter.software).count() {
+            0 => assert!(names("cpu,wgpu:all").unwrap_err().to_string().contains("graphics adapter")),
+            cards => assert!(names("cpu,wgpu:all").unwrap().len() <= cards + 1),
+        }
     }
 
     #[test]

@@ -22,12 +22,14 @@
 mod device;
 mod model;
 pub mod phantom;
+mod spread;
 
-pub use device::{Adapter, Chosen, Device, adapters};
+pub use device::{Adapter, Chosen, Device, Devices, adapters};
 pub use model::{Engine, Model, Pixels, Reading};
 pub use netra_core::{Error, ErrorKind, Finding, Findings, Limits, Result};
 pub use netra_dicom::{Collection, Scan};
 pub use netra_pipeline::RunOptions;
+pub use spread::{Event, spread};
 
 pub use netra_core as core;
 pub use netra_dicom as dicom;

@@ -42,7 +42,7 @@ impl Model {
     /// Puts the model on a backend that is already up.
     pub fn with(&self, chosen: Chosen) -> Result<Engine> {
         let model = netra_pipeline::Model::new(self.0.clone(), chosen.backend)?;
-        Ok(Engine { package: self.0.clone(), model, why: chosen.why })
+        Ok(Engine { package: self.0.clone(), model, name: chosen.name, why: chosen.why })
     }
 }
 
@@ -50,6 +50,7 @@ impl Model {
 pub struct Engine {
     package: Arc<Package>,
     model: netra_pipeline::Model,
+    name: String,
     why: String,
 }
 
@@ -78,6 +79,11 @@ impl Engine {
     /// The stages behind this engine.
     pub fn pipeline(&self) -> &netra_pipeline::Model {
         &self.model
+    }
+
+    /// The device, as [`Device`] reads it: `cpu` or `wgpu:N`.
+    pub fn device(&self) -> &str {
+        &self.name
     }
 
     /// Why this backend was chosen, in words.

@@ -62,7 +62,7 @@ fn rough(output: Tensor, error: f32) -> Result<Tensor> {
 /// The built-in model in a mode on a backend that is off by so much.
 fn engine(precision: Precision, error: f32) -> Engine {
     let inner = Device::Cpu.open().expect("the cpu is always there").backend;
-    let chosen = Chosen { backend: Arc::new(Rough { inner, error }), why: "asked".into() };
+    let chosen = Chosen { backend: Arc::new(Rough { inner, error }), name: "rough".into(), why: "asked".into() };
     Model::lung_fields().expect("built in").with(chosen).expect("it fits").precision(precision)
 }
 
@@ -76,7 +76,7 @@ fn run(engine: &Engine) -> netra::Result<String> {
 
 #[test]
 fn golden_cases_open_the_gate() {
-    for precision in [Precision::Bf16, Precision::Int8] {
+    for precision in [Precision::F16, Precision::Bf16, Precision::Int8] {
         let ran = run(&engine(precision, 1e-3)).expect("a thousandth of the range is within its bound");
         assert_eq!(ran, precision.to_string());
     }
@@ -84,7 +84,7 @@ fn golden_cases_open_the_gate() {
 
 #[test]
 fn golden_cases_keep_the_gate_shut() {
-    for precision in [Precision::Bf16, Precision::Int8] {
+    for precision in [Precision::F16, Precision::Bf16, Precision::Int8] {
         let engine = engine(precision, 0.1);
         for _ in 0..2 {
             let refused = run(&engine).expect_err("a tenth of the range is not");
@@ -119,7 +119,7 @@ fn int8_needs_golden_cases() {
 
 #[test]
 fn a_backend_without_gain_runs_in_float32() {
-    for precision in [Precision::Bf16, Precision::Int8] {
+    for precision in [Precision::F16, Precision::Bf16, Precision::Int8] {
         let engine = Model::lung_fields().expect("built in").on(Device::Cpu).expect("there").precision(precision);
         // Whichever this processor has, the golden case of this model allows it, and the result says which ran.
         let ran = run(&engine).expect("allowed");

@@ -14,8 +14,8 @@ pub fn run(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let phantom = args.out.join("phantom-chest.dcm");
     netra::phantom::write_chest_radiograph(&phantom, args.seed)?;
     terminal.note(&format!("phantom  {} (simulated, no patient)", phantom.display()));
-    let engine = args.backend.engine(&Model::lung_fields()?)?;
-    announce(&engine, terminal);
+    let engines = args.backend.engines(&Model::lung_fields()?)?;
+    announce(&engines, terminal);
     let formats = ["seg", "png", "json"].map(String::from);
-    batch(&engine, &[phantom], &formats, &args.out, terminal)
+    batch(&engines, &[phantom], &formats, &args.out, terminal)
 }

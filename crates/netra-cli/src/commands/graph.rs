@@ -87,11 +87,11 @@ fn execute(
     let shapes: Vec<Vec<usize>> = tensors.iter().map(|t| t.shape().to_vec()).collect();
     let program = Arc::new(graph.specialise(&shapes).map_err(from_graph)?);
     let chosen = backend.backend.open()?;
-    terminal.note(&format!("backend  {}: {} ({})", chosen.backend.name(), chosen.backend.device().name, chosen.why));
+    terminal.note(&format!("backend  {}: {} ({})", chosen.name, chosen.backend.device().name, chosen.why));
     let views: Vec<_> = tensors.iter().map(Tensor::view).collect();
-    let mode = Ungated::new(backend.precision, &*chosen.backend, &program, &views)?;
+    let mode = Ungated::new(backend.mode.precision, &*chosen.backend, &program, &views)?;
     mode.note.iter().for_each(|note| terminal.note(&format!("note     {note}")));
-    let file = backend.tuning.tuning.read(None)?;
+    let file = backend.mode.tuning.tuning.read(None)?;
     let tuning = tuning::here(file.as_ref(), &*chosen.backend, mode.precision, None);
     tuning::describe(&tuning).iter().for_each(|line| terminal.note(line));
     let options = mode.options().tuning(tuning.ok().flatten().map(|file| &file.tuning));

@@ -1,4 +1,4 @@
-//! `netra plan`: peak memory before a run.
+//! `netra plan`: peak memory before a run, on each device.
 
 use std::process::ExitCode;
 
@@ -11,19 +11,21 @@ use crate::terminal::{Terminal, bytes};
 
 /// Runs the command.
 pub fn run(args: &PlanArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
-    let engine = args.backend.engine(&resolve::model(&args.model)?)?;
-    super::run::announce(&engine, terminal);
+    let engines = args.backend.engines(&resolve::model(&args.model)?)?;
+    super::run::announce(&engines, terminal);
     let collection = netra::open(&args.input)?;
     let mut plans = Vec::new();
-    for scan in &collection.scans {
+    for (engine, scan) in engines.iter().flat_map(|engine| collection.scans.iter().map(move |scan| (engine, scan))) {
         for plan in engine.plan(scan, &RunOptions::default())? {
-            terminal.line(&scan.id());
+            terminal.line(&format!("{} on {}", scan.id(), engine.device()));
             terminal.line(&format!("  windows      {} of up to {:?}", plan.windows, plan.window_shape));
             for stage in &plan.stages {
                 terminal.line(&format!("  {:<12} {:>12}", stage.stage, bytes(stage.bytes)));
             }
             terminal.line(&format!("  {:<12} {:>12}", "peak", bytes(plan.peak())));
-            plans.push(json!({ "scan": scan.id(), "peak_bytes": plan.peak(), "plan": plan }));
+            plans.push(json!({
+                "scan": scan.id(), "device": engine.device(), "peak_bytes": plan.peak(), "plan": plan,
+            }));
         }
     }
     for (path, error) in &collection.refused {

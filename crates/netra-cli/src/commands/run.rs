@@ -1,15 +1,16 @@
-//! `netra run`: a model on a batch of scans.
+//! `netra run`: a model on a batch of scans, spread over the devices.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use netra::core::ExtentMeasure;
+use netra::core::{ExtentMeasure, Warning};
 use netra::pipeline::Stage;
-use netra::{Engine, Finding, Reading, RunOptions, Scan};
+use netra::{Engine, Error, Event, Finding, Reading, RunOptions, Scan};
 use serde::Serialize;
 
 use crate::args::RunArgs;
+use crate::progress::Line;
 use crate::terminal::Terminal;
 use crate::{exit, resolve, tuning};
 
@@ -17,29 +18,56 @@ use crate::{exit, resolve, tuning};
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Outcome {
-    Done { input: String, summary: String, files: Vec<PathBuf>, seconds: f64 },
-    Failed { input: String, kind: String, error: String },
+    Done {
+        input: String,
+        /// As `--backend` takes it.
+        device: String,
+        summary: String,
+        files: Vec<PathBuf>,
+        seconds: f64,
+        /// They stand in the files, too.
+        #[serde(skip)]
+        warnings: Vec<Warning>,
+    },
+    Failed {
+        input: String,
+        kind: String,
+        error: String,
+        #[serde(skip)]
+        code: u8,
+    },
+}
+
+/// Something that was found under the inputs, or could not be read.
+struct Case {
+    place: usize,
+    name: String,
+    scan: netra::Result<Scan>,
 }
 
 /// Runs the command.
 pub fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
-    let engine = args.backend.engine(&resolve::model(&args.model)?)?;
-    announce(&engine, terminal);
-    batch(&engine, &args.inputs, &args.emit, &args.out, terminal)
+    let engines = args.backend.engines(&resolve::model(&args.model)?)?;
+    announce(&engines, terminal);
+    batch(&engines, &args.inputs, &args.emit, &args.out, terminal)
 }
 
 /// Says which model runs where, and why there.
-pub fn announce(engine: &Engine, terminal: &Terminal) {
-    let model = engine.pipeline().identity();
-    let backend = engine.pipeline().network().backend();
-    terminal.note(&format!("model    {} {} (sha256 {})", model.id, model.version, &model.digest[..12]));
-    terminal.note(&format!("backend  {}: {} ({})", backend.name(), backend.device().name, engine.why()));
-    tuning::describe(&engine.pipeline().network().tuning()).iter().for_each(|line| terminal.note(line));
+pub fn announce(engines: &[Engine], terminal: &Terminal) {
+    for (i, engine) in engines.iter().enumerate() {
+        let model = engine.pipeline().identity();
+        let network = engine.pipeline().network();
+        if i == 0 {
+            terminal.note(&format!("model    {} {} (sha256 {})", model.id, model.version, &model.digest[..12]));
+        }
+        terminal.note(&format!("backend  {}: {} ({})", engine.device(), network.backend().device().name, engine.why()));
+        tuning::describe(&network.tuning()).iter().for_each(|line| terminal.note(line));
+    }
 }
 
 /// Runs a model on everything that can be read under `inputs`; a failure is reported and the batch goes on.
 pub fn batch(
-    engine: &Engine,
+    engines: &[Engine],
     inputs: &[PathBuf],
     formats: &[String],
     out: &Path,
@@ -48,117 +76,148 @@ pub fn batch(
     for format in formats {
         netra::export::exporter(format)?;
     }
-    std::fs::create_dir_all(out).map_err(|e| netra::core::Error::io(out, e))?;
-    let mut job =
-        Batch { engine, formats, out, terminal, outcomes: Vec::new(), codes: Vec::new(), names: HashMap::new() };
-    for input in inputs {
-        match netra::open(input) {
-            Err(error) => job.failed(&input.display().to_string(), &error),
-            Ok(collection) => {
-                for (path, error) in &collection.refused {
-                    job.failed(&path.display().to_string(), error);
-                }
-                if collection.scans.is_empty() && collection.refused.is_empty() {
-                    job.failed(&input.display().to_string(), &netra::Error::invalid("no scan in there"));
-                }
-                for scan in &collection.scans {
-                    job.scan(scan);
-                }
+    std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
+    let line = Line::new(terminal);
+    let mut outcomes = Vec::new();
+    netra::spread(
+        engines,
+        cases(inputs),
+        |engine, case| work(engine, case, formats, out, &line),
+        |event| match event {
+            Event::Retired { engine, why } => {
+                let device = engines[engine].device();
+                line.beside(|| terminal.error(&format!("{device} failed and is used no more: {why}")));
             }
-        }
-    }
-    terminal.document(&job.outcomes)?;
-    Ok(job.exit_code())
+            Event::Done { case, result } => {
+                let ended = match case.scan.and(result) {
+                    Ok(ended) => ended,
+                    Err(error) => vec![failed(case.name, &error)],
+                };
+                line.beside(|| ended.iter().for_each(|outcome| print(outcome, terminal)));
+                outcomes.extend(ended.into_iter().map(|outcome| (case.place, outcome)));
+            }
+        },
+    );
+    drop(line);
+    outcomes.sort_by_key(|(place, _)| *place);
+    let outcomes: Vec<Outcome> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
+    terminal.document(&outcomes)?;
+    Ok(exit_code(&outcomes))
 }
 
-struct Batch<'a> {
-    engine: &'a Engine,
-    formats: &'a [String],
-    out: &'a Path,
-    terminal: &'a Terminal,
-    outcomes: Vec<Outcome>,
-    /// Exit codes of the failures.
-    codes: Vec<u8>,
-    /// How many scans of each name there were: files of one name in two folders must not share a result.
-    names: HashMap<String, usize>,
-}
-
-impl Batch<'_> {
-    fn scan(&mut self, scan: &Scan) {
-        let name = self.unique(scan.id());
-        let bar = self.terminal.bar(&name);
-        let progress = |stage: Stage, done: usize, total: usize| {
-            bar.set_message(format!("{name} {}", stage.name()));
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
+/// The cases under the inputs, each input opened when the batch comes to it.
+fn cases(inputs: &[PathBuf]) -> impl Iterator<Item = Case> + Send {
+    // How many scans of each name there were: files of one name in two folders must not share a result.
+    let mut names: HashMap<String, usize> = HashMap::new();
+    inputs.iter().flat_map(|input| found(input)).enumerate().map(move |(place, (name, scan))| {
+        let name = match &scan {
+            Err(_) => name,
+            Ok(_) => {
+                let seen = names.entry(name.clone()).or_default();
+                *seen += 1;
+                if *seen == 1 { name } else { format!("{name}~{seen}") }
+            }
         };
-        let mut options = RunOptions::default();
-        options.progress = Some(&progress);
-        let result = self.engine.run_with(scan, &options);
-        bar.finish_and_clear();
-        match result {
-            Err(error) => self.failed(&name, &error),
-            Ok(readings) => {
-                let several = readings.len() > 1;
-                for (i, reading) in readings.iter().enumerate() {
-                    let stem = if several { format!("{name}-{}", i + 1) } else { name.clone() };
-                    self.reading(reading, &stem);
-                }
-            }
+        Case { place, name, scan }
+    })
+}
+
+fn found(input: &Path) -> Vec<(String, netra::Result<Scan>)> {
+    let shown = || input.display().to_string();
+    match netra::open(input) {
+        Err(error) => vec![(shown(), Err(error))],
+        Ok(collection) if collection.scans.is_empty() && collection.refused.is_empty() => {
+            vec![(shown(), Err(Error::invalid("no scan in there")))]
+        }
+        Ok(collection) => {
+            let refused = collection.refused.into_iter().map(|(path, error)| (path.display().to_string(), Err(error)));
+            refused.chain(collection.scans.into_iter().map(|scan| (scan.id(), Ok(scan)))).collect()
         }
     }
+}
 
-    fn unique(&mut self, name: String) -> String {
-        let seen = self.names.entry(name.clone()).or_default();
-        *seen += 1;
-        if *seen == 1 { name } else { format!("{name}~{seen}") }
+/// Runs the model on a case and writes what it found. What could not be read has no outcome here.
+fn work(engine: &Engine, case: &Case, formats: &[String], out: &Path, line: &Line) -> netra::Result<Vec<Outcome>> {
+    let Ok(scan) = &case.scan else { return Ok(Vec::new()) };
+    let progress = |stage: Stage, done: usize, total: usize| line.tell(case.place, &case.name, stage, done, total);
+    let mut options = RunOptions::default();
+    options.progress = Some(&progress);
+    let result = engine.run_with(scan, &options);
+    line.end(case.place);
+    let readings = result?;
+    let mut outcomes = Vec::new();
+    for (i, reading) in readings.iter().enumerate() {
+        let stem = if readings.len() > 1 { format!("{}-{}", case.name, i + 1) } else { case.name.clone() };
+        write(reading, engine.device(), stem, formats, out, &mut outcomes);
     }
+    Ok(outcomes)
+}
 
-    fn reading(&mut self, reading: &Reading<'_>, stem: &str) {
-        let mut files = Vec::new();
-        for format in self.formats {
-            let written = netra::export::exporter(format).and_then(|exporter| {
-                let path = self.out.join(exporter.file_name(stem));
-                exporter.write(&reading.findings, &reading.source(), &path)?;
-                Ok(path)
-            });
-            match written {
-                Ok(path) => files.push(path),
-                Err(error) => self.failed(&format!("{stem} as {format}"), &error),
-            }
-        }
-        let seconds = reading.findings.timings.iter().map(|t| t.seconds).sum();
-        let summary = summary(&reading.findings.finding);
-        self.terminal.line(&format!("{stem}: {summary} ({seconds:.2} s)"));
-        for warning in &reading.findings.warnings {
-            self.terminal.note(&format!("  warning {}: {}", warning.code, warning.message));
-        }
-        for file in &files {
-            self.terminal.line(&format!("  wrote {}", file.display()));
-        }
-        self.outcomes.push(Outcome::Done { input: stem.to_owned(), summary, files, seconds });
-    }
-
-    fn failed(&mut self, input: &str, error: &netra::Error) {
-        self.terminal.error(&format!("{input}: {error}"));
-        self.codes.push(exit::of_kind(error.kind()));
-        self.outcomes.push(Outcome::Failed {
-            input: input.to_owned(),
-            kind: format!("{:?}", error.kind()),
-            error: error.to_string(),
+fn write(
+    reading: &Reading<'_>,
+    device: &str,
+    stem: String,
+    formats: &[String],
+    out: &Path,
+    outcomes: &mut Vec<Outcome>,
+) {
+    let mut files = Vec::new();
+    for format in formats {
+        let written = netra::export::exporter(format).and_then(|exporter| {
+            let path = out.join(exporter.file_name(&stem));
+            exporter.write(&reading.findings, &reading.source(), &path)?;
+            Ok(path)
         });
+        match written {
+            Ok(path) => files.push(path),
+            Err(error) => outcomes.push(failed(format!("{stem} as {format}"), &error)),
+        }
     }
+    outcomes.push(Outcome::Done {
+        input: stem,
+        device: device.to_owned(),
+        summary: summary(&reading.findings.finding),
+        files,
+        seconds: reading.findings.timings.iter().map(|t| t.seconds).sum(),
+        warnings: reading.findings.warnings.clone(),
+    });
+}
 
-    /// 0 when nothing failed; 1 when something was done; else the failures' own code when they agree on one.
-    fn exit_code(&self) -> ExitCode {
-        let done = self.outcomes.iter().any(|o| matches!(o, Outcome::Done { .. }));
-        ExitCode::from(match self.codes.as_slice() {
-            [] => 0,
-            _ if done => exit::PARTIAL,
-            [first, rest @ ..] if rest.iter().all(|c| c == first) => *first,
-            _ => 3,
-        })
+fn failed(input: String, error: &Error) -> Outcome {
+    let kind = error.kind();
+    Outcome::Failed { input, kind: format!("{kind:?}"), error: error.to_string(), code: exit::of_kind(kind) }
+}
+
+fn print(outcome: &Outcome, terminal: &Terminal) {
+    match outcome {
+        Outcome::Failed { input, error, .. } => terminal.error(&format!("{input}: {error}")),
+        Outcome::Done { input, device, summary, files, seconds, warnings } => {
+            terminal.line(&format!("{input}: {summary} ({seconds:.2} s on {device})"));
+            for warning in warnings {
+                terminal.note(&format!("  warning {}: {}", warning.code, warning.message));
+            }
+            for file in files {
+                terminal.line(&format!("  wrote {}", file.display()));
+            }
+        }
     }
+}
+
+/// 0 when nothing failed; 1 when something was done; else the failures' own code when they agree on one.
+fn exit_code(outcomes: &[Outcome]) -> ExitCode {
+    let codes: Vec<u8> = outcomes
+        .iter()
+        .filter_map(|outcome| match outcome {
+            Outcome::Failed { code, .. } => Some(*code),
+            Outcome::Done { .. } => None,
+        })
+        .collect();
+    ExitCode::from(match codes.as_slice() {
+        [] => 0,
+        some if some.len() < outcomes.len() => exit::PARTIAL,
+        [first, rest @ ..] if rest.iter().all(|code| code == first) => *first,
+        _ => 3,
+    })
 }
 
 /// A finding in one line.

@@ -83,6 +83,10 @@ pub fn cases() -> Vec<Case> {
             cases.extend(pools(name, geometry));
         }
     }
+    // More channels than any tile has, in and out, and sums of more than a thousand terms.
+    if let Some((name, geometry)) = GEOMETRIES.iter().find(|(n, _)| *n == "2d-k3-s2") {
+        cases.push(conv(name, geometry, 130, 140, 1, Some(Activation::Relu), true));
+    }
     for activation in [
         Activation::Relu,
         Activation::LeakyRelu(0.01),

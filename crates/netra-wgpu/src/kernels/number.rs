@@ -34,8 +34,6 @@ pub(crate) enum Fold {
     Prod,
     SumSquare,
     SumAbs,
-    /// `sum (x - shift)^2`; floats only.
-    SumCentred,
     /// `sum exp(x - shift)`; floats only.
     SumExp,
 }
@@ -114,7 +112,6 @@ impl Number for f32 {
             Fold::Prod => acc * v,
             Fold::SumSquare => acc + v * v,
             Fold::SumAbs => acc + v.abs(),
-            Fold::SumCentred => acc + (v - shift) * (v - shift),
             Fold::SumExp => acc + (v - shift).exp(),
         }
     }

@@ -44,8 +44,9 @@ pub(crate) enum UnaryOp {
     Affine,
 }
 
+/// `op(x)`.
 #[cube]
-fn unary(x: f32, alpha: f32, beta: f32, #[comptime] op: UnaryOp) -> f32 {
+pub(crate) fn unary(x: f32, alpha: f32, beta: f32, #[comptime] op: UnaryOp) -> f32 {
     match op {
         UnaryOp::Activation(act) => activate(x, alpha, beta, act),
         UnaryOp::Abs => x.abs(),

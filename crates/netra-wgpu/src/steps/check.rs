@@ -202,25 +202,3 @@ fn drops_channels(c: &Context<'_>, axes: &[usize]) -> bool {
     let kept = c.inputs.iter().flatten().next().is_some_and(|x| x.shape.len() == c.output.shape.len());
     !kept && axes.contains(&1) && c.parts(c.output) != 1
 }
-
-/// Bytes of scratch that a step needs at most besides its inputs and output.
-pub(crate) fn workspace(program: &Program, step: &Step, limit: usize) -> u64 {
-    let shape = |i: usize| step.inputs.get(i).copied().flatten().map(|id| program.value(id).shape.as_slice());
-    let Some(x) = shape(0) else { return 0 };
-    // Steps go part by part, so that scratch is one part's, except where results of all parts wait for assembly.
-    let part = |s: &[usize]| (count(s) * 4).min(limit);
-    let output = &program.value(step.output).shape;
-    let bytes = match &step.kernel {
-        Kernel::Resize(_) => 2 * part(x).max(part(output)),
-        Kernel::Pad { .. } => part(output),
-        Kernel::Reduce { .. } => part(x),
-        Kernel::Softmax { axis, .. } => 2 * count(x) * 4 / x.get(*axis).copied().unwrap_or(1).max(1),
-        Kernel::ArgMax { .. } => count(output) * 4,
-        Kernel::InstanceNormalization { .. } | Kernel::GroupNormalization { .. } | Kernel::GroupAffine { .. } => {
-            let rows = x.iter().take(2).product::<usize>();
-            rows * (2 + (count(x) / rows.max(1)).isqrt()) * 4
-        }
-        _ => 0,
-    };
-    bytes as u64
-}

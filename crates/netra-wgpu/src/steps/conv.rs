@@ -1,42 +1,20 @@
-//! Convolution: the tiled kernel where weights are known and ungrouped, else one thread an output element. Tensors in
-//! parts are convolved part by part: each output part sums over the input parts.
+//! Convolution. With weights that are known and ungrouped, they are packed for one of two kernels (`choice` says which): a
+//! direct one (`direct`) and a matrix product (`gemm`). All others run one thread an output element. Tensors in parts are
+//! convolved part by part: each output part sums over the input parts.
 
 use std::ops::Range;
 
 use netra_graph::{Activation, Conv, Error, Result, Tensor};
 
+use super::choice::{Choice, Plan, Setting, plan};
+use super::direct::Direct;
+use super::gemm::Gemm;
 use super::view::{contiguous, empty};
 use super::window::{Geometry, three};
 use crate::gpu::{Buffer, Gpu};
 use crate::kernels::activation::Act;
-use crate::kernels::conv::{ConvGeometryLaunch, ConvSpec, conv_tiled};
 use crate::kernels::window::{ChannelsLaunch, conv_grouped_kernel};
-use crate::value::{Value, count, split, with_channels};
-
-/// Tiles to choose from: output channels and pixels of a thread.
-const TILES: [(usize, usize); 9] = [(8, 16), (8, 8), (8, 4), (4, 16), (4, 8), (4, 4), (4, 2), (4, 1), (8, 2)];
-/// Largest tile on hardware, where a thread that needs more registers leaves others no room.
-const HARDWARE_TILE: usize = 64;
-/// Multiply-adds that a thread of the tiled kernel unrolls at most: more bloats the shader.
-const UNROLLED: usize = 640;
-/// Input pixels that a thread of the tiled kernel keeps at most.
-const SPAN: usize = 72;
-/// Terms that the tiled kernel adds up in one chain, and those of a sum from which it makes chains at all: they take
-/// registers.
-const CHAIN: usize = 128;
-const LONG_SUM: usize = 1024;
-/// Threads below which hardware adapters are given smaller tiles, to fill the processor.
-const FEW_THREADS: usize = 16_384;
-
-/// A convolution whose weights were packed for the tiled kernel when it was compiled.
-pub(crate) struct Tiled {
-    geometry: Geometry,
-    spec: ConvSpec,
-    /// Weights of each output part, for each input part.
-    weights: Vec<Vec<Buffer>>,
-    /// Bytes of all of them.
-    pub(crate) bytes: usize,
-}
+use crate::value::{Part, Value, count, split, with_channels};
 
 fn geometry(p: &Conv, input: &[usize], kernel: &[usize], output: &[usize]) -> Geometry {
     let mut g = Geometry {
@@ -55,114 +33,98 @@ fn geometry(p: &Conv, input: &[usize], kernel: &[usize], output: &[usize]) -> Ge
     g
 }
 
-/// Tile of the tiled kernel, or `None` when the convolution does not suit it.
-fn tile(p: &Conv, g: &Geometry, (inputs, channels): (usize, usize), batch: usize, software: bool) -> Option<ConvSpec> {
-    let ([_, _, kernel_w], [_, _, stride_w], [_, _, dilation_w]) = (g.kernel, g.stride, g.dilation);
-    if p.groups != 1 {
-        return None;
-    }
-    let (spread, dilation_w) = if stride_w == 1 { (dilation_w, 1) } else { (1, dilation_w) };
-    let spec = |(channels, pixels)| ConvSpec {
-        channels,
-        pixels,
-        spread,
-        kernel_w,
-        stride_w,
-        dilation_w,
-        accumulate: false,
-        chained: inputs * g.kernel.iter().product::<usize>() > LONG_SUM,
-        act: Act::None,
-        reads: Act::None,
-        shifted: false,
-    };
-    let rows = g.output[0] * g.output[1] * batch;
-    let cost = |s: &ConvSpec| {
-        let threads = rows * s.threads(g.output[2]) * channels.div_ceil(s.channels);
-        let loads = (0..s.span()).filter(|&o| s.touches(o)).count() + s.kernel_w * s.channels;
-        // Measured on llvmpipe: a load costs what many multiply-adds cost, and a row has a cost of its own.
-        let work = 1100 + 64 * loads + s.kernel_w * s.channels * s.pixels;
-        let idle = if software { 1.0 } else { (FEW_THREADS as f64 / threads.max(1) as f64).max(1.0) };
-        threads as f64 * work as f64 * idle
-    };
-    TILES
-        .into_iter()
-        .filter(|&(c, px)| software || c * px <= HARDWARE_TILE)
-        .map(spec)
-        .filter(|s| s.span() <= SPAN && s.channels * s.pixels * s.kernel_w <= UNROLLED)
-        .min_by(|a, b| cost(a).total_cmp(&cost(b)))
-}
-
-/// How a convolution with constant weights runs on the tiled kernel.
-struct Plan {
-    geometry: Geometry,
-    spec: ConvSpec,
+/// An ungrouped convolution with constant weights, before it is packed for a kernel.
+pub(crate) struct Problem<'a> {
+    pub(crate) geometry: Geometry,
+    pub(crate) batch: usize,
     /// Channels of each input part, and of each output part.
-    ins: Vec<Range<usize>>,
-    outs: Vec<Range<usize>>,
+    pub(crate) ins: Vec<Range<usize>>,
+    pub(crate) outs: Vec<Range<usize>>,
+    /// Weights `[out channels, channels, taps]`.
+    pub(crate) data: &'a [f32],
+    pub(crate) channels: usize,
 }
 
-/// The plan of a convolution; `None` when it does not suit the tiled kernel.
-fn plan(gpu: &Gpu, p: &Conv, input: &[usize], weight: &Tensor, output: &[usize], software: bool) -> Option<Plan> {
-    weight.as_f32()?;
-    let geometry = geometry(p, input, weight.shape(), output);
-    let (ins, outs) = (split(input, gpu.limit())?, split(output, gpu.limit())?);
-    let widest = outs.iter().map(Range::len).max()?;
-    let spec = tile(p, &geometry, (input[1], widest), input[0], software)?;
-    Some(Plan { geometry, spec, ins, outs })
+impl<'a> Problem<'a> {
+    /// Terms that a kernel adds up in one chain, and those of a sum from which it makes chains at all: they take registers.
+    pub(crate) const CHAIN: usize = 128;
+    const LONG_SUM: usize = 1024;
+
+    /// The problem; `None` for a convolution of groups.
+    pub(crate) fn new(gpu: &Gpu, p: &Conv, input: &[usize], weight: &'a Tensor, output: &[usize]) -> Option<Self> {
+        if p.groups != 1 {
+            return None;
+        }
+        let (ins, outs) = (split(input, gpu.limit())?, split(output, gpu.limit())?);
+        let geometry = geometry(p, input, weight.shape(), output);
+        Some(Self { geometry, batch: input[0], ins, outs, data: weight.as_f32()?, channels: input[1] })
+    }
+
+    /// Taps of the kernel.
+    pub(crate) fn taps(&self) -> usize {
+        self.geometry.kernel.iter().product()
+    }
+
+    /// Terms of a sum.
+    pub(crate) fn terms(&self) -> usize {
+        self.channels * self.taps()
+    }
+
+    /// Whether a sum is so long that it is made of chains.
+    pub(crate) fn is_long(&self) -> bool {
+        self.terms() > Self::LONG_SUM
+    }
+
+    /// Output channels of the widest part.
+    pub(crate) fn widest(&self) -> usize {
+        self.outs.iter().map(Range::len).max().unwrap_or(0)
+    }
+
+    /// Output pixels of the whole batch.
+    pub(crate) fn pixels(&self) -> usize {
+        self.batch * self.geometry.output.iter().product::<usize>()
+    }
+
+    /// A weight; 0 for an output channel beyond those of a part.
+    pub(crate) fn weight(&self, m: usize, out: &Range<usize>, channel: usize, tap: usize) -> f32 {
+        if m < out.end { self.data[(m * self.channels + channel) * self.taps() + tap] } else { 0.0 }
+    }
+
+    /// What `pack` makes of the weights of each output part, for each input part.
+    pub(crate) fn pack(&self, pack: impl Fn(&Range<usize>, &Range<usize>) -> Buffer) -> Vec<Vec<Buffer>> {
+        self.outs.iter().map(|out| self.ins.iter().map(|part| pack(out, part)).collect()).collect()
+    }
 }
 
-/// Whether a convolution with constant weights runs on the tiled kernel.
-pub(crate) fn is_tiled(
-    gpu: &Gpu,
-    p: &Conv,
-    input: &[usize],
-    weight: &Tensor,
-    output: &[usize],
-    software: bool,
-) -> bool {
-    plan(gpu, p, input, weight, output, software).is_some()
+/// A convolution whose weights were packed when it was compiled.
+pub(crate) struct Packed {
+    geometry: Geometry,
+    kernel: PackedKernel,
 }
 
-/// Packs constant weights `[M, C, kd, kh, kw]` for the tiled kernel. `None` when the convolution does not suit it.
-pub(crate) fn prepare(
-    gpu: &Gpu,
-    p: &Conv,
-    input: &[usize],
-    weight: &Tensor,
-    output: &[usize],
-    software: bool,
-) -> Option<Tiled> {
-    let Plan { geometry, spec, ins, outs } = plan(gpu, p, input, weight, output, software)?;
-    let data = weight.as_f32()?;
-    let mut bytes = 0;
-    let weights = outs
-        .iter()
-        .map(|out| {
-            let pack = |part: &Range<usize>| {
-                let packed = pack(data, weight.shape(), out, part, spec.channels);
-                bytes += packed.len() * 4;
-                gpu.upload(&packed)
-            };
-            ins.iter().map(pack).collect()
-        })
-        .collect();
-    Some(Tiled { geometry, spec, weights, bytes })
+enum PackedKernel {
+    Direct(Direct),
+    Gemm(Gemm),
 }
 
-/// Weights of some output and input channels as `[tiles, C, taps, tile]`, the last tile filled up with 0.
-fn pack(data: &[f32], shape: &[usize], out: &Range<usize>, part: &Range<usize>, tile: usize) -> Vec<f32> {
-    let (channels, taps) = (shape[1], count(&shape[2..]));
-    let mut packed = Vec::with_capacity(out.len().div_ceil(tile) * tile * part.len() * taps);
-    for first in out.clone().step_by(tile) {
-        for c in part.clone() {
-            for t in 0..taps {
-                for m in first..first + tile {
-                    packed.push(if m < out.end { data[(m * channels + c) * taps + t] } else { 0.0 });
-                }
-            }
+/// Packs the weights for the algorithm that was told, or for the one that is estimated to be fastest. `None` when the
+/// convolution suits none.
+pub(crate) fn prepare(gpu: &Gpu, problem: &Problem<'_>, setting: &Setting<'_>, told: Option<Choice>) -> Option<Packed> {
+    let kernel = match plan(problem, setting, told)? {
+        Plan::Direct(spec) => PackedKernel::Direct(Direct::new(gpu, problem, spec)),
+        Plan::Gemm(tile) => PackedKernel::Gemm(Gemm::new(gpu, problem, tile, setting.half())),
+    };
+    Some(Packed { geometry: problem.geometry, kernel })
+}
+
+impl Packed {
+    /// Bytes of what was packed.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.kernel {
+            PackedKernel::Direct(direct) => direct.weights.iter().flatten().map(Buffer::bytes).sum(),
+            PackedKernel::Gemm(gemm) => gemm.weights.iter().flatten().chain(&gemm.terms).map(Buffer::bytes).sum(),
         }
     }
-    packed
 }
 
 /// The operands of a convolution besides its weights.
@@ -189,63 +151,59 @@ pub(crate) fn activation(activation: Option<Activation>) -> Result<(Act, f32, f3
     Act::of_optional(activation).ok_or_else(|| Error::unsupported(format!("{activation:?}")))
 }
 
-/// Runs the tiled kernel.
-pub(crate) fn run_tiled(gpu: &Gpu, p: &Conv, tiled: &Tiled, o: &Operands<'_>, shape: &[usize]) -> Result<Value> {
+/// One launch of a packed kernel: an input part into an output part.
+pub(crate) struct Launch<'a> {
+    pub(crate) geometry: &'a Geometry,
+    pub(crate) batch: usize,
+    /// Channels of the whole input.
+    pub(crate) channels: usize,
+    pub(crate) from: &'a Part,
+    pub(crate) to: &'a Part,
+    /// Adds to what the output part holds.
+    pub(crate) accumulate: bool,
+    pub(crate) bias: Option<&'a Buffer>,
+    pub(crate) residual: Option<&'a Buffer>,
+    /// Factors, and shifts behind them, of what is read.
+    pub(crate) factors: Option<&'a Buffer>,
+    pub(crate) shifted: bool,
+    /// Activations of what is written and of what is read.
+    pub(crate) act: (Act, f32, f32),
+    pub(crate) reads: (Act, f32, f32),
+}
+
+/// Runs a packed kernel.
+pub(crate) fn run_packed(gpu: &Gpu, p: &Conv, packed: &Packed, o: &Operands<'_>, shape: &[usize]) -> Result<Value> {
     let (act, bias) = (activation(p.activation)?, o.bias()?);
-    let (reads, read_alpha, read_beta) = activation(o.affine.and_then(|(_, activation)| activation))?;
+    let reads = activation(o.affine.and_then(|(_, activation)| activation))?;
     let affine = o.affine.map(|(affine, _)| affine);
     let whole = |v: &Value| v.single().cloned().ok_or_else(|| Error::unsupported("factors larger than a buffer"));
     let (factors, shifted) = (affine.map(whole).transpose()?, affine.is_some_and(|a| a.shape[0] == 2));
-    let (channels, shifts) = (o.x.shape[1], o.x.shape[0] * o.x.shape[1]);
     let out = empty(gpu, shape);
-    let g = &tiled.geometry;
-    let ([id, ih, iw], [od, oh, ow]) = (g.input, g.output);
-    for (part, weights) in out.parts.iter().zip(&tiled.weights) {
-        let (tiles_w, tiles_c) = (tiled.spec.threads(ow), part.channels.div_ceil(tiled.spec.channels));
-        let total = shape[0] * tiles_c * od * oh * tiles_w;
-        if total == 0 {
-            continue;
-        }
-        let residual = o.residual.map(|r| contiguous(gpu, r, part.start, part.channels));
-        for (i, (source, weight)) in o.x.parts.iter().zip(weights).enumerate() {
+    if count(shape) == 0 {
+        return Ok(out);
+    }
+    for (j, to) in out.parts.iter().enumerate() {
+        let residual = o.residual.map(|r| contiguous(gpu, r, to.start, to.channels));
+        for (i, from) in o.x.parts.iter().enumerate() {
             let last = i + 1 == o.x.parts.len();
-            let (kind, alpha, beta) = if last { act } else { (Act::None, 0.0, 0.0) };
-            let residual = Buffer::optional(residual.as_ref().filter(|_| last)).into();
-            let spec = ConvSpec { accumulate: i > 0, act: kind, reads, shifted, ..tiled.spec };
-            let sizes = ConvGeometryLaunch::new(
-                total,
-                tiles_w,
-                tiles_c,
-                source.channels,
-                if tiled.spec.chained { (CHAIN / tiled.spec.kernel_w).max(1) } else { source.channels.max(1) },
-                id,
-                ih,
-                iw,
-                part.channels,
-                part.start,
-                od,
-                oh,
-                ow,
-                g.kernel[0],
-                g.kernel[1],
-                g.stride[0],
-                g.stride[1],
-                g.stride[2],
-                g.dilation[0],
-                g.dilation[1],
-                g.pad[0],
-                g.pad[1],
-                g.pad[2],
-                channels,
-                source.start,
-                shifts,
-            );
-            let (cubes, dim) = gpu.grid(total);
-            let (c, x, w, y) = (&gpu.client, source.buffer.arg(), weight.arg(), part.buffer.arg());
-            let (bias, affine) = (Buffer::optional(bias).into(), Buffer::optional(factors.as_ref()).into());
-            conv_tiled::launch(
-                c, cubes, dim, 4, x, w, bias, residual, affine, y, sizes, alpha, beta, read_alpha, read_beta, spec,
-            );
+            let launch = Launch {
+                geometry: &packed.geometry,
+                batch: shape[0],
+                channels: o.x.shape[1],
+                from,
+                to,
+                accumulate: i > 0,
+                bias,
+                residual: residual.as_ref().filter(|_| last),
+                factors: factors.as_ref(),
+                shifted,
+                act: if last { act } else { (Act::None, 0.0, 0.0) },
+                reads,
+            };
+            match &packed.kernel {
+                PackedKernel::Direct(direct) => direct.launch(gpu, &launch, (i, j)),
+                PackedKernel::Gemm(gemm) => gemm.launch(gpu, &launch, (i, j)),
+            }
         }
     }
     Ok(out)
@@ -283,18 +241,4 @@ pub(crate) fn run_grouped(gpu: &Gpu, p: &Conv, weight: &Value, o: &Operands<'_>,
         }
     }
     Ok(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn weights_are_packed_in_tiles() {
-        // Three output channels, two input channels, one tap, tiles of two: the second tile is half empty.
-        let data = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        let packed = pack(&data, &[3, 2, 1], &(0..3), &(0..2), 2);
-        assert_eq!(packed, [1.0, 3.0, 2.0, 4.0, 5.0, 0.0, 6.0, 0.0]);
-        assert_eq!(pack(&data, &[3, 2, 1], &(1..3), &(1..2), 2), [4.0, 6.0]);
-    }
 }

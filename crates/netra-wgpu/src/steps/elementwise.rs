@@ -45,6 +45,14 @@ fn pair(op: Binary) -> Option<Pair> {
     })
 }
 
+/// The kernel of a function of two floats that gives a float; `None` for tests and functions of bits.
+pub(crate) fn number(op: Binary) -> Option<BinaryOp> {
+    match pair(op)? {
+        Pair::Number(number) if check_binary(op, DType::F32).is_ok() => Some(number),
+        _ => None,
+    }
+}
+
 /// Why a binary step cannot run.
 pub(crate) fn check_binary(op: Binary, input: DType) -> std::result::Result<(), String> {
     use Binary as B;

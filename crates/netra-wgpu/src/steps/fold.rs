@@ -46,11 +46,6 @@ pub(crate) struct Folding<'a> {
 }
 
 impl Folding<'_> {
-    /// A fold of floats without a shift.
-    pub(crate) fn floats(fold: Fold) -> Self {
-        Self { fold, shift: None, float: true }
-    }
-
     /// What combines partial results of this fold.
     fn combine(self) -> Self {
         Self { fold: self.fold.combine(), shift: None, ..self }

@@ -1,19 +1,48 @@
 //! Matrix products.
 
 use cubecl::prelude::*;
+use half::f16;
 use netra_graph::{Error, Result};
 
+use super::choice::{Choice, Setting};
+use super::gemm;
 use super::view::{View, assemble, broadcast, walk};
 use crate::gpu::{Buffer, Gpu};
-use crate::kernels::matmul::{ProductLaunch, TILE, matmul_kernel};
+use crate::kernels::matmul::{CHAIN, ProductLaunch, ProductSpec, TILE, matmul_kernel, matmul_tiled};
+use crate::kernels::tile::Tile;
 use crate::value::{Part, Value, count, split, with_channels};
 
-/// How a product reads its operands.
+/// How a product reads its operands, and runs.
 #[derive(Clone, Copy)]
 pub(crate) struct Form {
     pub(crate) trans_a: bool,
     pub(crate) trans_b: bool,
     pub(crate) alpha: f32,
+    /// Through workgroup memory, in these tiles; else a small tile a thread.
+    pub(crate) tiled: Option<Tiled>,
+}
+
+/// The tiles of a product, in half precision or not.
+#[derive(Clone, Copy)]
+pub(crate) struct Tiled {
+    tile: Tile,
+    half: bool,
+}
+
+/// Rows, columns and terms below which a product's tiles would be mostly empty.
+const FEW: usize = 16;
+
+/// The tiles that a product of `shape` with sums of `terms` runs in; `None` where a small tile a thread is better.
+pub(crate) fn tiled(shape: &[usize], terms: usize, setting: &Setting<'_>) -> Option<Tiled> {
+    let &[ref batch @ .., m, n] = shape else { return None };
+    let dense = m.min(n).min(terms) >= FEW && (!setting.software || setting.half());
+    let estimated = || dense.then(|| gemm::best(m, n, count(batch)));
+    let tile = match setting.forced {
+        Some(Choice::Gemm(tile)) => tile.or_else(|| Some(gemm::best(m, n, count(batch)))),
+        Some(Choice::Direct(_)) if !setting.half() => None,
+        _ => estimated(),
+    };
+    tile.map(|tile| Tiled { tile, half: setting.half() })
 }
 
 /// The least rank at which axis 1, along which tensors are cut, is an axis of the batch.
@@ -69,11 +98,11 @@ fn run_part(gpu: &Gpu, form: Form, (a, b, bias): (&Value, &Value, Option<&Value>
     let vc = bias.map(|c| seen(c, shape));
     let (bias_row, bias_col) = vc.as_ref().map_or((0, 0), |v| steps(v, false));
 
-    let total = count(batch) * m.div_ceil(TILE) * n.div_ceil(TILE);
+    let (rows, cols) = form.tiled.map_or((TILE, TILE), |tiled| (tiled.tile.rows, tiled.tile.cols));
+    let total = count(batch) * m.div_ceil(rows) * n.div_ceil(cols);
     if total == 0 {
         return;
     }
-    let (cubes, dim) = gpu.grid(total);
     let product = ProductLaunch::new(total, m, n, k, a_row, a_col, b_row, b_col, bias_row, bias_col, form.alpha);
     // At least one batch axis, so that the kernel has something to walk.
     let sizes = if batch.is_empty() { vec![1] } else { batch.to_vec() };
@@ -85,5 +114,12 @@ fn run_part(gpu: &Gpu, form: Form, (a, b, bias): (&Value, &Value, Option<&Value>
     let shape = sizes.iter().copied().collect::<SequenceArg<usize>>();
     let (c, bias) = (&gpu.client, Buffer::optional(vc.as_ref().map(|v| &v.buffer)).into());
     let (a, b, y) = (va.buffer.arg(), vb.buffer.arg(), part.buffer.arg());
-    matmul_kernel::launch(c, cubes, dim, a, b, bias, y, product, shape, walks.0, walks.1, walks.2);
+    let Some(Tiled { tile, half }) = form.tiled else {
+        let (cubes, dim) = gpu.grid(total);
+        return matmul_kernel::launch(c, cubes, dim, a, b, bias, y, product, shape, walks.0, walks.1, walks.2);
+    };
+    let (cubes, dim) = gpu.workgroups(total, tile.threads());
+    let spec = ProductSpec { tile, chain: CHAIN / tile.depth, terms_a: a_col == 1, terms_b: b_row == 1 && b_col != 1 };
+    let launch = if half { matmul_tiled::launch::<f16> } else { matmul_tiled::launch::<f32> };
+    launch(c, cubes, dim, 4, a, b, bias, y, product, shape, walks.0, walks.1, walks.2, spec);
 }

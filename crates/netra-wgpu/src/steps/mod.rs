@@ -1,9 +1,13 @@
 //! Running one step of a program on the adapter, one file a family of kernels.
 
+mod chain;
 mod check;
+mod choice;
 mod conv;
+mod direct;
 mod elementwise;
 mod fold;
+mod gemm;
 mod indexing;
 mod matmul;
 mod movement;
@@ -19,35 +23,53 @@ mod upsample;
 pub(crate) mod view;
 mod window;
 
-use netra_graph::{Error, Kernel, Program, Result, Step};
+use netra_graph::{Error, Kernel, Program, Result, Step, ValueId};
 
 use crate::gpu::{Buffer, Gpu};
 use crate::kernels::pool::PoolKind;
 use crate::value::Value;
 
-pub(crate) use check::{check, workspace};
+pub(crate) use chain::{Chain, Role, roles};
+pub(crate) use check::check;
+pub(crate) use choice::{Choice, Setting, plan};
+pub(crate) use view::empty;
 
 /// What a step needs besides its inputs, made once on compile.
 pub(crate) enum Prepared {
     /// Nothing.
     Plain,
     /// Packed weights; the step's own weight input is not uploaded.
-    Conv(Box<conv::Tiled>),
+    Conv(Box<conv::Packed>),
     /// Packed weights of a transposed convolution, in the same way.
     Upsample(Box<upsample::Upsample>),
+    /// The tiles of a matrix product.
+    Product(matmul::Tiled),
     /// Tables of a resize.
     Resize(Vec<resize::Table>),
     /// Tables of a padding that repeats elements.
     Pad(Vec<Option<Buffer>>),
     /// Updates that all go to different places.
     Distinct,
+    /// The end of a chain of element-wise steps, which runs instead of them.
+    Chain(Box<Chain>),
+    /// Nothing is run: a chain does it.
+    Absorbed,
 }
 
 impl Prepared {
+    /// What is read when a step runs: its own inputs, or those of the chain that it ends.
+    pub(crate) fn inputs<'a>(&'a self, step: &'a Step) -> &'a [Option<ValueId>] {
+        match self {
+            Prepared::Chain(chain) => &chain.operands,
+            Prepared::Absorbed => &[],
+            _ => &step.inputs,
+        }
+    }
+
     /// Bytes of packed weights.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Prepared::Conv(tiled) => tiled.bytes,
+            Prepared::Conv(packed) => packed.bytes(),
             Prepared::Upsample(up) => up.bytes,
             _ => 0,
         }
@@ -60,23 +82,22 @@ impl Prepared {
 }
 
 /// Prepares a step that passed [`check`].
-pub(crate) fn prepare(gpu: &Gpu, program: &Program, step: &Step, software: bool) -> Prepared {
+pub(crate) fn prepare(gpu: &Gpu, program: &Program, step: &Step, setting: &Setting<'_>) -> Prepared {
     let shape_of = |i: usize| step.inputs.get(i).copied().flatten().map(|id| program.value(id));
     let output = &program.value(step.output).shape;
     let Some(x) = shape_of(0) else { return Prepared::Plain };
     match &step.kernel {
-        Kernel::Conv(p) => shape_of(1)
-            .and_then(|w| w.constant.as_deref())
-            .and_then(|weight| conv::prepare(gpu, p, &x.shape, weight, output, software))
-            .map_or(Prepared::Plain, |tiled| Prepared::Conv(Box::new(tiled))),
-        Kernel::NormalizedConv(p) => shape_of(1)
-            .and_then(|w| w.constant.as_deref())
-            .and_then(|weight| conv::prepare(gpu, &p.conv, &x.shape, weight, output, software))
-            .map_or(Prepared::Plain, |tiled| Prepared::Conv(Box::new(tiled))),
+        Kernel::Conv(_) | Kernel::NormalizedConv(_) => problem(gpu, program, step)
+            .and_then(|problem| conv::prepare(gpu, &problem, setting, setting.told(program, step)))
+            .map_or(Prepared::Plain, |packed| Prepared::Conv(Box::new(packed))),
         Kernel::ConvTranspose(p) => shape_of(1)
             .and_then(|w| w.constant.as_deref())
             .and_then(|weight| upsample::prepare(gpu, p, &x.shape, weight, output))
             .map_or(Prepared::Plain, |up| Prepared::Upsample(Box::new(up))),
+        Kernel::MatMul { trans_a, .. } => {
+            let terms = x.shape.iter().rev().nth(usize::from(*trans_a)).copied().unwrap_or(1);
+            matmul::tiled(output, terms, setting).map_or(Prepared::Plain, Prepared::Product)
+        }
         Kernel::Resize(p) => Prepared::Resize(resize::tables(gpu, p, &x.shape, output)),
         Kernel::Pad { pads, mode } => Prepared::Pad(movement::pad_tables(gpu, &x.shape, pads, *mode)),
         Kernel::ScatterNd { .. } if scatters_apart(program, step) => Prepared::Distinct,
@@ -84,12 +105,22 @@ pub(crate) fn prepare(gpu: &Gpu, program: &Program, step: &Step, software: bool)
     }
 }
 
-/// Whether a step is a convolution that can scale, shift and activate what it reads.
-pub(crate) fn takes_affine(gpu: &Gpu, program: &Program, step: &Step, software: bool) -> bool {
-    let (Kernel::Conv(p), &[Some(x), Some(weight), ..]) = (&step.kernel, step.inputs.as_slice()) else { return false };
+/// The problem of a convolution with constant weights.
+pub(crate) fn problem<'a>(gpu: &Gpu, program: &'a Program, step: &Step) -> Option<conv::Problem<'a>> {
+    let p = match &step.kernel {
+        Kernel::Conv(p) => p,
+        Kernel::NormalizedConv(p) => &p.conv,
+        _ => return None,
+    };
+    let &[Some(x), Some(weight), ..] = step.inputs.as_slice() else { return None };
     let [x, out] = [x, step.output].map(|id| program.value(id).shape.as_slice());
-    let weight = program.value(weight).constant.as_deref();
-    weight.is_some_and(|weight| conv::is_tiled(gpu, p, x, weight, out, software))
+    conv::Problem::new(gpu, p, x, program.value(weight).constant.as_deref()?, out)
+}
+
+/// Whether a step is a convolution that can scale, shift and activate what it reads: any that is packed.
+pub(crate) fn takes_affine(gpu: &Gpu, program: &Program, step: &Step, setting: &Setting<'_>) -> bool {
+    matches!(step.kernel, Kernel::Conv(_))
+        && problem(gpu, program, step).is_some_and(|problem| plan(&problem, setting, None).is_some())
 }
 
 /// Whether the index tuples of a scatter are known to point to different places.
@@ -101,7 +132,7 @@ fn scatters_apart(program: &Program, step: &Step) -> bool {
     }
 }
 
-/// Runs a step that passed [`check`]. `inputs` are in the step's order; those that the preparation replaces are `None`.
+/// Runs what was prepared for a step that passed [`check`]. `inputs` are in the step's order; those that the preparation replaces are `None`.
 pub(crate) fn run(
     gpu: &Gpu,
     program: &Program,
@@ -118,19 +149,23 @@ pub(crate) fn run(
     };
     let output = program.value(step.output);
     let shape = output.shape.as_slice();
+    if let Prepared::Chain(chain) = prepared {
+        let operands: Vec<&Value> = inputs.iter().copied().flatten().collect();
+        return Ok(chain::run(gpu, chain, &operands, shape));
+    }
     match &step.kernel {
         Kernel::Conv(p) => {
             let operands = conv::Operands { x: need(0)?, bias: optional(2), residual: optional(3), affine: None };
             match prepared {
-                Prepared::Conv(tiled) => conv::run_tiled(gpu, p, tiled, &operands, shape),
+                Prepared::Conv(packed) => conv::run_packed(gpu, p, packed, &operands, shape),
                 _ => conv::run_grouped(gpu, p, need(1)?, &operands, shape),
             }
         }
         Kernel::NormalizedConv(p) => match prepared {
-            Prepared::Conv(tiled) => {
+            Prepared::Conv(packed) => {
                 let affine = Some((need(4)?, p.activation));
                 let operands = conv::Operands { x: need(0)?, bias: optional(2), residual: optional(3), affine };
-                conv::run_tiled(gpu, &p.conv, tiled, &operands, shape)
+                conv::run_packed(gpu, &p.conv, packed, &operands, shape)
             }
             _ => Err(Error::unsupported("a normalised convolution that is not tiled")),
         },
@@ -147,7 +182,8 @@ pub(crate) fn run(
             Ok(pool::run_pool(gpu, need(0)?, pool, kind, shape))
         }
         Kernel::MatMul { trans_a, trans_b, alpha } => {
-            let form = matmul::Form { trans_a: *trans_a, trans_b: *trans_b, alpha: *alpha };
+            let tiled = if let Prepared::Product(tiled) = prepared { Some(*tiled) } else { None };
+            let form = matmul::Form { trans_a: *trans_a, trans_b: *trans_b, alpha: *alpha, tiled };
             matmul::run(gpu, form, need(0)?, need(1)?, optional(2), shape)
         }
         Kernel::InstanceNormalization { epsilon, activation } => {

@@ -3,14 +3,11 @@
 use netra_graph::{Activation, Error, Result};
 
 use super::conv;
-use super::fold::{Folding, Middle, fold_middle};
-use super::unary::float_map;
 use super::view::{View, broadcast, copy};
 use crate::gpu::{Buffer, Gpu};
 use crate::kernels::activation::Act;
-use crate::kernels::number::Fold;
+use crate::kernels::moments::{JOINERS, join_kernel, share_kernel};
 use crate::kernels::reduce::{NormaliseLaunch, affine_kernel, normalise_kernel};
-use crate::kernels::unary::UnaryOp;
 use crate::value::{Part, Value, count, with_channels};
 
 /// How rows and parameters of a normalisation lie.
@@ -28,14 +25,30 @@ struct Rows<'a> {
     act: (Act, f32, f32),
 }
 
-/// Mean of each row of a contiguous buffer, and the sum of squared differences from it. Two passes: the variance is taken about
-/// the mean, so that a large mean costs no digits.
+/// Elements that a thread takes of a row at least, where a row is shared.
+const SHARE: usize = 64;
+/// Threads enough to fill an adapter, and rows that fill one by themselves.
+const PLENTY: usize = 1 << 17;
+const MANY_ROWS: usize = 4096;
+
+/// Mean of each row of a contiguous buffer, and the sum of squared differences from it, in one pass over it.
 fn moments(gpu: &Gpu, x: &Buffer, rows: usize, row: usize) -> (Buffer, Buffer) {
-    let m = Middle { outer: rows, size: row, inner: 1 };
-    let sum = fold_middle(gpu, x, m, Folding::floats(Fold::Sum));
-    let mean = gpu.empty(rows);
-    float_map(gpu, &sum, &mean, rows, UnaryOp::Affine, 1.0 / row as f32, 0.0);
-    let squares = fold_middle(gpu, x, m, Folding { shift: Some(&mean), ..Folding::floats(Fold::SumCentred) });
+    let (mean, squares) = (gpu.empty(rows), gpu.empty(rows));
+    let lanes = if rows >= MANY_ROWS { 1 } else { (row / SHARE).clamp(1, PLENTY / rows) };
+    let share = |mean: &Buffer, squares: &Buffer| {
+        let (cubes, dim) = gpu.grid(rows * lanes);
+        let (mean, squares) = (mean.arg(), squares.arg());
+        share_kernel::launch(&gpu.client, cubes, dim, x.arg(), mean, squares, rows * lanes, row, lanes);
+    };
+    if lanes == 1 {
+        share(&mean, &squares);
+        return (mean, squares);
+    }
+    let (means, sums) = (gpu.empty(rows * lanes), gpu.empty(rows * lanes));
+    share(&means, &sums);
+    let (cubes, dim) = gpu.groups(rows, JOINERS);
+    let (c, out) = (&gpu.client, (mean.arg(), squares.arg()));
+    join_kernel::launch(c, cubes, dim, means.arg(), sums.arg(), out.0, out.1, row, lanes);
     (mean, squares)
 }
 

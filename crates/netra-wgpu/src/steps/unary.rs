@@ -40,7 +40,7 @@ fn map_of(op: Unary, input: DType) -> Option<Map> {
 }
 
 /// The kernel of a float function with its two parameters; `None` for those of other types.
-fn float_unary(op: Unary) -> Option<(UnaryOp, f32, f32)> {
+pub(crate) fn float_unary(op: Unary) -> Option<(UnaryOp, f32, f32)> {
     let plain = |op| Some((op, 0.0, 0.0));
     match op {
         Unary::Activation(activation) => {

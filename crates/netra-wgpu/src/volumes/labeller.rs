@@ -8,8 +8,8 @@ use netra_graph::{Error, Executable, Result};
 use super::decide::{self, Between, LabelMap, Winners};
 use super::ring::{self, Ring, Run, activate};
 use super::tables::Tables;
-use super::{check, space};
-use crate::executable::{WgpuExecutable, guarded};
+use super::{check, issue, space};
+use crate::executable::WgpuExecutable;
 use crate::gpu::Gpu;
 use crate::value::{Value, count};
 
@@ -103,19 +103,22 @@ impl<'a> GpuLabeller<'a> {
     }
 
     fn take(&mut self, executable: &WgpuExecutable, output: usize, input: &DeviceVolume, w: &Window) -> Result<()> {
-        let program = executable.program();
-        let input_id = program.inputs.first().ok_or_else(|| Error::invalid("a network without an input"))?;
-        let shape = program.value(*input_id).shape.clone();
-        let size = space(&shape)?;
-        let value = executable.run_resident(self.gpu.cut(input, w, &shape)?, output)?;
+        let gpu = self.gpu;
+        executable.run_resident(output, |place| gpu.cut(input, w, place), |value| self.decide(value, w, executable))
+    }
+
+    /// Takes the output of a window.
+    fn decide(&mut self, value: &Value, w: &Window, executable: &WgpuExecutable) -> Result<()> {
+        let window = executable.program().inputs.first().map(|&id| &executable.program().value(id).shape);
+        let size = space(window.ok_or_else(|| Error::invalid("a network without an input"))?)?;
         if value.shape.get(1) != Some(&self.channels) || space(&value.shape)? != size {
             let made = &value.shape;
             return Err(Error::unsupported(format!("windows of size {size:?} that become outputs of shape {made:?}")));
         }
         match &self.ring {
-            None => self.decide_window(&value, w, size),
+            None => self.decide_window(value, w, size),
             Some(ring) => {
-                ring.add(self.gpu, &value, w)?;
+                ring.add(self.gpu, value, w)?;
                 if w.finished > self.finished {
                     self.decide_slices(ring, w.finished);
                     self.finished = w.finished;
@@ -175,11 +178,11 @@ impl Labeller for GpuLabeller<'_> {
     fn add(&mut self, executable: &dyn Executable, output: usize, input: &DeviceVolume, window: &Window) -> Result<()> {
         let own = executable.as_any().and_then(|any| any.downcast_ref::<WgpuExecutable>());
         let own = own.ok_or_else(|| Error::invalid("an executable of another backend"))?;
-        guarded("labelling a window", || self.take(own, output, input, window))
+        issue(self.gpu, "labelling a window", || self.take(own, output, input, window))
     }
 
     fn finish(self: Box<Self>) -> Result<Labels> {
-        guarded("reading labels", || {
+        issue(self.gpu, "reading labels", || {
             let labels = match &self.grid {
                 Grid::Nearest(to) => self.labels.nearest(self.gpu, to, self.outside)?,
                 Grid::Own | Grid::Linear(_) => self.labels,

@@ -10,7 +10,7 @@ use netra_graph::volumes::{
 };
 use netra_graph::{DType, Error, Result, Tensor, TensorView, Volumes, block_on};
 
-use crate::executable::guarded;
+use crate::fault::guarded;
 use crate::gpu::{Buffer, Gpu};
 use crate::kernels::grid::{Edge, Outside, StartLaunch, ThreeLaunch, cut_kernel, linear_kernel, nearest_kernel};
 use crate::kernels::intensity::{ChangeLaunch, map_kernel, moments_kernel};
@@ -33,13 +33,13 @@ impl Volumes for Gpu {
         };
         let shape = [1, channels, slices, rows, columns];
         let view = TensorView::new(&shape, values.data())?;
-        let value = guarded("uploading a volume", || transfer::upload(self, view))?;
+        let value = issue(self, "uploading a volume", || transfer::upload(self, view))?;
         Ok(DeviceVolume::new([channels, slices, rows, columns], value))
     }
 
     fn download(&self, volume: &DeviceVolume) -> Result<Tensor> {
-        let value = value_of(volume)?.clone();
-        let tensor = guarded("reading a volume", || block_on(transfer::download(self.clone(), value, DType::F32)))?;
+        let value = value_of(volume)?;
+        let tensor = issue(self, "reading a volume", || block_on(transfer::download(self, value, DType::F32)))?;
         tensor.reshaped(volume.shape())
     }
 
@@ -54,7 +54,7 @@ impl Volumes for Gpu {
         let (source, outside) = (value_of(volume)?, outside(beyond));
         let [d, h, w] = to.shape;
         let out = fresh(self, &[1, channels, d, h, w])?;
-        guarded("resampling a volume", || {
+        issue(self, "resampling a volume", || {
             let (tables, total) = (Tables::new(self, to), count(&to.shape));
             let (size, target) = ([slices, rows, columns], to.shape);
             for channel in 0..channels {
@@ -83,7 +83,7 @@ impl Volumes for Gpu {
         if maps.len() != channels {
             return Err(Error::invalid(format!("{} maps for {channels} channels", maps.len())));
         }
-        guarded("changing a volume", || {
+        issue(self, "changing a volume", || {
             for (channel, m) in maps.iter().enumerate() {
                 let (x, start) = channel_of(value, channel)?;
                 let [least, most] = m.limits.unwrap_or_default();
@@ -97,7 +97,7 @@ impl Volumes for Gpu {
 
     fn moments(&self, volume: &DeviceVolume, nonzero: bool) -> Result<Vec<Moments>> {
         let value = value_of(volume)?;
-        guarded("summing a volume", || {
+        issue(self, "summing a volume", || {
             let [channels, slices, rows, columns] = volume.shape();
             let channel = |channel| self.moments_of(channel_of(value, channel)?, slices * rows * columns, nonzero);
             (0..channels).map(channel).collect()
@@ -109,7 +109,7 @@ impl Volumes for Gpu {
     }
 
     fn labelling(&self, labelling: &Labelling<'_>) -> Result<Box<dyn Labeller + '_>> {
-        let labeller = guarded("beginning to label", || GpuLabeller::new(self, labelling))?;
+        let labeller = issue(self, "beginning to label", || GpuLabeller::new(self, labelling))?;
         Ok(Box::new(labeller))
     }
 }
@@ -161,15 +161,15 @@ impl Gpu {
         fill_kernel::launch(&self.client, cubes, dim, buffer.arg(), elements, bits);
     }
 
-    /// A window of `shape`, `[1, channels, (slices,) rows, columns]`, of a volume, padded.
-    fn cut(&self, volume: &DeviceVolume, window: &Window, shape: &[usize]) -> Result<Value> {
+    /// Writes a window of a volume, padded, to `out`, `[1, channels, (slices,) rows, columns]`.
+    fn cut(&self, volume: &DeviceVolume, window: &Window, out: &Value) -> Result<()> {
+        let shape = &out.shape;
         let [channels, slices, rows, columns] = volume.shape();
         let source = value_of(volume)?;
         let size = space(shape)?;
         if shape[1] != channels {
             return Err(Error::invalid(format!("{channels} channels for a network that takes {}", shape[1])));
         }
-        let out = fresh(self, shape)?;
         let (total, [d, h, w]) = (count(&size), window.start.map(|i| i as i32));
         let (edge, fill) = match window.padding {
             WindowPadding::Constant(value) => (Edge::Constant, value),
@@ -178,14 +178,19 @@ impl Gpu {
             WindowPadding::Circular => (Edge::Circular, 0.0),
         };
         for channel in 0..channels {
-            let ((x, from), (out, to)) = (channel_of(source, channel)?, channel_of(&out, channel)?);
+            let ((x, from), (out, to)) = (channel_of(source, channel)?, channel_of(out, channel)?);
             let (cubes, dim) = self.grid(total);
             let (x, out, start) = (x.arg(), out.arg(), StartLaunch::new(d, h, w));
             let (volume, window) = (three([slices, rows, columns]), three(size));
             cut_kernel::launch(&self.client, cubes, dim, x, out, total, from, to, volume, window, start, fill, edge);
         }
-        Ok(out)
+        Ok(())
     }
+}
+
+/// Does work on the adapter in its order, and turns panics below into errors.
+fn issue<T>(gpu: &Gpu, doing: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    guarded(gpu, doing, || gpu.ordered(work))
 }
 
 fn outside(beyond: Beyond) -> Outside {

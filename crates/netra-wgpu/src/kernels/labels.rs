@@ -221,8 +221,9 @@ pub(crate) fn winner_kernel(
     values[place] = best.value;
 }
 
-/// Labels of the voxels of another grid that lie between the slices of a ring: those whose later slice is one of
-/// `from..to`. The slice before has to be in the ring too. The grid of `size` begins at element `offset` of the ring.
+/// Labels of the voxels of another grid that lie between the slices of a ring: those of a region that begins at `start` whose
+/// later slice is one of `from..to`. The slice before has to be in the ring too. The grid of `size` begins at element `offset`
+/// of the ring.
 ///
 /// A channel that wins at all eight neighbours wins between them, since all channels are interpolated with the same weights:
 /// the others are read at the borders of labels alone.
@@ -235,6 +236,8 @@ pub(crate) fn decide_linear_kernel(
     labels: &mut [u32],
     values: &mut [f32],
     total: usize,
+    region: Three,
+    start: Three,
     target: Three,
     size: Three,
     ring: Three,
@@ -248,7 +251,9 @@ pub(crate) fn decide_linear_kernel(
     if ABSOLUTE_POS >= total {
         terminate!();
     }
-    let at = index_of(ABSOLUTE_POS, &target);
+    let at = index_of(ABSOLUTE_POS, &region);
+    let at = Three { d: start.d + at.d, h: start.h + at.h, w: start.w + at.w };
+    let place = (at.d * target.h + at.h) * target.w + at.w;
     let d = pair(&position(wholes, fractions, &at, &target, 0usize), size.d, Outside::Extent);
     let h = pair(&position(wholes, fractions, &at, &target, 1usize), size.h, Outside::Extent);
     let w = pair(&position(wholes, fractions, &at, &target, 2usize), size.w, Outside::Extent);
@@ -270,8 +275,8 @@ pub(crate) fn decide_linear_kernel(
     // Under every number: a comparison replaces it.
     let mut best = Best { label: c.label, value: (-3.4e38f32).runtime() };
     if comptime!(resume) {
-        best.label = labels[ABSOLUTE_POS];
-        best.value = values[ABSOLUTE_POS];
+        best.label = labels[place];
+        best.value = values[place];
     }
     if same {
         if winner >= c.label && winner < c.label + c.channels as u32 {
@@ -286,8 +291,8 @@ pub(crate) fn decide_linear_kernel(
             high += ring.d * plane;
         }
     }
-    labels[ABSOLUTE_POS] = finished(&best, c.least, finish);
-    values[ABSOLUTE_POS] = best.value;
+    labels[place] = finished(&best, c.least, finish);
+    values[place] = best.value;
 }
 
 /// Two labels a word, the earlier in the lower half.

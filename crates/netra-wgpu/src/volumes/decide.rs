@@ -103,13 +103,19 @@ impl LabelMap {
         run: &Run,
         by: Decision,
     ) {
-        let total = count(&self.shape);
         for part in &value.parts {
             let (cubes, dim) = gpu.grid(run.voxels());
             let (c, x, flag) = (&gpu.client, part.buffer.arg(), self.flag.arg());
             let (winners, values) = (place.winners.labels.arg(), place.winners.values.arg());
             let (span, first) = (run.span(part.channels), part.start as u32);
             winner_kernel::launch(c, cubes, dim, x, winners, values, flag, span, first, part.start > 0);
+        }
+        let reach = place.tables.reach(slices.clone(), place.size[0]);
+        let region: [usize; 3] = std::array::from_fn(|axis| reach[axis].len());
+        let start: [usize; 3] = std::array::from_fn(|axis| reach[axis].start);
+        let total = count(&region);
+        if total == 0 {
+            return;
         }
         for part in &value.parts {
             let (cubes, dim) = gpu.grid(total);
@@ -125,6 +131,8 @@ impl LabelMap {
                 self.labels.arg(),
                 self.values.arg(),
                 total,
+                three(region),
+                three(start),
                 three(self.shape),
                 three(place.size),
                 three(place.ring),

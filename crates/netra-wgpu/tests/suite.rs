@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use netra_graph::{Backend, CompileOptions, Kernel, Step, Tensor, TensorView, eval};
+use netra_graph::{Backend, CompileOptions, Conv, DType, Kernel, ProgramBuilder, Step, Tensor, TensorView, eval};
 use netra_testkit::{golden, suite};
 use netra_wgpu::{AdapterSelector, WgpuBackend};
 
@@ -91,4 +91,24 @@ fn every_algorithm_agrees_with_the_oracle() {
             .collect();
         assert!(failures.is_empty(), "{failures:#?}");
     }
+}
+
+/// A launch has at most 65535 workgroups along an axis; more are folded.
+#[test]
+fn many_workgroups_are_folded() {
+    let Some(backend) = backend() else { return };
+    let backend = backend.with_algorithm("gemm-32x32").expect("one of them");
+    let (shape, pixels) = ([1, 1, 1500, 1500], 2_250_000);
+    assert!(pixels / 32 > 65_535);
+    let mut b = ProgramBuilder::new();
+    let x = b.input("x", DType::F32, &shape);
+    let w = b.constant("w", Tensor::from_f32([2, 1, 1, 1], vec![2.0, -1.0]).expect("weights"));
+    let conv = Conv { strides: vec![1; 2], pads: vec![(0, 0); 2], dilations: vec![1; 2], groups: 1, activation: None };
+    let y = b.step("y", Kernel::Conv(conv), &[Some(x), Some(w)], DType::F32, &[1, 2, 1500, 1500]);
+    let executable = backend.compile(Arc::new(b.finish(vec![y])), &CompileOptions::default()).expect("compiles");
+    let values: Vec<f32> = (0..pixels).map(|i| i as f32).collect();
+    let got = executable.run(&[Tensor::from_f32(shape, values.clone()).expect("an input").view()]).expect("runs");
+    let (double, minus) = got[0].as_f32().expect("float32").split_at(pixels);
+    let differ = |(x, (double, minus)): (&f32, (&f32, &f32))| *double != 2.0 * x || *minus != -x;
+    assert_eq!(values.iter().zip(double.iter().zip(minus)).position(differ), None);
 }

@@ -48,7 +48,9 @@ impl WgpuBackend {
         let limit = adapter.limits.max_binding_bytes.min(adapter.limits.max_buffer_bytes);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let name = format!("{} ({}, {})", adapter.index, adapter.name, adapter.api);
-        let gpu = Gpu::new(CubeDevice::Wgpu(device), &name, limit, adapter.limits.max_buffer_bytes);
+        // wgpu asks Vulkan for robust buffer access, and DirectX has nothing else.
+        let robust = matches!(adapter.api, "vulkan" | "dx12");
+        let gpu = Gpu::new(CubeDevice::Wgpu(device), &name, limit, adapter.limits.max_buffer_bytes, robust);
         Self::with(gpu, adapter)
     }
 

@@ -90,7 +90,7 @@ impl WgpuExecutable {
         Ok(this)
     }
 
-    /// Launches a workgroup of every step, so that the driver has compiled each shader, and plans the places of what the
+    /// Launches a workgroup of every step (see `Gpu::grid`), so that the driver has compiled each shader, and plans the places of what the
     /// steps ask for.
     fn rehearse(&self, progress: Option<Progress<'_>>) -> Result<Layout> {
         let (gpu, rehearsal) = self.gpu.rehearsal();

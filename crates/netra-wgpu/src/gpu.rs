@@ -28,6 +28,7 @@ pub(crate) struct Gpu {
     device: CubeDevice,
     limit: usize,
     page: u64,
+    robust: bool,
     stream: StreamId,
     arena: Arc<Mutex<Arena>>,
     abandoned: Abandoned,
@@ -70,14 +71,16 @@ impl Buffer {
 }
 
 impl Gpu {
-    /// Wraps a device that is up: its name for messages, the largest range that it binds, and the largest allocation.
-    pub(crate) fn new(device: CubeDevice, name: &str, limit: usize, page: u64) -> Self {
+    /// Wraps a device that is up: its name for messages, the largest range that it binds, the largest allocation, and whether
+    /// the driver keeps shaders within buffers.
+    pub(crate) fn new(device: CubeDevice, name: &str, limit: usize, page: u64, robust: bool) -> Self {
         let (client, stream) = (device.client(), StreamId::allocate());
         // Sizes are rounded up to this, and must not exceed what is allowed then.
         let align = client.properties().memory.alignment.max(4);
         let (limit, page) = (limit - limit % align as usize, page - page % align);
         let (arena, abandoned) = (Arc::default(), Abandoned::default());
-        Self { client, name: name.into(), device, limit, page, stream, arena, abandoned, memory: Memory::Own }
+        let (name, memory) = (name.into(), Memory::Own);
+        Self { client, name, device, limit, page, robust, stream, arena, abandoned, memory }
     }
 
     /// The same adapter with smaller buffers.
@@ -110,8 +113,8 @@ impl Gpu {
         self.stream.executes(work)
     }
 
-    /// This adapter as a rehearsal sees it: one workgroup of each launch is executed, on a buffer that stands for all others
-    /// (kernels keep within what they are given).
+    /// This adapter as a rehearsal sees it: at most one workgroup of each launch is executed, on a buffer that stands for all
+    /// others.
     pub(crate) fn rehearsal(&self) -> (Self, Arc<Rehearsal>) {
         let rehearsal = Rehearsal::new(self.marker());
         (Self { memory: Memory::Rehearsal(rehearsal.clone()), ..self.clone() }, rehearsal)
@@ -204,25 +207,60 @@ impl Gpu {
         Reading::new(self.client.clone(), self.name.clone(), handle.clone(), self.abandoned.clone())
     }
 
-    /// Workgroups and their size for `threads`. The count may exceed what is needed: kernels check. One in a rehearsal: some
-    /// drivers compile a shader when it is first executed.
+    /// Workgroups and their size for `threads`. The count may exceed what is needed: kernels check.
     pub(crate) fn grid(&self, threads: usize) -> (CubeCount, CubeDim) {
         let dim = CubeDim::new_1d(WORKGROUP);
-        match self.memory {
-            Memory::Rehearsal(_) => (CubeCount::Static(1, 1, 1), dim),
-            _ => (cubecl::calculate_cube_count_elemwise(&self.client, threads, dim), dim),
-        }
+        let count = || cubecl::calculate_cube_count_elemwise(&self.client, threads, dim);
+        (self.rehearsed().unwrap_or_else(count), dim)
     }
 
-    /// At least `count` workgroups of `threads` each: kernels check. One in a rehearsal.
+    /// At least `count` workgroups of `threads` each: kernels check.
     pub(crate) fn workgroups(&self, count: usize, threads: usize) -> (CubeCount, CubeDim) {
-        let (count, dim) = (if self.rehearses() { 1 } else { count }, CubeDim::new_1d(threads as u32));
-        (cubecl::calculate_cube_count_elemwise(&self.client, count * threads, dim), dim)
+        let dim = CubeDim::new_1d(threads as u32);
+        let count = || cubecl::calculate_cube_count_elemwise(&self.client, count * threads, dim);
+        (self.rehearsed().unwrap_or_else(count), dim)
     }
 
-    /// `count` workgroups (at most 65535) of `threads` each. One in a rehearsal.
+    /// `count` workgroups (at most 65535) of `threads` each.
     pub(crate) fn groups(&self, count: usize, threads: usize) -> (CubeCount, CubeDim) {
-        let count = if self.rehearses() { 1 } else { count };
-        (CubeCount::Static(count as u32, 1, 1), CubeDim::new_1d(threads as u32))
+        let count = self.rehearsed().unwrap_or(CubeCount::Static(count as u32, 1, 1));
+        (count, CubeDim::new_1d(threads as u32))
+    }
+
+    /// Workgroups of every launch of a rehearsal: one, since some drivers compile a shader when it is first executed; none where
+    /// nothing stops it from writing beyond the buffer that stands for all others.
+    fn rehearsed(&self) -> Option<CubeCount> {
+        let count = u32::from(self.robust);
+        self.rehearses().then_some(CubeCount::Static(count, count, count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use netra_graph::{CompileOptions, DType, Executable, Kernel, Precision, ProgramBuilder, Tensor, Unary};
+
+    use super::*;
+    use crate::executable::WgpuExecutable;
+    use crate::steps::Setting;
+    use crate::{AdapterSelector, WgpuBackend};
+
+    /// Where nothing keeps shaders within buffers, a rehearsal executes nothing; what it plans is the same.
+    #[test]
+    fn a_rehearsal_may_execute_nothing() {
+        let Ok(backend) = WgpuBackend::open(AdapterSelector::Any) else { return };
+        let mut b = ProgramBuilder::new();
+        let x = b.input("x", DType::F32, &[1, 2, 3]);
+        let y = b.step("exp", Kernel::Softmax { axis: 2, log: true }, &[Some(x)], DType::F32, &[1, 2, 3]);
+        let z = b.step("neg", Kernel::Unary(Unary::Neg), &[Some(y)], DType::F32, &[1, 2, 3]);
+        let program = Arc::new(b.finish(vec![z]));
+        let setting = Setting { software: true, precision: Precision::Fast, forced: None, tuning: None };
+        let input = Tensor::from_f32([1, 2, 3], vec![0.5, 1.0, -1.0, 2.0, 0.0, 3.0]).expect("an input");
+        let run = |robust| {
+            let gpu = Gpu { robust, ..backend.gpu().clone() };
+            let options = CompileOptions::default();
+            let executable = WgpuExecutable::compile(gpu, program.clone(), setting, &options).expect("compiles");
+            (executable.plan(), executable.run(&[input.view()]).expect("runs"))
+        };
+        assert_eq!(run(true), run(false));
     }
 }

@@ -143,12 +143,14 @@ pub(crate) fn conv_tiled<N: Size>(
         if comptime!(spec.accumulate) {
             #[unroll]
             for p in 0..pixels {
-                acc[c * pixels + p] = out[out_base + c * plane + p * spec.spread];
+                // Outputs beyond the last are not there to be read, nor stored.
+                let there = oc + c < g.out_c && ox + p * spec.spread < g.out_w;
+                acc[c * pixels + p] = out[select(there, out_base + c * plane + p * spec.spread, 0usize)];
             }
         } else {
             #[comptime]
             let start = match &bias {
-                ComptimeOption::Some(b) => b[g.first + oc + c],
+                ComptimeOption::Some(b) => b[g.first + min(oc + c, g.out_c - 1)],
                 ComptimeOption::None => 0.0f32,
             };
             #[unroll]

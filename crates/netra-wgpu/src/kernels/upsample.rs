@@ -97,12 +97,14 @@ pub(crate) fn upsample_kernel<N: Size>(
             let at = corner + place(r, plane, out_h, out_w, spec);
             #[unroll]
             for p in 0..pixels {
-                acc[r * pixels + p] = out[at + p * spec.kernel_w];
+                // Outputs beyond the last are not there to be read, nor stored.
+                let there = oc + c < g.out_c && ix + p < g.in_w;
+                acc[r * pixels + p] = out[select(there, at + p * spec.kernel_w, 0usize)];
             }
         } else {
             #[comptime]
             let start = match &bias {
-                ComptimeOption::Some(b) => b[g.first + oc + c],
+                ComptimeOption::Some(b) => b[g.first + min(oc + c, g.out_c - 1)],
                 ComptimeOption::None => 0.0f32,
             };
             #[unroll]

@@ -23,6 +23,10 @@ pub fn run(args: &PlanArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
                 terminal.line(&format!("  {:<12} {:>12}", stage.stage, bytes(stage.bytes)));
             }
             terminal.line(&format!("  {:<12} {:>12}", "peak", bytes(plan.peak())));
+            if let Some(resident) = plan.resident_bytes {
+                let network = bytes(plan.network_bytes);
+                terminal.line(&format!("  on the device: network {network}, volumes {}", bytes(resident)));
+            }
             plans.push(json!({
                 "scan": scan.id(), "device": engine.device(), "peak_bytes": plan.peak(), "plan": plan,
             }));

@@ -6,7 +6,7 @@ use netra_core::{Error, Limits, Result};
 
 use super::format::PixelFormat;
 use super::layout::EncodedFrame;
-use super::{native, rle};
+use super::{jpegls, native, rle};
 use crate::source::Stream;
 use crate::syntax::{Codec, TransferSyntax};
 
@@ -48,6 +48,7 @@ pub(crate) fn decode(
             plain(native::decode(format, &bytes, 0, false)?)
         }
         Some(Codec::Rle) => plain(rle::decode(format, &frame.bytes)?),
+        Some(Codec::JpegLs) => jpegls::decode(format, &frame.bytes)?,
         Some(codec) => guarded(syntax, || third_party(codec, format, &frame.bytes))?,
         None => return Err(Error::unsupported(format!("transfer syntax {syntax}"))),
     };
@@ -74,7 +75,9 @@ fn third_party(codec: Codec, format: &PixelFormat, bytes: &[u8]) -> Result<Decod
         Codec::Jpeg => super::jpeg::decode(format, bytes),
         Codec::Jpeg2000 => super::jpeg2000::decode(format, bytes),
         Codec::JpegXl => super::jpegxl::decode(format, bytes),
-        Codec::Native | Codec::Deflate | Codec::Rle => Err(Error::unsupported("not a third-party codec")),
+        Codec::Native | Codec::Deflate | Codec::Rle | Codec::JpegLs => {
+            Err(Error::unsupported("not a third-party codec"))
+        }
     }
 }
 
@@ -84,7 +87,6 @@ fn third_party(_: Codec, _: &PixelFormat, _: &[u8]) -> Result<Decoded> {
 }
 
 /// Fails unless a codestream's own geometry is the header's: it decides how much memory the decoder takes.
-#[cfg(feature = "codecs")]
 pub(super) fn check_geometry(format: &PixelFormat, rows: u64, columns: u64, samples: u64) -> Result<()> {
     if (rows, columns, samples) == (format.rows as u64, format.columns as u64, format.samples as u64) {
         return Ok(());

@@ -7,6 +7,7 @@ mod format;
 mod jpeg;
 #[cfg(feature = "codecs")]
 mod jpeg2000;
+mod jpegls;
 #[cfg(feature = "codecs")]
 mod jpegxl;
 mod layout;

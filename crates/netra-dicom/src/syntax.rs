@@ -42,8 +42,8 @@ const SYNTAXES: &[(&str, &str, Option<Codec>)] = &[
     (".8.1", "Deflated Image Frame Compression", Some(Codec::Deflate)),
     (".4.50", "JPEG Baseline (Process 1)", Some(Codec::Jpeg)),
     (".4.51", "JPEG Extended (Process 2 and 4)", Some(Codec::Jpeg)),
-    (".4.53", "JPEG Spectral Selection, Non-Hierarchical (Process 6 and 8)", None),
-    (".4.55", "JPEG Full Progression, Non-Hierarchical (Process 10 and 12)", None),
+    (".4.53", "JPEG Spectral Selection, Non-Hierarchical (Process 6 and 8)", Some(Codec::Jpeg)),
+    (".4.55", "JPEG Full Progression, Non-Hierarchical (Process 10 and 12)", Some(Codec::Jpeg)),
     (".4.57", "JPEG Lossless, Non-Hierarchical (Process 14)", Some(Codec::Jpeg)),
     (".4.70", "JPEG Lossless, Non-Hierarchical, First-Order Prediction", Some(Codec::Jpeg)),
     (".4.80", "JPEG-LS Lossless", Some(Codec::JpegLs)),
@@ -91,8 +91,8 @@ impl TransferSyntax {
     /// Whether this build decodes the pixels.
     pub fn is_decoded(&self) -> bool {
         match self.codec() {
-            Some(Codec::Native | Codec::Deflate | Codec::Rle | Codec::JpegLs) => true,
-            Some(Codec::Jpeg | Codec::Jpeg2000 | Codec::JpegXl) => cfg!(feature = "codecs"),
+            Some(Codec::Native | Codec::Deflate | Codec::Rle | Codec::Jpeg | Codec::JpegLs) => true,
+            Some(Codec::Jpeg2000 | Codec::JpegXl) => cfg!(feature = "codecs"),
             None => false,
         }
     }

@@ -1,4 +1,4 @@
-//! Decoding of one frame: native layout, RLE, and third-party codecs behind a guard.
+//! Decoding of one frame: native layout, RLE, JPEG and JPEG-LS of our own, and third-party codecs behind a guard.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -6,7 +6,7 @@ use netra_core::{Error, Limits, Result};
 
 use super::format::PixelFormat;
 use super::layout::EncodedFrame;
-use super::{jpegls, native, rle};
+use super::{jpeg, jpegls, native, rle};
 use crate::source::Stream;
 use crate::syntax::{Codec, TransferSyntax};
 
@@ -48,6 +48,7 @@ pub(crate) fn decode(
             plain(native::decode(format, &bytes, 0, false)?)
         }
         Some(Codec::Rle) => plain(rle::decode(format, &frame.bytes)?),
+        Some(Codec::Jpeg) => jpeg::decode(format, &frame.bytes)?,
         Some(Codec::JpegLs) => jpegls::decode(format, &frame.bytes)?,
         Some(codec) => guarded(syntax, || third_party(codec, format, &frame.bytes))?,
         None => return Err(Error::unsupported(format!("transfer syntax {syntax}"))),
@@ -72,10 +73,9 @@ fn guarded(syntax: &TransferSyntax, decode: impl FnOnce() -> Result<Decoded>) ->
 #[cfg(feature = "codecs")]
 fn third_party(codec: Codec, format: &PixelFormat, bytes: &[u8]) -> Result<Decoded> {
     match codec {
-        Codec::Jpeg => super::jpeg::decode(format, bytes),
         Codec::Jpeg2000 => super::jpeg2000::decode(format, bytes),
         Codec::JpegXl => super::jpegxl::decode(format, bytes),
-        Codec::Native | Codec::Deflate | Codec::Rle | Codec::JpegLs => {
+        Codec::Native | Codec::Deflate | Codec::Rle | Codec::Jpeg | Codec::JpegLs => {
             Err(Error::unsupported("not a third-party codec"))
         }
     }

@@ -3,7 +3,6 @@
 mod codec;
 mod colour;
 mod format;
-#[cfg(feature = "codecs")]
 mod jpeg;
 #[cfg(feature = "codecs")]
 mod jpeg2000;

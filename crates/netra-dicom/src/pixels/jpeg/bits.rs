@@ -144,8 +144,7 @@ mod tests {
     #[test]
     fn both_ways_of_filling_give_the_same_bits() {
         let plain: Vec<u8> = (0..300u32).map(|i| (i * 37 % 251) as u8 | if i % 19 == 0 { 0xFF } else { 0 }).collect();
-        let data: Vec<u8> =
-            plain.iter().flat_map(|&b| [b, 0].into_iter().take(1 + usize::from(b == 0xFF))).collect();
+        let data: Vec<u8> = plain.iter().flat_map(|&b| [b, 0].into_iter().take(1 + usize::from(b == 0xFF))).collect();
         let mut bits = Bits::new(&data, 0);
         for (i, byte) in plain.iter().enumerate() {
             bits.need();

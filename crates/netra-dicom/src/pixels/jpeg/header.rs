@@ -7,9 +7,9 @@ use crate::pixels::codec::ColourModel;
 
 /// Where the coefficients of a block lie that come in zigzag order (figure A.6).
 pub(super) const ZIGZAG: [u8; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
-    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55,
-    62, 63,
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
+    28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
+    47, 55, 62, 63,
 ];
 
 /// How samples are coded.
@@ -225,7 +225,9 @@ impl Header {
             Process::Lossless => (1..=7).contains(&first) && shift < frame.precision,
         };
         if !sound || parts.is_empty() {
-            return Err(Error::malformed(format!("a JPEG scan of {count} components, {first} to {last}, shift {shift}")));
+            return Err(Error::malformed(format!(
+                "a JPEG scan of {count} components, {first} to {last}, shift {shift}"
+            )));
         }
         Ok(Scan { parts, band: [first, last], refines: approximation >> 4 != 0, shift })
     }

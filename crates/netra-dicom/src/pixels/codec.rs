@@ -32,7 +32,7 @@ pub(crate) fn decode(
     syntax: &TransferSyntax,
     native_place: bool,
     big: bool,
-    frame: &EncodedFrame,
+    frame: EncodedFrame,
     limits: &Limits,
 ) -> Result<Decoded> {
     let size = format.decoded_bytes() as u64;
@@ -41,11 +41,11 @@ pub(crate) fn decode(
     }
     let codec = if native_place { Some(Codec::Native) } else { syntax.codec() };
     let decoded = match codec {
-        Some(Codec::Native) => plain(native::decode(format, &frame.bytes, frame.bit, big)?),
+        Some(Codec::Native) => plain(native::decode(format, frame.bytes, frame.bit, big)?),
         Some(Codec::Deflate) => {
-            let raw = Box::new(std::io::Cursor::new(frame.bytes.clone()));
+            let raw = Box::new(std::io::Cursor::new(frame.bytes));
             let bytes = Stream::of(raw).inflate(limits).bytes(size)?;
-            plain(native::decode(format, &bytes, 0, false)?)
+            plain(native::decode(format, bytes, 0, false)?)
         }
         Some(Codec::Rle) => plain(rle::decode(format, &frame.bytes)?),
         Some(Codec::Jpeg) => jpeg::decode(format, &frame.bytes)?,

@@ -113,7 +113,7 @@ struct Decoder<'a> {
     blank: u32,
 }
 
-fn given<'a>(table: Option<&'a Table>) -> Result<&'a Table> {
+fn given(table: Option<&Table>) -> Result<&Table> {
     table.ok_or_else(|| Error::malformed("a JPEG scan without its table"))
 }
 

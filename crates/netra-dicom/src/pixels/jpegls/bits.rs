@@ -6,7 +6,7 @@ use netra_core::{Error, Result};
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     at: usize,
-    /// Bits to come, at the top.
+    /// Bits to come, at the top. Behind the first `have` lie zeros, or the bits that will be read next.
     cache: u64,
     /// How many there are; negative when more were taken than there are.
     have: i32,
@@ -33,23 +33,30 @@ impl<'a> Bits<'a> {
         found.map_or(self.at + rest.len(), |i| from + i)
     }
 
-    /// Fills the cache with 57 bits or more, as far as there are.
+    /// Fills the cache with 56 bits or more, as far as there are.
+    #[inline]
     fn fill(&mut self) {
-        let have = self.have.max(0) as u32;
-        if let (Some(next), false) = (self.data.get(self.at..self.at + 8), self.after_ff) {
-            let next = u64::from_be_bytes(next.try_into().unwrap_or_default());
+        if self.have < 0 {
+            return;
+        }
+        if let (Some(next), false) = (self.data.get(self.at..).and_then(|rest| rest.first_chunk::<8>()), self.after_ff)
+        {
+            let next = u64::from_be_bytes(*next);
             // No byte is 0xFF: no byte of the complement is zero (Mycroft's test).
-            if (!next).wrapping_sub(0x0101_0101_0101_0101) & next & 0x8080_8080_8080_8080 == 0 && self.have >= 0 {
-                let bytes = (64 - have) / 8;
-                let kept = have + 8 * bytes;
-                let fresh = if have < 64 { next >> have } else { 0 };
-                self.cache |= if kept < 64 { fresh & !(u64::MAX >> kept) } else { fresh };
-                self.have = kept as i32;
+            if (!next).wrapping_sub(0x0101_0101_0101_0101) & next & 0x8080_8080_8080_8080 == 0 {
+                let bytes = (63 - self.have) / 8;
+                self.cache |= next >> self.have;
+                self.have += 8 * bytes;
                 self.at += bytes as usize;
                 return;
             }
         }
-        while self.have <= 56 && self.have >= 0 {
+        self.fill_slowly();
+    }
+
+    #[cold]
+    fn fill_slowly(&mut self) {
+        while self.have < 56 {
             let Some(&byte) = self.data.get(self.at) else { return };
             if self.after_ff && byte >= 0x80 {
                 return;
@@ -63,7 +70,7 @@ impl<'a> Bits<'a> {
     }
 
     fn skip(&mut self, bits: u32) {
-        self.cache = self.cache.checked_shl(bits).unwrap_or(0);
+        self.cache <<= bits;
         self.have -= bits as i32;
     }
 

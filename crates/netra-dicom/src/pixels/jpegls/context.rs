@@ -52,12 +52,12 @@ impl Parameters {
         let bits = 32 - ((range - 1) as u32).leading_zeros();
         let depth = (32 - (maximum as u32).leading_zeros()).max(2);
         let limit = 2 * (depth + depth.max(8));
-        let quantise = |d: i32| -> i8 {
-            let level =
-                i8::from(d.abs() > near) + i8::from(d.abs() >= t1) + i8::from(d.abs() >= t2) + i8::from(d.abs() >= t3);
-            if d < 0 { -level } else { level }
-        };
-        let quantised = (-SPAN..SPAN).map(quantise).collect();
+        let mut quantised = vec![0; 2 * SPAN as usize].into_boxed_slice();
+        // Outside ever larger distances from 0 lie ever higher levels.
+        for (level, least) in (1..).zip([near + 1, t1, t2, t3]) {
+            quantised[..=(SPAN - least) as usize].fill(-level);
+            quantised[(SPAN + least) as usize..].fill(level);
+        }
         Ok(Self { maximum, near, range, bits, limit, reset, quantised })
     }
 
@@ -70,6 +70,20 @@ impl Parameters {
     /// A sample from its prediction and error: the error is known modulo the range (A.4.5, A.5.4).
     #[inline(always)]
     pub(super) fn sample(&self, predicted: i32, error: i32) -> i32 {
+        if self.near == 0 { self.exact_sample(predicted, error) } else { self.near_sample(predicted, error) }
+    }
+
+    /// [`sample`](Self::sample) of a lossless scan.
+    #[inline(always)]
+    pub(super) fn exact_sample(&self, predicted: i32, error: i32) -> i32 {
+        let value = predicted + error;
+        let (above, below) = (value - self.range, value + self.range);
+        let value = if value > self.maximum { above } else { value };
+        (if value < 0 { below } else { value }).clamp(0, self.maximum)
+    }
+
+    /// [`sample`](Self::sample) of a near-lossless scan.
+    pub(super) fn near_sample(&self, predicted: i32, error: i32) -> i32 {
         let step = 2 * self.near + 1;
         let mut value = predicted + error * step;
         if value < -self.near {
@@ -115,13 +129,13 @@ impl Context {
         golomb_parameter(self.n, self.a)
     }
 
-    /// Learns from an error (A.6).
+    /// Learns from an error in steps of `step` (A.6).
     #[inline(always)]
-    pub(super) fn learn(&mut self, error: i32, p: &Parameters) {
-        let mut b = self.b + error * (2 * p.near + 1);
+    pub(super) fn learn(&mut self, error: i32, step: i32, reset: i32) {
+        let mut b = self.b + error * step;
         let mut a = self.a + error.abs();
         let mut n = self.n;
-        if n == p.reset {
+        if n == reset {
             a >>= 1;
             b >>= 1;
             n >>= 1;

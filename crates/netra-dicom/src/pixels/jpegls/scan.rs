@@ -149,8 +149,12 @@ impl<'a> Decoder<'a> {
         if error.abs() > LARGEST_ERROR {
             return Err(Error::malformed("a JPEG-LS error beyond all samples"));
         }
-        learned.learn(error, p);
-        Ok(p.sample(predicted, flip(error)))
+        if LOSSLESS {
+            learned.learn(error, 1, p.reset);
+            return Ok(p.exact_sample(predicted, flip(error)));
+        }
+        learned.learn(error, 2 * p.near + 1, p.reset);
+        Ok(p.near_sample(predicted, flip(error)))
     }
 
     /// A run of equal samples from `x` on, and the sample that ends it (A.7). Gives where the line goes on.

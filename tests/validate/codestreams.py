@@ -1,5 +1,5 @@
-"""Writes small DICOM files coded by other people's encoders (CharLS, libjpeg-turbo, liblj92, DCMTK where it is installed), the
-pixels that they hold, and `cases.csv`: name, bytes a sample, largest difference allowed. Argument: the folder."""
+"""Writes small DICOM files coded by other people's encoders (CharLS, libjpeg-turbo, liblj92, OpenJPEG; where they are installed
+also DCMTK and OpenJPEG's tools), the pixels that they hold, and `cases.csv`: name, bytes a sample, largest difference allowed. Argument: the folder."""
 import csv
 import io
 import itertools
@@ -47,7 +47,7 @@ def dataset(pixels, bits, syntax, photometric):
     data.Rows, data.Columns, data.SamplesPerPixel = pixels.shape
     data.PhotometricInterpretation = photometric
     data.BitsAllocated = 8 * pixels.itemsize
-    data.BitsStored, data.HighBit, data.PixelRepresentation = bits, bits - 1, 0
+    data.BitsStored, data.HighBit, data.PixelRepresentation = bits, bits - 1, int(pixels.dtype.kind == "i")
     if data.SamplesPerPixel == 3:
         data.PlanarConfiguration = 0
     return data
@@ -127,6 +127,37 @@ for rows, columns in SIZES:
     stream = imagecodecs.jpeg8_encode(pixels[..., 0], level=90, bitspersample=12)
     back = imagecodecs.jpeg8_decode(stream)
     add(f"dct12-{rows}x{columns}", stream, back.reshape(pixels.shape), 12, 51, 1)
+
+# JPEG 2000: every depth, colour transform, tiles; with OpenJPEG's own tool also orders, block styles, precincts and signs.
+for (rows, columns), samples in itertools.product(SIZES, [1, 3]):
+    for bits in range(2, 17) if (rows, columns) == (37, 53) else [8, 16]:
+        pixels = picture(rows, columns, samples, bits)
+        plain = pixels[..., 0] if samples == 1 else pixels
+        options = {"codecformat": "J2K", "bitspersample": bits, "numthreads": 1}
+        for name, more in {"plain": {"mct": False}, "few": {"resolutions": 1}, "rct": {"mct": True}}.items():
+            if "mct" in more and samples == 1:
+                continue
+            stream = imagecodecs.jpeg2k_encode(plain, level=0, reversible=True, **options, **more)
+            add(f"j2k-{rows}x{columns}x{samples}-{bits}-{name}", stream, pixels, bits, 90, 0)
+        stream = imagecodecs.jpeg2k_encode(plain, level=60, reversible=False, **options)
+        back = imagecodecs.jpeg2k_decode(stream, numthreads=1).reshape(pixels.shape)
+        add(f"j2k-{rows}x{columns}x{samples}-{bits}-lossy", stream, back, bits, 91, 2)
+if shutil.which("opj_compress"):
+    for signed, bits in itertools.product("us", [8, 12, 16]):
+        pixels = picture(64, 200, 1, bits)
+        if signed == "s":
+            pixels = (pixels.astype(np.int32) - 2 ** (bits - 1)).astype(np.int8 if bits == 8 else np.int16)
+        pixels.tofile(FOLDER / "opj.raw" if bits == 8 else FOLDER / "opj.rawl")
+        source = FOLDER / ("opj.raw" if bits == 8 else "opj.rawl")
+        styles = [["-M", str(mode)] for mode in [1, 2, 4, 8, 16, 32, 63]]
+        orders = [["-p", order, "-r", "20,5,1"] for order in ["LRCP", "RLCP", "RPCL", "PCRL", "CPRL"]]
+        others = [["-c", "[64,64],[32,32]"], ["-b", "4,64"], ["-SOP", "-EPH"], ["-t", "50,50"], ["-t", "64,64", "-TP", "R"], ["-ROI", "c=0,U=3"]]
+        for options in [*styles, *orders, *others]:
+            coded = FOLDER / "opj.j2k"
+            size = f"200,64,1,{bits},{signed}"
+            subprocess.run(["opj_compress", "-i", source, "-o", coded, "-F", size, *options], check=True, capture_output=True)
+            name = f"opj-{bits}{signed}{''.join(options)}".replace("[", "").replace("]", "").replace(",", "_").replace("=", "")
+            add(name, coded.read_bytes(), pixels, bits, 90, 0)
 
 # DCMTK's own libjpeg: the retired processes, 8 and 12 bits, and point transforms.
 if shutil.which("dcmcjpeg"):

@@ -1,4 +1,4 @@
-//! JPEG and JPEG-LS: what other people's encoders make is decoded to what went in, and damaged codestreams are refused.
+//! JPEG, JPEG-LS and JPEG 2000: what other people's encoders make is decoded to what went in, and damaged codestreams are refused.
 
 mod common;
 
@@ -86,7 +86,7 @@ struct Seed {
     digest: &'static str,
 }
 
-/// Made by CharLS, libjpeg-turbo and DCMTK from waves and noise (`tests/validate/codestreams.py`).
+/// Made by CharLS, libjpeg-turbo, DCMTK and OpenJPEG from waves and noise (`tests/validate/codestreams.py`).
 const SEEDS: &[Seed] = &[
     Seed {
         name: "JPEG-LS, 16 bits",
@@ -160,6 +160,19 @@ const SEEDS: &[Seed] = &[
         644b5e5bffd072c6fb8f108908bb1a5c0bffd9",
         digest: "d372d4e6fef5e7e1",
     },
+    #[cfg(feature = "codecs")]
+    Seed {
+        name: "JPEG 2000, 12 bits",
+        syntax: "1.2.840.10008.1.2.4.90",
+        size: [8, 9, 1],
+        bits: 12,
+        stream: "ff4fff5100290000000000090000000800000000000000000000000900000008000000000000000000010b0101ff52000c00000001000004\
+        040001ff5c00044060ff640025000143726561746564206279204f70656e4a5045472076657273696f6e20322e352e34ff90000a00000000\
+        00770001ff93cfe59806312150988f05dbfbbba3b2809bae91ba9be056da7cf93cd0fd0b8f283036f07db39c1bf506b9043a49d845a0ccf9\
+        8f28e4e3ac357ce4f5d6b401c971fd0c62f6db225359b5ef9ada39567d0d7f0be9f1c700cb98eb1f90aa1ab95d1b73062a32b08cf3a597ff\
+        d9",
+        digest: "4ed03674b4c751b8",
+    },
 ];
 
 impl Seed {
@@ -208,6 +221,8 @@ fn every_cut_and_every_flipped_bit_gives_a_frame_or_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.dcm");
     let decode = |seed: &Seed, stream: &[u8]| {
+        // A new file: some file systems wait for the disk where an old one is overwritten.
+        let _ = std::fs::remove_file(&path);
         std::fs::write(&path, seed.file(stream)).expect("written");
         let start = Instant::now();
         let result = frames(&path);

@@ -74,6 +74,7 @@ fn what_other_encoders_make_is_decoded() {
 }
 
 /// A small codestream of another encoder.
+#[derive(Clone, Copy)]
 struct Seed {
     name: &'static str,
     syntax: &'static str,
@@ -245,5 +246,32 @@ fn every_cut_and_every_flipped_bit_gives_a_frame_or_an_error() {
             flipped[bit / 8] ^= 1 << (bit % 8);
             let _ = decode(seed, &flipped);
         }
+    }
+}
+
+#[test]
+#[cfg(feature = "codecs")]
+fn a_few_bytes_of_jpeg_2000_do_not_ask_for_much() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let seed = Seed { size: [4000, 4000, 1], ..*SEEDS.last().expect("a seed") };
+    let mut large = seed.bytes();
+    // SIZ: the image, then the tile, each across and down.
+    large[8..16].copy_from_slice(&[0, 0, 0x0F, 0xA0, 0, 0, 0x0F, 0xA0]);
+    large[24..32].copy_from_slice(&[0, 0, 0x0F, 0xA0, 0, 0, 0x0F, 0xA0]);
+    let style = large.windows(2).position(|w| w == [0xFF, 0x52]).expect("a COD segment");
+    let mut tiles = large.clone();
+    tiles[24..32].copy_from_slice(&[0, 0, 0, 63, 0, 0, 0, 63]);
+    let mut blocks = large.clone();
+    blocks[style + 10..style + 12].fill(0);
+    // Two resolutions of precincts of 2 x 2 samples.
+    let mut precincts = large;
+    precincts[style + 3] += 2;
+    precincts[style + 4] |= 1;
+    precincts.splice(style + 14..style + 14, [0x11, 0x11]);
+    for (stream, reason) in [(tiles, "tiles are missing"), (blocks, "code-blocks in"), (precincts, "precincts or")] {
+        let path = folder.path().join("a.dcm");
+        std::fs::write(&path, seed.file(&stream)).expect("written");
+        let error = frames(&path).expect_err(reason).to_string();
+        assert!(error.contains(reason), "{error}");
     }
 }

@@ -1,5 +1,5 @@
-"""Writes small DICOM files coded by other people's encoders (CharLS, libjpeg-turbo, liblj92, OpenJPEG; where they are installed
-also DCMTK and OpenJPEG's tools), the pixels that they hold, and `cases.csv`: name, bytes a sample, largest difference allowed. Argument: the folder."""
+"""Writes small DICOM files coded by other people's encoders (CharLS, libjpeg-turbo, liblj92, OpenJPEG, OpenJPH,
+libjxl, pydicom; where they are installed also DCMTK and OpenJPEG's tools), the pixels that they hold, and `cases.csv`: name, bytes a sample, largest difference allowed. Argument: the folder."""
 import csv
 import io
 import itertools
@@ -15,7 +15,7 @@ from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 
 FOLDER = Path(sys.argv[1])
 RNG = np.random.default_rng(7)
@@ -155,9 +155,29 @@ if shutil.which("opj_compress"):
         for options in [*styles, *orders, *others]:
             coded = FOLDER / "opj.j2k"
             size = f"200,64,1,{bits},{signed}"
+            coded.unlink(missing_ok=True)  # some file systems wait for the disk where a file is overwritten
             subprocess.run(["opj_compress", "-i", source, "-o", coded, "-F", size, *options], check=True, capture_output=True)
             name = f"opj-{bits}{signed}{''.join(options)}".replace("[", "").replace("]", "").replace(",", "_").replace("=", "")
             add(name, coded.read_bytes(), pixels, bits, 90, 0)
+
+# HTJ2K, JPEG XL and RLE of whole bytes.
+for (rows, columns), samples, bits in itertools.product(SIZES, [1, 3], [8, 16]):
+    pixels = picture(rows, columns, samples, bits)
+    plain = pixels[..., 0] if samples == 1 else pixels
+    name = f"{rows}x{columns}x{samples}-{bits}"
+    add(f"htj2k-{name}", imagecodecs.htj2k_encode(plain, reversible=True), pixels, bits, 201, 0)
+    add(f"jxl-{name}", imagecodecs.jpegxl_encode(plain, lossless=True, numthreads=1), pixels, bits, 201, 0)
+    file = FOLDER / f"jxl-{name}.dcm"  # pydicom writes no syntax that it does not know
+    content = file.read_bytes().replace(b"1.2.840.10008.1.2.4.201", b"1.2.840.10008.1.2.4.110", 1)
+    file.unlink()
+    file.write_bytes(content)
+for (rows, columns), samples, bits in itertools.product(SIZES, [1, 3], [8, 16]):
+    pixels = picture(rows, columns, samples, bits)
+    data = dataset(pixels, bits, ExplicitVRLittleEndian, "RGB" if samples == 3 else "MONOCHROME2")
+    name = f"rle-{rows}x{columns}x{samples}-{bits}"
+    data.compress(RLELossless, pixels if samples == 3 else pixels[..., 0], encoding_plugin="pydicom", generate_instance_uid=False)
+    data.save_as(FOLDER / f"{name}.dcm", enforce_file_format=True)
+    case(name, pixels, 0)
 
 # DCMTK's own libjpeg: the retired processes, 8 and 12 bits, and point transforms.
 if shutil.which("dcmcjpeg"):
@@ -170,6 +190,8 @@ if shutil.which("dcmcjpeg"):
         lossy = [] if bits == 16 else [["+ee"], ["+es"], ["+ep"]]
         exact = [["+el", "+sv", str(s), "+pt", str(t)] for s in range(1, 8) for t in (0, 2)]
         for options in [*lossy, *exact]:
+            coded.unlink(missing_ok=True)
+            plain.unlink(missing_ok=True)
             subprocess.run(["dcmcjpeg", *options, source, coded], check=True, capture_output=True)
             subprocess.run(["dcmdjpeg", coded, plain], check=True, capture_output=True)
             back = dcmread(plain)

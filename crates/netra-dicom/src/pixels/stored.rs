@@ -71,3 +71,51 @@ impl Stored<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame of one row.
+    fn format(allocated: u32, stored: u32, high_bit: u32, signed: bool, columns: usize) -> PixelFormat {
+        PixelFormat {
+            rows: 1,
+            columns,
+            samples: 1,
+            frames: 1,
+            bits_allocated: allocated,
+            bits_stored: stored,
+            high_bit,
+            signed,
+            planar: false,
+            photometric: "MONOCHROME2".into(),
+            kind: SampleKind::Integer,
+            subsampled: false,
+            swapped: false,
+        }
+    }
+
+    #[test]
+    fn every_depth_at_every_height_is_cut_out_and_sign_extended() {
+        for allocated in [8, 16, 32] {
+            let width = allocated as usize / 8;
+            // More than a block of samples, with bits outside those that are stored.
+            let raw: Vec<u64> =
+                (0..600u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - allocated)).collect();
+            let bytes: Vec<u8> = raw.iter().flat_map(|v| v.to_le_bytes().into_iter().take(width)).collect();
+            for stored in 1..=allocated {
+                for (high_bit, signed) in (stored - 1..allocated).flat_map(|high| [(high, false), (high, true)]) {
+                    let format = format(allocated, stored, high_bit, signed, raw.len());
+                    let mut got = vec![f32::NAN; raw.len()];
+                    Stored { format: &format, bytes: &bytes }.write(&mut got, |v| v as f32);
+                    for (v, got) in raw.iter().zip(got) {
+                        let bits = (v >> (high_bit + 1 - stored)) % (1 << stored);
+                        let negative = signed && bits >= 1 << (stored - 1);
+                        let want = bits as i64 - if negative { 1 << stored } else { 0 };
+                        assert_eq!(got, want as f32, "{stored} bits up to {high_bit} of {allocated}, signed {signed}");
+                    }
+                }
+            }
+        }
+    }
+}

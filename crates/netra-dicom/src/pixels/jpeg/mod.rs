@@ -13,7 +13,7 @@ use netra_core::{Error, Result};
 
 use super::codec::{Decoded, check_geometry};
 use super::format::PixelFormat;
-use header::{Frame, Header, Next, Process};
+use header::{Frame, Header, Next, Process, Scan};
 use scan::Coefficients;
 
 /// More than any encoder writes; each costs a pass over the frame, however little it holds.
@@ -37,18 +37,7 @@ pub(super) fn decode(format: &PixelFormat, bytes: &[u8]) -> Result<Decoded> {
         return Err(Error::malformed(format!("JPEG samples of {} bits where 8 are allocated", frame.precision)));
     }
     let colour = header.colour();
-    let mut out = vec![0; format.decoded_bytes()];
-    let mut store = |y: usize, component: usize, every: usize, line: &[u16], shift: u32| {
-        let row = &mut out[y * frame.columns * samples * width..][..frame.columns * samples * width];
-        let slots = row.chunks_exact_mut(every * width);
-        match width {
-            1 => slots.zip(line).for_each(|(slot, &v)| slot[component] = (v << shift) as u8),
-            2 if every == 1 => slots.zip(line).for_each(|(slot, &v)| slot.copy_from_slice(&(v << shift).to_le_bytes())),
-            _ => slots.zip(line).for_each(|(slot, &v)| {
-                slot[component * width..component * width + 2].copy_from_slice(&(v << shift).to_le_bytes());
-            }),
-        }
-    };
+    let mut out = Canvas { bytes: vec![0; format.decoded_bytes()], columns: frame.columns, samples, width };
     let (mut next, mut scans, mut missing) = (Next::Scan(first, at), 0, vec![true; samples]);
     let lossless = frame.process == Process::Lossless;
     let mut components = if lossless { Vec::new() } else { Coefficients::of(&frame, rows) };
@@ -57,24 +46,13 @@ pub(super) fn decode(format: &PixelFormat, bytes: &[u8]) -> Result<Decoded> {
         if scans > MAX_SCANS {
             return Err(Error::limit(format!("a JPEG frame of more than {MAX_SCANS} scans")));
         }
-        let end = if lossless {
-            // A scan of all components has their samples pixel by pixel, as the frame has them.
-            let whole = scan.parts.len() == samples && scan.parts.iter().map(|p| p.component).eq(0..samples);
-            lossless::decode(&header, &frame, &scan, (bytes, at), |y, line| {
-                if whole {
-                    return store(y, 0, 1, line, scan.shift);
-                }
-                for (i, part) in scan.parts.iter().enumerate() {
-                    let own: Vec<u16> = line.iter().skip(i).step_by(scan.parts.len()).copied().collect();
-                    store(y, part.component, samples, &own, scan.shift);
-                }
-            })?
-        } else {
-            scan::decode(&header, &frame, &scan, (bytes, at), &mut components)?
+        let end = match lossless {
+            true => lossless::decode(&header, &frame, &scan, (bytes, at), |y, line| out.pixels(y, &scan, line))?,
+            false => scan::decode(&header, &frame, &scan, (bytes, at), &mut components)?,
         };
         scan.parts.iter().for_each(|part| missing[part.component] = false);
         // What may follow the last scan of a frame (an end marker, padding) changes nothing.
-        if frame.process != Process::Progressive && missing == vec![false; samples] {
+        if frame.process != Process::Progressive && !missing.contains(&true) {
             break;
         }
         next = header.read(bytes, end)?;
@@ -83,7 +61,47 @@ pub(super) fn decode(format: &PixelFormat, bytes: &[u8]) -> Result<Decoded> {
         return Err(Error::malformed("a JPEG codestream without all its scans"));
     }
     if !lossless {
-        planes::compose(&frame, rows, components, |component, y, line| store(y, component, samples, line, 0))?;
+        planes::compose(&frame, rows, components, |component, y, line| out.samples(y, component, line, 0))?;
     }
-    Ok(Decoded { bytes: out, colour })
+    Ok(Decoded { bytes: out.bytes, colour })
+}
+
+/// The decoded frame: little endian, colour by pixel.
+struct Canvas {
+    bytes: Vec<u8>,
+    columns: usize,
+    samples: usize,
+    /// Bytes of a sample.
+    width: usize,
+}
+
+impl Canvas {
+    fn row(&mut self, y: usize) -> &mut [u8] {
+        let length = self.columns * self.samples * self.width;
+        &mut self.bytes[y * length..(y + 1) * length]
+    }
+
+    /// A line of one component, whose samples are shifted up.
+    fn samples(&mut self, y: usize, component: usize, line: &[u16], shift: u32) {
+        let (at, width) = (component * self.width, self.width);
+        let stride = self.samples * width;
+        let slots = self.row(y).chunks_exact_mut(stride).zip(line);
+        match width {
+            1 => slots.for_each(|(slot, &v)| slot[at] = (v << shift) as u8),
+            _ => slots.for_each(|(slot, &v)| slot[at..at + 2].copy_from_slice(&(v << shift).to_le_bytes())),
+        }
+    }
+
+    /// A line of the components of a scan in turn, pixel by pixel.
+    fn pixels(&mut self, y: usize, scan: &Scan, line: &[u16]) {
+        let count = scan.parts.len();
+        if self.width == 2 && scan.parts.iter().map(|part| part.component).eq(0..self.samples) {
+            let slots = self.row(y).as_chunks_mut::<2>().0;
+            return slots.iter_mut().zip(line).for_each(|(slot, &v)| *slot = (v << scan.shift).to_le_bytes());
+        }
+        for (i, part) in scan.parts.iter().enumerate() {
+            let own: Vec<u16> = line.iter().skip(i).step_by(count).copied().collect();
+            self.samples(y, part.component, &own, scan.shift);
+        }
+    }
 }

@@ -223,7 +223,9 @@ impl<'a> Decoder<'a> {
                 let (a, b, c, d) = neighbours(rows);
                 81 * p.level(d - b) + 9 * p.level(b - c) + p.level(c - a)
             };
-            let contexts: Vec<i32> = components.iter().map(context).collect();
+            // At most four components.
+            let mut contexts = [0; 4];
+            contexts.iter_mut().zip(components.iter()).for_each(|(slot, rows)| *slot = context(rows));
             if contexts.iter().any(|&context| context != 0) {
                 for (rows, context) in components.iter_mut().zip(contexts) {
                     let (a, b, c, _) = neighbours(rows);

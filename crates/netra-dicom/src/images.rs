@@ -49,14 +49,14 @@ impl Series {
             let frames = start..instance.frames().min(start + BATCH);
             let encoded = frames.clone().map(|f| reader.read(f).map_err(|e| at(e, f))).collect::<Result<Vec<_>>>()?;
             let decode = |(frame, encoded)| {
-                self.image(FrameRef { instance: index, frame }, &encoded, options, limits).map_err(|e| at(e, frame))
+                self.image(FrameRef { instance: index, frame }, encoded, options, limits).map_err(|e| at(e, frame))
             };
             images.extend(frames.into_par_iter().zip(encoded).map(decode).collect::<Result<Vec<_>>>()?);
         }
         Ok(images)
     }
 
-    fn image(&self, r: FrameRef, encoded: &EncodedFrame, options: &ImageOptions, limits: &Limits) -> Result<Image> {
+    fn image(&self, r: FrameRef, encoded: EncodedFrame, options: &ImageOptions, limits: &Limits) -> Result<Image> {
         let instance = &self.instances[r.instance];
         let format = instance.pixel_format().ok_or_else(|| Error::unsupported("the instance has no pixel data"))?;
         let decoded = decode_frame(&instance.file, encoded, limits)?;

@@ -57,7 +57,7 @@ impl Instance {
         for frame in 0..self.frames() {
             let place = |e: Error| self.at(e.at(format!("frame {}", frame + 1)));
             let encoded = reader.read(frame).map_err(place)?;
-            frames.push(decode_frame(&self.file, &encoded, limits).map_err(place)?.bytes);
+            frames.push(decode_frame(&self.file, encoded, limits).map_err(place)?.bytes);
         }
         Ok(frames)
     }

@@ -131,12 +131,14 @@ impl Stream {
     /// Reads exactly `n` bytes. Memory grows with what really arrives, not with what was declared.
     pub fn bytes(&mut self, n: u64) -> Result<Vec<u8>> {
         self.expect(n)?;
-        let mut bytes = Vec::with_capacity(n.min(1 << 20) as usize);
-        let read = match &mut self.inner {
-            Inner::File(reader) => reader.by_ref().take(n).read_to_end(&mut bytes),
-            Inner::Read(reader) => reader.by_ref().take(n).read_to_end(&mut bytes),
+        let Inner::Read(reader) = &mut self.inner else {
+            // So many bytes are in the file.
+            let mut bytes = vec![0; n as usize];
+            self.fill(&mut bytes)?;
+            return Ok(bytes);
         };
-        read.map_err(|e| self.failed(e))?;
+        let mut bytes = Vec::with_capacity(n.min(1 << 20) as usize);
+        reader.by_ref().take(n).read_to_end(&mut bytes).map_err(|e| self.failed(e))?;
         self.pos = self.pos.saturating_add(bytes.len() as u64);
         if (bytes.len() as u64) < n {
             return Err(Error::malformed(format!("{n} bytes are declared, {} are there", bytes.len())));

@@ -12,6 +12,7 @@ pub(crate) enum Codec {
     Native,
     Deflate,
     Rle,
+    JpegLs,
     Jpeg,
     Jpeg2000,
     JpegXl,
@@ -41,12 +42,12 @@ const SYNTAXES: &[(&str, &str, Option<Codec>)] = &[
     (".8.1", "Deflated Image Frame Compression", Some(Codec::Deflate)),
     (".4.50", "JPEG Baseline (Process 1)", Some(Codec::Jpeg)),
     (".4.51", "JPEG Extended (Process 2 and 4)", Some(Codec::Jpeg)),
-    (".4.53", "JPEG Spectral Selection, Non-Hierarchical (Process 6 and 8)", None),
-    (".4.55", "JPEG Full Progression, Non-Hierarchical (Process 10 and 12)", None),
+    (".4.53", "JPEG Spectral Selection, Non-Hierarchical (Process 6 and 8)", Some(Codec::Jpeg)),
+    (".4.55", "JPEG Full Progression, Non-Hierarchical (Process 10 and 12)", Some(Codec::Jpeg)),
     (".4.57", "JPEG Lossless, Non-Hierarchical (Process 14)", Some(Codec::Jpeg)),
     (".4.70", "JPEG Lossless, Non-Hierarchical, First-Order Prediction", Some(Codec::Jpeg)),
-    (".4.80", "JPEG-LS Lossless", None),
-    (".4.81", "JPEG-LS Near-Lossless", None),
+    (".4.80", "JPEG-LS Lossless", Some(Codec::JpegLs)),
+    (".4.81", "JPEG-LS Near-Lossless", Some(Codec::JpegLs)),
     (".4.90", "JPEG 2000 (Lossless Only)", Some(Codec::Jpeg2000)),
     (".4.91", "JPEG 2000", Some(Codec::Jpeg2000)),
     (".4.92", "JPEG 2000 Part 2 Multi-component (Lossless Only)", None),
@@ -90,8 +91,8 @@ impl TransferSyntax {
     /// Whether this build decodes the pixels.
     pub fn is_decoded(&self) -> bool {
         match self.codec() {
-            Some(Codec::Native | Codec::Deflate | Codec::Rle) => true,
-            Some(Codec::Jpeg | Codec::Jpeg2000 | Codec::JpegXl) => cfg!(feature = "codecs"),
+            Some(Codec::Native | Codec::Deflate | Codec::Rle | Codec::Jpeg | Codec::JpegLs) => true,
+            Some(Codec::Jpeg2000 | Codec::JpegXl) => cfg!(feature = "codecs"),
             None => false,
         }
     }

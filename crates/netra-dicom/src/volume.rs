@@ -100,7 +100,7 @@ fn decode(instance: &Instance, mut slots: Vec<&mut [f32]>, limits: &Limits) -> R
         let frames = batch * BATCH..batch * BATCH + slots.len();
         let encoded = frames.clone().map(|f| reader.read(f).map_err(|e| at(e, f))).collect::<Result<Vec<_>>>()?;
         frames.into_par_iter().zip(encoded).zip(slots).try_for_each(|((frame, encoded), slot)| {
-            let decoded = decode_frame(&instance.file, &encoded, limits).map_err(|e| at(e, frame))?;
+            let decoded = decode_frame(&instance.file, encoded, limits).map_err(|e| at(e, frame))?;
             let modality = instance.frame_header(frame).modality(format.signed).map_err(|e| at(e, frame))?;
             rescale(format, &decoded.bytes, &modality, slot);
             Ok(())

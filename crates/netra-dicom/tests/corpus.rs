@@ -17,10 +17,10 @@ fn rows(path: &Path) -> Vec<Vec<String>> {
     text.lines().skip(1).map(|line| line.split(',').map(str::to_owned).collect()).collect()
 }
 
-/// A baseline codestream that is declared as JPEG Lossless: GDCM, libjpeg and jpeg-decoder differ by rounding.
+/// A baseline codestream that is declared as JPEG Lossless: GDCM, libjpeg and ours differ by rounding.
 const LOSSY_INSIDE: &str = "sample-op.dcm";
 
-const LOSSY: &[&str] = &[".4.50", ".4.51", ".4.91", ".4.112"];
+const LOSSY: &[&str] = &[".4.50", ".4.51", ".4.53", ".4.55", ".4.91", ".4.112"];
 
 /// Values of one sample type, as numbers.
 fn numbers(bytes: &[u8], dtype: &str) -> Vec<f64> {
@@ -78,7 +78,7 @@ fn decoded_frames_agree_with_the_golden_table() {
     }
     println!("{same} identical, {close} lossy and close, {} refused", refused.len());
     refused.iter().for_each(|line| println!("refused {line}"));
-    let least = if cfg!(feature = "codecs") { (158, 24) } else { (141, 0) };
+    let least = if cfg!(feature = "codecs") { (177, 31) } else { (166, 26) };
     assert!((same, close) >= least, "{same} identical, {close} close");
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }

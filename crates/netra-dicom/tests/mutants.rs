@@ -45,6 +45,8 @@ fn mutate(seeds: &[(&str, Vec<u8>)], rounds: usize) {
             if round % 5 == 0 {
                 bytes.truncate(next() % seed.len());
             }
+            // A new file: some file systems wait for the disk where an old one is overwritten.
+            let _ = std::fs::remove_file(&path);
             std::fs::write(&path, &bytes).expect("written");
             run(&path);
         }

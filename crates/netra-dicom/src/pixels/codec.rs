@@ -1,4 +1,4 @@
-//! Decoding of one frame: native layout, RLE, and third-party codecs behind a guard.
+//! Decoding of one frame: native layout, RLE, JPEG and JPEG-LS of our own, and third-party codecs behind a guard.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -6,7 +6,7 @@ use netra_core::{Error, Limits, Result};
 
 use super::format::PixelFormat;
 use super::layout::EncodedFrame;
-use super::{native, rle};
+use super::{jpeg, jpegls, native, rle};
 use crate::source::Stream;
 use crate::syntax::{Codec, TransferSyntax};
 
@@ -32,7 +32,7 @@ pub(crate) fn decode(
     syntax: &TransferSyntax,
     native_place: bool,
     big: bool,
-    frame: &EncodedFrame,
+    frame: EncodedFrame,
     limits: &Limits,
 ) -> Result<Decoded> {
     let size = format.decoded_bytes() as u64;
@@ -41,13 +41,15 @@ pub(crate) fn decode(
     }
     let codec = if native_place { Some(Codec::Native) } else { syntax.codec() };
     let decoded = match codec {
-        Some(Codec::Native) => plain(native::decode(format, &frame.bytes, frame.bit, big)?),
+        Some(Codec::Native) => plain(native::decode(format, frame.bytes, frame.bit, big)?),
         Some(Codec::Deflate) => {
-            let raw = Box::new(std::io::Cursor::new(frame.bytes.clone()));
+            let raw = Box::new(std::io::Cursor::new(frame.bytes));
             let bytes = Stream::of(raw).inflate(limits).bytes(size)?;
-            plain(native::decode(format, &bytes, 0, false)?)
+            plain(native::decode(format, bytes, 0, false)?)
         }
         Some(Codec::Rle) => plain(rle::decode(format, &frame.bytes)?),
+        Some(Codec::Jpeg) => jpeg::decode(format, &frame.bytes)?,
+        Some(Codec::JpegLs) => jpegls::decode(format, &frame.bytes)?,
         Some(codec) => guarded(syntax, || third_party(codec, format, &frame.bytes))?,
         None => return Err(Error::unsupported(format!("transfer syntax {syntax}"))),
     };
@@ -71,10 +73,11 @@ fn guarded(syntax: &TransferSyntax, decode: impl FnOnce() -> Result<Decoded>) ->
 #[cfg(feature = "codecs")]
 fn third_party(codec: Codec, format: &PixelFormat, bytes: &[u8]) -> Result<Decoded> {
     match codec {
-        Codec::Jpeg => super::jpeg::decode(format, bytes),
         Codec::Jpeg2000 => super::jpeg2000::decode(format, bytes),
         Codec::JpegXl => super::jpegxl::decode(format, bytes),
-        Codec::Native | Codec::Deflate | Codec::Rle => Err(Error::unsupported("not a third-party codec")),
+        Codec::Native | Codec::Deflate | Codec::Rle | Codec::Jpeg | Codec::JpegLs => {
+            Err(Error::unsupported("not a third-party codec"))
+        }
     }
 }
 
@@ -84,7 +87,6 @@ fn third_party(_: Codec, _: &PixelFormat, _: &[u8]) -> Result<Decoded> {
 }
 
 /// Fails unless a codestream's own geometry is the header's: it decides how much memory the decoder takes.
-#[cfg(feature = "codecs")]
 pub(super) fn check_geometry(format: &PixelFormat, rows: u64, columns: u64, samples: u64) -> Result<()> {
     if (rows, columns, samples) == (format.rows as u64, format.columns as u64, format.samples as u64) {
         return Ok(());

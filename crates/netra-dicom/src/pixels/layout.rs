@@ -70,7 +70,8 @@ impl<'a> FrameReader<'a> {
                 if bytes.is_empty() {
                     self.stream.skip_to(start)?;
                 }
-                bytes.append(&mut self.stream.bytes(count.saturating_sub(bytes.len() as u64))?);
+                let left = count.saturating_sub(bytes.len() as u64);
+                append(&mut bytes, self.stream.bytes(left)?);
                 let kept = bytes.len().saturating_sub(2);
                 self.tail = (start.saturating_add(kept as u64), bytes[kept..].to_vec());
                 Ok(EncodedFrame { bytes, bit })
@@ -80,7 +81,7 @@ impl<'a> FrameReader<'a> {
                 let mut bytes = Vec::new();
                 for fragment in fragments.get(range).unwrap_or_default() {
                     self.stream.skip_to(fragment.offset)?;
-                    bytes.append(&mut self.stream.bytes(fragment.len.into())?);
+                    append(&mut bytes, self.stream.bytes(fragment.len.into())?);
                 }
                 Ok(EncodedFrame { bytes, bit: 0 })
             }
@@ -88,8 +89,13 @@ impl<'a> FrameReader<'a> {
     }
 }
 
+/// Adds `more` to `bytes`; the first piece, mostly the only one, is not copied.
+fn append(bytes: &mut Vec<u8>, mut more: Vec<u8>) {
+    if bytes.is_empty() { *bytes = more } else { bytes.append(&mut more) }
+}
+
 /// Decodes what [`FrameReader::read`] returned: little endian, colour by pixel, one byte a sample of one bit.
-pub(crate) fn decode_frame(file: &DicomFile, frame: &EncodedFrame, limits: &Limits) -> Result<Decoded> {
+pub(crate) fn decode_frame(file: &DicomFile, frame: EncodedFrame, limits: &Limits) -> Result<Decoded> {
     let Some((format, place)) = &file.pixels else {
         return Err(Error::unsupported("the instance has no pixel data"));
     };

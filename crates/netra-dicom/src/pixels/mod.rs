@@ -3,10 +3,10 @@
 mod codec;
 mod colour;
 mod format;
-#[cfg(feature = "codecs")]
 mod jpeg;
 #[cfg(feature = "codecs")]
 mod jpeg2000;
+mod jpegls;
 #[cfg(feature = "codecs")]
 mod jpegxl;
 mod layout;

@@ -6,16 +6,15 @@ use super::format::PixelFormat;
 
 /// Brings one native frame into the common form: little endian, colour by pixel, one byte a sample of one bit.
 /// `bit` is the bit of the first byte where a frame of single bits starts.
-pub(super) fn decode(format: &PixelFormat, bytes: &[u8], bit: u32, big: bool) -> Result<Vec<u8>> {
+pub(super) fn decode(format: &PixelFormat, mut bytes: Vec<u8>, bit: u32, big: bool) -> Result<Vec<u8>> {
     if format.swapped {
-        let mut swapped = bytes.to_vec();
-        swapped.chunks_exact_mut(2).for_each(<[u8]>::reverse);
-        return samples(format, &swapped, bit, false);
+        bytes.chunks_exact_mut(2).for_each(<[u8]>::reverse);
+        return samples(format, bytes, bit, false);
     }
     samples(format, bytes, bit, big)
 }
 
-fn samples(format: &PixelFormat, bytes: &[u8], bit: u32, big: bool) -> Result<Vec<u8>> {
+fn samples(format: &PixelFormat, bytes: Vec<u8>, bit: u32, big: bool) -> Result<Vec<u8>> {
     let size = format.decoded_bytes();
     let short = || Error::malformed(format!("a native frame of {} bytes, {size} are needed", bytes.len()));
     if format.bits_allocated == 1 {
@@ -28,10 +27,15 @@ fn samples(format: &PixelFormat, bytes: &[u8], bit: u32, big: bool) -> Result<Ve
     }
     let width = format.bytes_per_sample();
     if format.subsampled {
-        return expand(format, bytes).ok_or_else(short);
+        return expand(format, &bytes).ok_or_else(short);
     }
     let skipped = bit as usize / 8;
-    let mut frame = bytes.get(skipped..skipped.saturating_add(size)).ok_or_else(short)?.to_vec();
+    if bytes.len() < skipped.saturating_add(size) {
+        return Err(short());
+    }
+    let mut frame = bytes;
+    frame.truncate(skipped + size);
+    frame.drain(..skipped);
     if big && width > 1 {
         frame.chunks_exact_mut(width).for_each(<[u8]>::reverse);
     }

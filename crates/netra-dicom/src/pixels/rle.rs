@@ -22,9 +22,18 @@ pub(super) fn decode(format: &PixelFormat, bytes: &[u8]) -> Result<Vec<u8>> {
         let end = offsets.get(index + 1).copied().unwrap_or(bytes.len());
         let place = || format!("RLE segment {}", index + 1);
         let segment = bytes.get(start..end).ok_or_else(|| Error::malformed("the offset is wrong").at(place()))?;
-        let (sample, byte) = (index / width, width - 1 - index % width);
-        let mut out = frame.iter_mut().skip(sample * width + byte).step_by(wanted);
-        if unpack(segment, &mut out).is_none() {
+        let byte = index / width * width + width - 1 - index % width;
+        let full = match wanted {
+            1 => unpack::<1>(segment, &mut frame, byte),
+            2 => unpack::<2>(segment, &mut frame, byte),
+            3 => unpack::<3>(segment, &mut frame, byte),
+            4 => unpack::<4>(segment, &mut frame, byte),
+            6 => unpack::<6>(segment, &mut frame, byte),
+            8 => unpack::<8>(segment, &mut frame, byte),
+            12 => unpack::<12>(segment, &mut frame, byte),
+            _ => return Err(Error::unsupported(format!("{wanted} RLE segments"))),
+        };
+        if full.is_none() {
             return Err(Error::malformed("the segment ends before the frame is full").at(place()));
         }
     }
@@ -43,25 +52,30 @@ fn header(bytes: &[u8]) -> Result<Vec<usize>> {
     words.get(1..=count).map(<[usize]>::to_vec).ok_or_else(|| Error::malformed(format!("{count} RLE segments")))
 }
 
-/// Fills `out` from PackBits runs; `None` when the segment ends first. What follows a full segment is padding.
-fn unpack<'a>(segment: &[u8], out: &mut impl Iterator<Item = &'a mut u8>) -> Option<()> {
-    let mut out = out.peekable();
+/// Fills byte `at` of every pixel of `N` bytes from PackBits runs; `None` when the segment ends first. What follows a full
+/// segment is padding.
+fn unpack<const N: usize>(segment: &[u8], frame: &mut [u8], at: usize) -> Option<()> {
+    let mut pixels = frame.as_chunks_mut::<N>().0;
     let mut rest = segment;
-    while out.peek().is_some() {
+    while !pixels.is_empty() {
         let (&control, tail) = rest.split_first()?;
-        rest = match control {
-            0..=127 => {
-                let (run, tail) = tail.split_at_checked(usize::from(control) + 1).unwrap_or((tail, &[]));
-                run.iter().zip(&mut out).for_each(|(&value, slot)| *slot = value);
-                tail
-            }
-            128 => tail,
-            129..=255 => {
-                let (&value, tail) = tail.split_first()?;
-                out.by_ref().take(257 - usize::from(control)).for_each(|slot| *slot = value);
-                tail
-            }
+        rest = tail;
+        let run = match control {
+            0..=127 => (usize::from(control) + 1).min(rest.len()),
+            128 => continue,
+            _ => 257 - usize::from(control),
         };
+        let (now, later) = pixels.split_at_mut(run.min(pixels.len()));
+        pixels = later;
+        if control < 128 {
+            let (bytes, tail) = rest.split_at(run);
+            rest = tail;
+            now.iter_mut().zip(bytes).for_each(|(pixel, &byte)| pixel[at] = byte);
+        } else {
+            let (&byte, tail) = rest.split_first()?;
+            rest = tail;
+            now.iter_mut().for_each(|pixel| pixel[at] = byte);
+        }
     }
     Some(())
 }

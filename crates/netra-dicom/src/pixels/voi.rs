@@ -109,13 +109,17 @@ impl Grey<'_> {
     pub fn write(&self, stored: &Stored<'_>, out: &mut [f32]) -> [f32; 2] {
         let range = if self.voi.is_some() { [0.0, 255.0] } else { self.modality.range(stored.range()) };
         let sum = range[0] + range[1];
-        stored.for_each(|i, value| {
-            let value = self.modality.at(value);
-            let value = self.voi.map_or(value, |voi| voi.at(value));
-            if let Some(slot) = out.get_mut(i) {
-                *slot = (if self.inverted { sum - value } else { value }) as f32;
+        match (self.modality, self.voi, self.inverted) {
+            // What volumes need, without a decision for each sample.
+            (&ModalityMap::Linear { slope, intercept }, None, false) => {
+                stored.write(out, |value| (value * slope + intercept) as f32);
             }
-        });
+            (modality, voi, inverted) => stored.write(out, |value| {
+                let value = modality.at(value);
+                let value = voi.map_or(value, |voi| voi.at(value));
+                (if inverted { sum - value } else { value }) as f32
+            }),
+        }
         range.map(|v| v as f32)
     }
 }

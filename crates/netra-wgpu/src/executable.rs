@@ -162,9 +162,7 @@ impl WgpuExecutable {
             self.program.outputs.iter().map(output).collect()
         })
     }
-}
 
-impl WgpuExecutable {
     /// Runs a program of one input on the adapter alone: `fill` writes to the input's place, `then` issues whatever reads output
     /// number `output`, which is good until the next run.
     pub(crate) fn run_resident<R>(

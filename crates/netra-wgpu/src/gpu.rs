@@ -221,12 +221,6 @@ impl Gpu {
         (self.rehearsed().unwrap_or_else(count), dim)
     }
 
-    /// `count` workgroups (at most 65535) of `threads` each.
-    pub(crate) fn groups(&self, count: usize, threads: usize) -> (CubeCount, CubeDim) {
-        let count = self.rehearsed().unwrap_or(CubeCount::Static(count as u32, 1, 1));
-        (count, CubeDim::new_1d(threads as u32))
-    }
-
     /// Workgroups of every launch of a rehearsal: one, since some drivers compile a shader when it is first executed; none where
     /// nothing stops it from writing beyond the buffer that stands for all others.
     fn rehearsed(&self) -> Option<CubeCount> {

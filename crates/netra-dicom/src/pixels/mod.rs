@@ -13,6 +13,7 @@ mod layout;
 mod native;
 mod palette;
 mod rle;
+mod segments;
 mod stored;
 mod voi;
 

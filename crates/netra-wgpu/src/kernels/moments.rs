@@ -84,9 +84,14 @@ pub(crate) fn join_kernel(
     sums: &[f32],
     mean: &mut [f32],
     squares: &mut [f32],
+    rows: usize,
     row: usize,
     lanes: usize,
 ) {
+    // The same for a whole workgroup: all or none of its threads meet at the barriers.
+    if CUBE_POS >= rows {
+        terminate!();
+    }
     let unit = UNIT_POS as usize;
     let base = CUBE_POS * lanes;
     let mut all = Moments::none();

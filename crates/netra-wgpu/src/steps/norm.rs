@@ -46,9 +46,9 @@ fn moments(gpu: &Gpu, x: &Buffer, rows: usize, row: usize) -> (Buffer, Buffer) {
     }
     let (means, sums) = (gpu.empty(rows * lanes), gpu.empty(rows * lanes));
     share(&means, &sums);
-    let (cubes, dim) = gpu.groups(rows, JOINERS);
+    let (cubes, dim) = gpu.workgroups(rows, JOINERS);
     let (c, out) = (&gpu.client, (mean.arg(), squares.arg()));
-    join_kernel::launch(c, cubes, dim, means.arg(), sums.arg(), out.0, out.1, row, lanes);
+    join_kernel::launch(c, cubes, dim, means.arg(), sums.arg(), out.0, out.1, rows, row, lanes);
     (mean, squares)
 }
 

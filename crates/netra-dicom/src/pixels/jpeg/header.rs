@@ -4,6 +4,7 @@ use netra_core::{Error, Result};
 
 use super::huffman::Table;
 use crate::pixels::codec::ColourModel;
+use crate::pixels::segments::{segment, word};
 
 /// Where the coefficients of a block lie that come in zigzag order (figure A.6).
 pub(super) const ZIGZAG: [u8; 64] = [
@@ -87,11 +88,6 @@ fn short(what: &str) -> Error {
     Error::malformed(format!("the JPEG {what} is cut short"))
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<usize> {
-    let pair = bytes.get(at..at + 2)?;
-    Some(usize::from(u16::from_be_bytes([pair[0], pair[1]])))
-}
-
 impl Header {
     /// Reads segments from the byte `at` on, up to a scan or the end.
     pub(super) fn read(&mut self, bytes: &[u8], mut at: usize) -> Result<Next> {
@@ -107,9 +103,8 @@ impl Header {
                 0xD9 => return Ok(Next::End),
                 _ => {}
             }
-            let length = word(bytes, at).filter(|&n| n >= 2).ok_or_else(|| short("marker segment"))?;
-            let body = bytes.get(at + 2..at + length).ok_or_else(|| short("marker segment"))?;
-            at += length;
+            let (body, end) = segment(bytes, at).ok_or_else(|| short("marker segment"))?;
+            at = end;
             match marker {
                 0xC0 | 0xC1 => self.frame(Process::Sequential, body)?,
                 0xC2 => self.frame(Process::Progressive, body)?,

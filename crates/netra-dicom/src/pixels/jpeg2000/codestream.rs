@@ -2,6 +2,8 @@
 
 use netra_core::{Error, Result};
 
+use crate::pixels::segments;
+
 /// Tiles cost a decoder some kilobytes each before any of them is read.
 const MAX_TILES: u64 = 4096;
 /// Precincts and code-blocks cost some hundred bytes each. In a sound codestream they take about a bit each or more; so many
@@ -76,9 +78,8 @@ impl Codestream {
                 0xFF00.. => {}
                 _ => return Err(Error::malformed(format!("no JPEG 2000 marker at byte {segment}"))),
             }
-            let length = number::<2>(bytes, at)? as usize;
-            let body = bytes.get(at + 2..at + length).ok_or_else(short)?;
-            at += length;
+            let (body, after) = segments::segment(bytes, at).ok_or_else(short)?;
+            at = after;
             match marker {
                 0xFF51 => self.size(body)?,
                 0xFF52 => self.style(*body.first().ok_or_else(short)?, body.get(5..).ok_or_else(short)?)?,

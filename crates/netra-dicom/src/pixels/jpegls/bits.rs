@@ -2,6 +2,8 @@
 
 use netra_core::{Error, Result};
 
+use crate::pixels::segments::data_word;
+
 /// A reader of bits, most significant first. Behind the end it gives zeros, which [`check`](Self::check) tells.
 pub(super) struct Bits<'a> {
     data: &'a [u8],
@@ -39,17 +41,12 @@ impl<'a> Bits<'a> {
         if self.have < 0 {
             return;
         }
-        if let (Some(next), false) = (self.data.get(self.at..).and_then(|rest| rest.first_chunk::<8>()), self.after_ff)
-        {
-            let next = u64::from_be_bytes(*next);
-            // No byte is 0xFF: no byte of the complement is zero (Mycroft's test).
-            if (!next).wrapping_sub(0x0101_0101_0101_0101) & next & 0x8080_8080_8080_8080 == 0 {
-                let bytes = (63 - self.have) / 8;
-                self.cache |= next >> self.have;
-                self.have += 8 * bytes;
-                self.at += bytes as usize;
-                return;
-            }
+        if let (Some(next), false) = (data_word(self.data, self.at), self.after_ff) {
+            let bytes = (63 - self.have) / 8;
+            self.cache |= next >> self.have;
+            self.have += 8 * bytes;
+            self.at += bytes as usize;
+            return;
         }
         self.fill_slowly();
     }

@@ -2,6 +2,8 @@
 
 use netra_core::{Error, Result};
 
+use crate::pixels::segments::{segment, word};
+
 /// A component of the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Component {
@@ -66,11 +68,6 @@ fn short(what: &str) -> Error {
     Error::malformed(format!("the JPEG-LS {what} is cut short"))
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<usize> {
-    let pair = bytes.get(at..at + 2)?;
-    Some(usize::from(u16::from_be_bytes([pair[0], pair[1]])))
-}
-
 impl Header {
     /// Reads segments from the byte `at` on, up to a scan or the end.
     pub(super) fn read(&mut self, bytes: &[u8], mut at: usize) -> Result<Next> {
@@ -88,9 +85,8 @@ impl Header {
                 0xD9 => return Ok(Next::End),
                 _ => {}
             }
-            let length = word(bytes, at).filter(|&n| n >= 2).ok_or_else(|| short("marker segment"))?;
-            let body = bytes.get(at + 2..at + length).ok_or_else(|| short("marker segment"))?;
-            at += length;
+            let (body, end) = segment(bytes, at).ok_or_else(|| short("marker segment"))?;
+            at = end;
             match marker {
                 0xF7 => self.frame = Some(frame(body)?),
                 0xF8 => self.lse(body)?,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use netra::graph::Precision;
 use netra::{Device, Devices, Engine, Model};
 
@@ -32,6 +32,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Tell what a scan or a model package is, and whether its geometry is regular.
     Inspect(InspectArgs),
+    /// Convert scans to NIfTI or pictures, with a report of their geometry beside them.
+    Convert(ConvertArgs),
     /// Check a package's digests and run its golden cases.
     Verify(VerifyArgs),
     /// List published models, show where their weights come from, add one.
@@ -142,6 +144,41 @@ pub struct DemoArgs {
 pub struct InspectArgs {
     /// A scan (file, folder, zip) or a package folder.
     pub path: PathBuf,
+}
+
+/// `netra convert`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Several scans (or stacks of one) in INPUT become out-1.nii.gz, out-2.nii.gz ...; each file has its report beside it, as
+out-1.nii.gz.audit.json.
+
+Examples:
+  netra convert series.zip brain.nii.gz
+  netra convert chest.dcm chest.png
+  netra convert chest.dcm chest16.png --voi ignore")]
+pub struct ConvertArgs {
+    /// A file, folder or zip: DICOM, NIfTI, PNG, JPEG, TIFF.
+    pub input: PathBuf,
+    /// The file to write. .nii or .nii.gz: voxels in modality units with their place in the patient; .png: the frame at its size,
+    /// or a montage of all frames; .zip: a PNG of each frame.
+    pub out: PathBuf,
+    /// Grey values of pictures: apply the file's window (8 bits), or ignore it and keep modality values (16 bits; the report tells
+    /// slope and offset).
+    #[arg(long, value_enum, default_value_t)]
+    pub voi: VoiArg,
+    /// Replace files that exist.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Whether a window is applied.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum VoiArg {
+    /// Display values.
+    #[default]
+    Apply,
+    /// Modality values.
+    Ignore,
 }
 
 /// `netra verify`.

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(args, &terminal),
         Command::Demo(args) => commands::demo::run(args, &terminal),
         Command::Inspect(args) => commands::inspect::run(args, &terminal),
+        Command::Convert(args) => commands::convert::run(args, &terminal),
         Command::Verify(args) => commands::verify::run(args, &terminal),
         Command::Models(args) => commands::models::run(args, &terminal),
         Command::Plan(args) => commands::plan::run(args, &terminal),

@@ -1,10 +1,12 @@
-//! Results in the formats others read: JSON, PNG, NIfTI, DICOM SEG. One file a format, each behind [`Exporter`].
+//! Results in the formats others read: JSON, PNG, NIfTI, DICOM SEG. One file a format, each behind [`Exporter`]. And scans
+//! themselves: [`convert`] to NIfTI and pictures.
 //!
 //! Every exporter writes to a temporary name and renames (see [`atomic`]), and every result refers to its
 //! source by UID and to its model by digest. JSON, PNG and NIfTI carry no patient's name or number; DICOM
 //! SEG does, since it must be filed in the patient's record.
 #![forbid(unsafe_code)]
 
+pub mod convert;
 mod json;
 mod nifti;
 mod picture;
@@ -18,8 +20,11 @@ use netra_dicom::Scan;
 pub use json::Json;
 pub use netra_dicom::write::atomic;
 pub use nifti::Nifti;
-pub use picture::Png;
+pub use picture::{Png, Thumbnail, Verdict, write_thumbnails};
 pub use seg::{Seg, SegKind};
+
+/// Told how much is done, and of how much.
+pub(crate) type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// The names that [`exporter`] knows, in the order in which a user should read them.
 pub const NAMES: [&str; 5] = ["json", "png", "nii", "seg", "seg-binary"];

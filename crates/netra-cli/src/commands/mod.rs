@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod bench;
+pub mod convert;
 pub mod demo;
 pub mod devices;
 pub mod graph;

@@ -203,7 +203,6 @@ fn print(outcome: &Outcome, terminal: &Terminal) {
     }
 }
 
-/// 0 when nothing failed; 1 when something was done; else the failures' own code when they agree on one.
 fn exit_code(outcomes: &[Outcome]) -> ExitCode {
     let codes: Vec<u8> = outcomes
         .iter()
@@ -212,12 +211,7 @@ fn exit_code(outcomes: &[Outcome]) -> ExitCode {
             Outcome::Done { .. } => None,
         })
         .collect();
-    ExitCode::from(match codes.as_slice() {
-        [] => 0,
-        some if some.len() < outcomes.len() => exit::PARTIAL,
-        [first, rest @ ..] if rest.iter().all(|code| code == first) => *first,
-        _ => 3,
-    })
+    exit::of_batch(&codes, outcomes.len())
 }
 
 /// A finding in one line.

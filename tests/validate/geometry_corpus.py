@@ -4,13 +4,7 @@ import collections
 import pathlib
 import zipfile
 
-import numpy as np
 import pydicom
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
-
-MR = "1.2.840.10008.5.1.4.1.1.4"
-CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
 def found(assets, scratch):

@@ -35,13 +35,13 @@ def nifti(path):
     return Reading(stored.astype(np.float32), image.affine if coded else None, pathlib.Path(path).name)
 
 
-def netra(binary, files, out, policy="refuse"):
+def netra(binary, files, out, policy=()):
     """Every volume that `netra convert` writes for the files."""
     folder = gathered(files, out / "in")
     (out / "netra").mkdir()
     target = out / "netra" / "out.nii"
     done = subprocess.run(
-        [binary, "convert", folder, target, "--policy", policy, "--quiet"], capture_output=True, text=True, check=False
+        [binary, "convert", folder, target, "--quiet", *policy], capture_output=True, text=True, check=False
     )
     written = sorted((out / "netra").glob("*.nii"))
     if not written:
@@ -57,7 +57,8 @@ def dcm2niix(files, out):
         ["dcm2niix", "-z", "n", "-b", "n", "-p", "n", "-f", "out", "-o", out / "dcm2niix", folder],
         capture_output=True, text=True, check=False, errors="replace", timeout=300,
     )
-    written = sorted((out / "dcm2niix").glob("*.nii"))
+    # Overlay planes are no images of the series.
+    written = sorted(path for path in (out / "dcm2niix").glob("*.nii") if "_ROI" not in path.name)
     if not written:
         said = [line for line in done.stdout.splitlines() if not line.startswith(("Chris Rorden", "Found", "Conversion"))]
         raise Refused(" ".join(said)[:200] or f"exit code {done.returncode}")
@@ -87,24 +88,37 @@ def simpleitk(files, out):
 
 
 def gathered(files, folder):
-    """The files, linked into one folder of their own under numbered names."""
+    """The files, copied into one folder of their own under numbered names."""
     if not folder.exists():
         folder.mkdir(parents=True)
         for number, path in enumerate(files):
-            (folder / f"{number:04}.dcm").symlink_to(pathlib.Path(path).resolve())
+            shutil.copyfile(path, folder / f"{number:04}.dcm")
     return folder
 
 
-def compare(a, b, placed=True, ulps=0):
+def match(ones, others, rounded=False):
+    """None when two lists of readings are one list, in any order; else what differs first."""
+    if len(ones) != len(others):
+        return f"{len(ones)} and {len(others)} volumes"
+    left = list(others)
+    for one in ones:
+        said = [compare(one, other, rounded) for other in left]
+        if None not in said:
+            return said[0]
+        left.pop(said.index(None))
+    return None
+
+
+def compare(a, b, rounded=False):
     """None when two readings are one: the same corners of the world within 1e-4 mm and the same values, up to the order
-    of axes; else what differs. Grids of one slice have no depth to compare. `placed=False` compares values up to flips."""
+    and direction of axes; else what differs. A single slice has no depth to compare. Without an affine, values only."""
     if a.values.ndim != b.values.ndim:
         return f"{a.values.ndim} and {b.values.ndim} axes"
-    if not placed or a.affine is None or b.affine is None:
-        flips = [b.values[:: s, :: t, :: u] for s in (1, -1) for t in (1, -1) for u in (1, -1)]
+    if a.affine is None or b.affine is None:
         if a.values.shape != b.values.shape:
             return f"shapes {a.values.shape} and {b.values.shape}"
-        return None if any(same(a.values, flip, ulps) for flip in flips) else values(a.values, b.values)
+        # dcm2niix turns the rows around, and has no affine to say so.
+        return None if any(same(a.values, b.values[:, ::s], rounded) for s in (1, -1)) else values(a.values, b.values)
     turn = axes(a, b)
     if turn is None:
         return f"directions differ: {np.round(a.affine[:3, :3], 3).tolist()} and {np.round(b.affine[:3, :3], 3).tolist()}"
@@ -123,13 +137,13 @@ def compare(a, b, placed=True, ulps=0):
     off = np.abs((a.affine - affine) @ corners)[:3].max()
     if off > 1e-4:
         return f"corners differ by {off:.4g} mm"
-    return None if same(a.values, turned, ulps) else values(a.values, turned)
+    return None if same(a.values, turned, rounded) else values(a.values, turned)
 
 
 def axes(a, b):
     """Which axis of `b` runs along each of `a`, and whether against it; None when they are no turn of each other."""
-    step = lambda m: m[:3, :3] / np.maximum(np.linalg.norm(m[:3, :3], axis=0), 1e-12)
-    product = step(a.affine).T @ step(b.affine)
+    a_steps, b_steps = (m.affine[:3, :3] / np.maximum(np.linalg.norm(m.affine[:3, :3], axis=0), 1e-12) for m in (a, b))
+    product = a_steps.T @ b_steps
     order = np.abs(product).argmax(axis=1)
     if sorted(order) != [0, 1, 2]:
         return None
@@ -139,10 +153,11 @@ def axes(a, b):
     return list(order), list(picked < 0)
 
 
-def same(a, b, ulps):
-    if ulps == 0:
+def same(a, b, rounded):
+    """Equal; `rounded` forgives what a slope rounded to float32 (as NIfTI keeps it) changes."""
+    if not rounded:
         return np.array_equal(a, b, equal_nan=True)
-    return np.allclose(a, b, rtol=ulps * 2.0**-23, atol=0, equal_nan=True)
+    return np.allclose(a, b, rtol=0, atol=np.nanmax(np.abs(b), initial=0) * 2.0**-22, equal_nan=True)
 
 
 def values(a, b):

@@ -141,9 +141,24 @@ pub struct DemoArgs {
 
 /// `netra inspect`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  netra inspect series.zip
+  netra inspect --tags chest.dcm
+  netra inspect --thumbnail overview.png folder-of-scans")]
 pub struct InspectArgs {
     /// A scan (file, folder, zip) or a package folder.
     pub path: PathBuf,
+    /// Show every element of the headers of DICOM files (with --json in the DICOM JSON model) instead of a summary. What may
+    /// identify the patient is withheld (PS3.15 Table E.1-1).
+    #[arg(long, conflicts_with = "thumbnail")]
+    pub tags: bool,
+    /// Show what --tags withholds.
+    #[arg(long, requires = "tags")]
+    pub show_patient: bool,
+    /// Write a picture of each scan, with its id and verdict, on one sheet.
+    #[arg(long, value_name = "PNG")]
+    pub thumbnail: Option<PathBuf>,
 }
 
 /// `netra convert`.

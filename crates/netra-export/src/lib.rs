@@ -11,6 +11,7 @@ mod json;
 mod nifti;
 mod picture;
 mod seg;
+pub mod tags;
 
 use std::path::Path;
 

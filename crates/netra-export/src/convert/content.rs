@@ -27,12 +27,16 @@ pub(super) fn grid(scan: &Scan, options: &Options<'_>) -> Result<Content> {
     }
 }
 
-/// Every frame as an image. A NIfTI volume gives its axial planes, feet to head, as a radiologist sees them.
+/// Every frame as an image; of a NIfTI volume, its axial planes.
 pub(super) fn images(scan: &Scan, voi: Voi, options: &Options<'_>) -> Result<Vec<Image>> {
-    if !matches!(scan, Scan::Nifti(_)) {
-        return scan.images(&ImageOptions { voi }, &options.limits);
+    match scan {
+        Scan::Nifti(_) => axial(&scan.volume(&options.limits)?),
+        _ => scan.images(&ImageOptions { voi }, &options.limits),
     }
-    let volume = scan.volume(&options.limits)?;
+}
+
+/// The axial planes of a volume, feet to head, as a radiologist sees them.
+pub(super) fn axial(volume: &Volume) -> Result<Vec<Image>> {
     let axes = Axes::of(volume.geometry());
     let [through, down, across] = View::Axial.axes().map(|world| axes.array[world]);
     let spacing = volume.geometry().spacing();

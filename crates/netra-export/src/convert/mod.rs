@@ -7,6 +7,7 @@ mod content;
 mod pictures;
 mod report;
 mod target;
+mod thumbnail;
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,7 @@ use content::Content;
 use report::{Grid, Report, Values};
 
 pub use target::{Format, numbered};
+pub use thumbnail::thumbnail;
 
 /// What a conversion is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

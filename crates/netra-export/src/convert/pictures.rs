@@ -89,13 +89,12 @@ fn notes(images: &[Image], mapping: Mapping) -> String {
     let [count, rows, columns] = content::shape(images);
     let mut parts = vec![format!("{count} frames"), format!("{columns} \u{d7} {rows} pixels")];
     if let Some([down, across]) = images.first().and_then(|image| image.spacing) {
-        parts.push(format!("{across:.3} \u{d7} {down:.3} mm each"));
+        let size = format!("{:.0} \u{d7} {:.0} mm", across * columns as f64, down * rows as f64);
+        parts.push(format!("{size}, a pixel {across:.3} \u{d7} {down:.3} mm"));
     }
     parts.push(match mapping {
-        _ if images.iter().all(|image| image.unit == netra_core::IntensityUnit::Display) => {
-            "grey and colour as the file asks for".to_owned()
-        }
-        Mapping::Display { window: [low, high] } => format!("grey from {low} to {high}"),
+        Mapping::Display { window: Some([low, high]) } => format!("black is {low}, white is {high}"),
+        Mapping::Display { window: None } => "grey and colour as the file asks for".to_owned(),
         Mapping::Values { .. } => String::new(),
     });
     parts.retain(|part| !part.is_empty());

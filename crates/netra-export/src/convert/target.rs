@@ -45,7 +45,9 @@ pub fn numbered(out: &Path, number: usize) -> PathBuf {
 pub(super) fn check_free(out: &Path, force: bool) -> Result<()> {
     let taken = [out.to_owned(), super::report::beside(out)].into_iter().find(|path| path.exists());
     match taken {
-        Some(path) if !force => Err(Error::invalid("exists already; --force replaces it").at(path.display())),
+        Some(path) if !force => {
+            Err(Error::invalid("exists already, and nothing said that it may be replaced").at(path.display()))
+        }
         _ => Ok(()),
     }
 }

@@ -14,8 +14,8 @@ use super::grey::Window;
 pub(crate) enum Mapping {
     /// 8 bits: display values as they are; modality values, where the file states no VOI transformation, from black to white.
     Display {
-        /// Modality values of black and white: the 0.5th and 99.5th percentile.
-        window: [f32; 2],
+        /// Modality values of black and white: the 0.5th and 99.5th percentile; `None` when all values are display values.
+        window: Option<[f32; 2]>,
     },
     /// 16 bits: value = grey x slope + offset.
     Values {
@@ -35,7 +35,7 @@ impl Mapping {
                 let raw = || grey().filter(|image| image.unit != IntensityUnit::Display);
                 let count = raw().map(|image| image.pixels().len()).sum();
                 let values = raw().flat_map(|image| image.pixels().into_iter().copied());
-                Self::Display { window: Window::of(values, count).range() }
+                Self::Display { window: (count > 0).then(|| Window::of(values, count).range()) }
             }
             Voi::Ignore => {
                 let (mut low, mut high, mut whole) = (f32::INFINITY, f32::NEG_INFINITY, true);
@@ -62,8 +62,8 @@ impl Mapping {
     /// A value of `image` as grey from 0 to 1.
     pub fn shown(self, image: &Image) -> impl Fn(f32) -> f32 {
         let [low, high] = match self {
-            Self::Display { .. } if image.unit == IntensityUnit::Display => [0.0, 255.0],
-            Self::Display { window } => window,
+            Self::Display { window: Some(window) } if image.unit != IntensityUnit::Display => window,
+            Self::Display { .. } => [0.0, 255.0],
             Self::Values { slope, offset, .. } => [offset as f32, (offset + slope * f64::from(u16::MAX)) as f32],
         };
         move |value| ((value - low) / (high - low)).clamp(0.0, 1.0)
@@ -153,7 +153,7 @@ mod tests {
         let display = grey(&[0.0, 17.0, 255.0], IntensityUnit::Display);
         let raw = grey(&[-5.0, 0.0, 5.0], IntensityUnit::Arbitrary);
         let mapping = Mapping::of(&[display.clone(), raw.clone()], Voi::Apply);
-        assert_eq!(mapping, Mapping::Display { window: [-5.0, 5.0] });
+        assert_eq!(mapping, Mapping::Display { window: Some([-5.0, 5.0]) });
         assert_eq!(read(&display, mapping), [0, 17, 255]);
         assert_eq!(read(&raw, mapping), [0, 128, 255]);
     }

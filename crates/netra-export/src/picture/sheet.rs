@@ -68,7 +68,7 @@ pub(crate) fn frames(images: &[Image], mapping: Mapping, title: &str, notes: &st
         let number = (i + 1).to_string();
         let (text, inset) = if side < 100 { (7.0, 4.0) } else { (9.0, 7.0) };
         canvas.text_on_picture((at.0 as f32 + inset, at.1 as f32 + text + inset), text, TEXT, &number);
-        if i == 0 {
+        if i == 0 && side >= 100 {
             scale_bar(&mut canvas, image, *size, (inner.0 + 10, inner.1 + size[0].saturating_sub(12)));
         }
     }

@@ -11,31 +11,37 @@
 
 mod archive;
 mod attributes;
+mod audit;
 mod collection;
 mod dataset;
 mod file;
 mod frames;
-mod geometry;
 mod images;
 mod nifti;
 mod picture;
 mod pixels;
 mod prescan;
+mod quantities;
+mod regrid;
 mod scan;
 mod series;
 mod source;
+mod space;
 mod summary;
 mod syntax;
 mod value;
 mod volume;
 pub mod write;
 
+pub use audit::{Aspect, Audit, Gap, Irregularity, Stack};
 pub use collection::{Collection, open};
 pub use images::{ImageOptions, Voi};
 pub use netra_core::{Limits, Warning};
 pub use nifti::NiftiFile;
 pub use picture::PictureFile;
 pub use pixels::{PixelFormat, SampleKind};
+pub use quantities::{RealWorldMap, RealWorldValue, SuvFactors};
+pub use regrid::{GeometryPolicy, ReadOptions};
 pub use scan::Scan;
 pub use series::{Instance, Series};
 pub use summary::{GeometryVerdict, Summary};

@@ -102,12 +102,12 @@ impl<'a> Document<'a> {
 
 impl<'a> SourceIdentity<'a> {
     fn new(source: &Source<'a>) -> Self {
-        let (kind, acquisition, spacing, frames): (_, _, _, &[SourceFrame]) = match source.pixels {
+        let (kind, acquisition, spacing, frames): (_, _, _, Vec<&SourceFrame>) = match source.pixels {
             Pixels::Image(image) => {
-                ("image", &image.acquisition, image.spacing.map(|s| s.to_vec()), image.frame.as_slice())
+                ("image", &image.acquisition, image.spacing.map(|s| s.to_vec()), image.frame.iter().collect())
             }
             Pixels::Volume(volume) => {
-                ("volume", &volume.acquisition, Some(volume.geometry().spacing().to_vec()), &volume.frames)
+                ("volume", &volume.acquisition, Some(volume.geometry().spacing().to_vec()), volume.frames().collect())
             }
         };
         Self {

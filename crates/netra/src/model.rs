@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use netra_core::{Error, Findings, Image, Limits, Result, StageTiming, Volume};
-use netra_dicom::{ImageOptions, Scan};
+use netra_core::{Error, Findings, Image, Limits, Result, StageTiming, Volume, Warning};
+use netra_dicom::{GeometryPolicy, ImageOptions, ReadOptions, Scan};
 use netra_export::Source;
 use netra_graph::Precision;
 use netra_package::manifest::{InputKind, Voi};
@@ -42,7 +42,13 @@ impl Model {
     /// Puts the model on a backend that is already up.
     pub fn with(&self, chosen: Chosen) -> Result<Engine> {
         let model = netra_pipeline::Model::new(self.0.clone(), chosen.backend)?;
-        Ok(Engine { package: self.0.clone(), model, name: chosen.name, why: chosen.why })
+        Ok(Engine {
+            package: self.0.clone(),
+            model,
+            policy: GeometryPolicy::default(),
+            name: chosen.name,
+            why: chosen.why,
+        })
     }
 }
 
@@ -50,6 +56,7 @@ impl Model {
 pub struct Engine {
     package: Arc<Package>,
     model: netra_pipeline::Model,
+    policy: GeometryPolicy,
     name: String,
     why: String,
 }
@@ -68,6 +75,13 @@ impl Engine {
     #[must_use]
     pub fn tuning(mut self, tuning: Option<TuningFile>) -> Self {
         self.model = self.model.with_tuning(tuning);
+        self
+    }
+
+    /// Sets what to do about series that are no regular grid; they are refused unless set. The results tell what was done.
+    #[must_use]
+    pub fn policy(mut self, policy: GeometryPolicy) -> Self {
+        self.policy = policy;
         self
     }
 
@@ -91,7 +105,8 @@ impl Engine {
         &self.why
     }
 
-    /// Runs the model on a scan: one reading for a volume, one a picture otherwise. Fails with
+    /// Runs the model on a scan: one reading a volume (several where the [policy](Self::policy) splits a mixed series), one a
+    /// picture otherwise. Fails with
     /// [`OutOfScope`](netra_core::ErrorKind::OutOfScope) and every reason when the scan is not what the model was made
     /// for.
     pub fn run<'s>(&self, scan: &'s Scan) -> Result<Vec<Reading<'s>>> {
@@ -106,7 +121,7 @@ impl Engine {
         let readings = pixels.into_iter().map(|pixels| {
             let mut findings = self.model.run(pixels.input(), options)?;
             findings.timings.insert(0, StageTiming { stage: "read".into(), seconds });
-            findings.warnings.splice(0..0, scan.warnings());
+            findings.warnings.splice(0..0, scan.warnings().into_iter().chain(pixels.corrections().iter().cloned()));
             Ok(Reading { findings, scan, pixels })
         });
         readings.collect()
@@ -131,7 +146,10 @@ impl Engine {
             scope::check_header(contract, kind, &scan.acquisition())?;
         }
         match contract.kind {
-            InputKind::Volume => Ok(vec![Pixels::Volume(scan.volume(limits)?)]),
+            InputKind::Volume => {
+                let volumes = scan.volumes(&ReadOptions::new(self.policy).limits(limits))?;
+                Ok(volumes.into_iter().map(Pixels::Volume).collect())
+            }
             InputKind::Image => {
                 let voi = match contract.voi {
                     Voi::Apply => netra_dicom::Voi::Apply,
@@ -155,6 +173,13 @@ pub enum Pixels {
 }
 
 impl Pixels {
+    fn corrections(&self) -> &[Warning] {
+        match self {
+            Pixels::Image(_) => &[],
+            Pixels::Volume(volume) => &volume.corrections,
+        }
+    }
+
     fn input(&self) -> Input<'_> {
         match self {
             Pixels::Image(image) => Input::Image(image),

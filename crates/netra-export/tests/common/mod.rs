@@ -46,7 +46,7 @@ impl Case {
     pub fn frames(&self) -> Vec<SourceFrame> {
         match &self.pixels {
             Owned::Image(image) => image.frame.iter().cloned().collect(),
-            Owned::Volume(volume) => volume.frames.clone(),
+            Owned::Volume(volume) => volume.frames().cloned().collect(),
         }
     }
 

@@ -8,9 +8,11 @@ import pydicom
 
 
 def found(assets, scratch):
-    """Cases `(name, [files])` of the shared scans and of pydicom-data, in the order of their names."""
-    roots = [("dicom", assets / "dicom"), ("scans", assets / "scans" / "ct_totalsegmentator")]
-    for archive in sorted((assets / "scans").glob("*.zip")):
+    """Cases `(name, [files])` of the shared scans (unless None) and of pydicom-data, in the order of their names."""
+    roots = []
+    if assets:
+        roots += [("dicom", assets / "dicom"), ("scans", assets / "scans" / "ct_totalsegmentator")]
+    for archive in sorted((assets / "scans").glob("*.zip")) if assets else []:
         target = scratch / "unzipped" / archive.stem
         with zipfile.ZipFile(archive) as opened:
             opened.extractall(target)

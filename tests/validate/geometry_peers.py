@@ -4,11 +4,14 @@ import dataclasses
 import pathlib
 import shutil
 import subprocess
+import sys
 
 import nibabel
 import numpy as np
 import SimpleITK as sitk
 
+# Of the wheel, beside the interpreter, else of the system.
+DCM2NIIX = shutil.which("dcm2niix", path=pathlib.Path(sys.executable).parent) or "dcm2niix"
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -35,18 +38,29 @@ def nifti(path):
     return Reading(stored.astype(np.float32), image.affine if coded else None, pathlib.Path(path).name)
 
 
-def netra(binary, files, out, policy=()):
+def netra(binary, files, out, policy):
     """Every volume that `netra convert` writes for the files."""
     folder = gathered(files, out / "in")
-    (out / "netra").mkdir()
-    target = out / "netra" / "out.nii"
-    done = subprocess.run(
-        [binary, "convert", folder, target, "--quiet", *policy], capture_output=True, text=True, check=False
-    )
-    written = sorted((out / "netra").glob("*.nii"))
+    target = out / f"netra-{policy}" / "out.nii"
+    target.parent.mkdir()
+    command = [binary, "convert", folder, target, "--quiet", "--policy", policy]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    written = sorted(target.parent.glob("*.nii"))
     if not written:
         raise Refused(done.stderr.strip().removeprefix("error: ") or f"exit code {done.returncode}")
-    return [nifti(path) for path in written]
+    return [by_both(path) for path in written]
+
+
+def by_both(path):
+    """What nibabel and SimpleITK both read from a NIfTI file of ours."""
+    mine = nifti(path)
+    image = sitk.ReadImage(str(path))
+    theirs = of_itk(image)
+    if mine.affine is None:
+        theirs.affine = None
+    difference = compare(mine, theirs)
+    assert difference is None, f"{path.name} is not the same to nibabel and SimpleITK: {difference}"
+    return mine
 
 
 def dcm2niix(files, out):
@@ -54,7 +68,7 @@ def dcm2niix(files, out):
     folder = gathered(files, out / "in")
     (out / "dcm2niix").mkdir()
     done = subprocess.run(
-        ["dcm2niix", "-z", "n", "-b", "n", "-p", "n", "-f", "out", "-o", out / "dcm2niix", folder],
+        [DCM2NIIX, "-z", "n", "-b", "n", "-p", "n", "-f", "out", "-o", out / "dcm2niix", folder],
         capture_output=True, text=True, check=False, errors="replace", timeout=300,
     )
     # Overlay planes are no images of the series.
@@ -79,12 +93,17 @@ def simpleitk(files, out):
         raise Refused((lines or ["?"])[-1][:200]) from None
     if image.GetDimension() != 3:
         raise Refused(f"{image.GetDimension()} dimensions")
+    return [of_itk(image)]
+
+
+def of_itk(image):
+    """An image of three dimensions as a reading."""
     array = sitk.GetArrayFromImage(image)
     axes = (2, 1, 0, 3) if array.ndim == 4 else (2, 1, 0)
     affine = np.eye(4)
     affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
     affine[:3, 3] = image.GetOrigin()
-    return [Reading(array.transpose(axes).astype(np.float32), LPS_TO_RAS @ affine, "series")]
+    return Reading(array.transpose(axes).astype(np.float32), LPS_TO_RAS @ affine)
 
 
 def gathered(files, folder):
@@ -96,29 +115,31 @@ def gathered(files, folder):
     return folder
 
 
-def match(ones, others, rounded=False):
+def match(ones, others, slack=0.0, relative=0.0):
     """None when two lists of readings are one list, in any order; else what differs first."""
     if len(ones) != len(others):
         return f"{len(ones)} and {len(others)} volumes"
     left = list(others)
     for one in ones:
-        said = [compare(one, other, rounded) for other in left]
+        said = [compare(one, other, slack, relative) for other in left]
         if None not in said:
             return said[0]
         left.pop(said.index(None))
     return None
 
 
-def compare(a, b, rounded=False):
+def compare(a, b, slack=0.0, relative=0.0):
     """None when two readings are one: the same corners of the world within 1e-4 mm and the same values, up to the order
-    and direction of axes; else what differs. A single slice has no depth to compare. Without an affine, values only."""
+    and direction of axes; else what differs. A single slice has no depth to compare. Without an affine, values only.
+    Values may differ by `slack`, and by `relative` of the largest one."""
     if a.values.ndim != b.values.ndim:
         return f"{a.values.ndim} and {b.values.ndim} axes"
+    slack += relative * np.nanmax(np.abs(b.values), initial=0)
     if a.affine is None or b.affine is None:
         if a.values.shape != b.values.shape:
             return f"shapes {a.values.shape} and {b.values.shape}"
         # dcm2niix turns the rows around, and has no affine to say so.
-        return None if any(same(a.values, b.values[:, ::s], rounded) for s in (1, -1)) else values(a.values, b.values)
+        return None if any(same(a.values, b.values[:, ::s], slack) for s in (1, -1)) else values(a.values, b.values)
     turn = axes(a, b)
     if turn is None:
         return f"directions differ: {np.round(a.affine[:3, :3], 3).tolist()} and {np.round(b.affine[:3, :3], 3).tolist()}"
@@ -137,7 +158,7 @@ def compare(a, b, rounded=False):
     off = np.abs((a.affine - affine) @ corners)[:3].max()
     if off > 1e-4:
         return f"corners differ by {off:.4g} mm"
-    return None if same(a.values, turned, rounded) else values(a.values, turned)
+    return None if same(a.values, turned, slack) else values(a.values, turned)
 
 
 def axes(a, b):
@@ -153,11 +174,8 @@ def axes(a, b):
     return list(order), list(picked < 0)
 
 
-def same(a, b, rounded):
-    """Equal; `rounded` forgives what a slope rounded to float32 (as NIfTI keeps it) changes."""
-    if not rounded:
-        return np.array_equal(a, b, equal_nan=True)
-    return np.allclose(a, b, rtol=0, atol=np.nanmax(np.abs(b), initial=0) * 2.0**-22, equal_nan=True)
+def same(a, b, slack):
+    return np.array_equal(a, b, equal_nan=True) if slack == 0 else np.allclose(a, b, rtol=0, atol=slack, equal_nan=True)
 
 
 def values(a, b):
@@ -166,5 +184,4 @@ def values(a, b):
 
 
 def clear(out):
-    for name in ("in", "netra", "dcm2niix"):
-        shutil.rmtree(out / name, ignore_errors=True)
+    shutil.rmtree(out, ignore_errors=True)

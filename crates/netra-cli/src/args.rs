@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use netra::dicom::GeometryPolicy;
 use netra::graph::Precision;
 use netra::{Device, Devices, Engine, Model};
 
@@ -69,6 +70,16 @@ impl DevicesArg {
         let engine = |chosen| Ok(model.with(chosen)?.precision(self.mode.precision).tuning(tuning.clone()));
         self.backend.open()?.into_iter().map(engine).collect()
     }
+}
+
+/// What to do about slices that lie on no regular grid.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct PolicyArg {
+    /// refuse; correct: a volume for each stack of a mixed series, tilted and shifted slices moved to their places, gaps filled
+    /// by linear interpolation; or nearest: the same, but every voxel keeps the value of the nearest stored pixel. What was done
+    /// is among the warnings of the result.
+    #[arg(long, default_value_t, value_name = "POLICY")]
+    pub policy: GeometryPolicy,
 }
 
 /// Which device, for what runs on one.
@@ -177,6 +188,8 @@ pub struct ConvertArgs {
     /// The file to write. .nii or .nii.gz: voxels in modality units with their place in the patient; .png: the frame at its size,
     /// or a montage of all frames; .zip: a PNG of each frame.
     pub out: PathBuf,
+    #[command(flatten)]
+    pub policy: PolicyArg,
     /// Grey values of pictures: apply the file's window (8 bits), or ignore it and keep modality values (16 bits; the report tells
     /// slope and offset).
     #[arg(long, value_enum, default_value_t)]

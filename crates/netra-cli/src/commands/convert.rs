@@ -17,8 +17,20 @@ use crate::terminal::Terminal;
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Outcome {
-    Done { scan: String, file: PathBuf, report: PathBuf, shape: [usize; 3], values: String, warnings: Vec<Warning> },
-    Failed { input: String, kind: String, error: String },
+    Done {
+        scan: String,
+        file: PathBuf,
+        report: PathBuf,
+        shape: [usize; 3],
+        values: String,
+        corrections: Vec<Warning>,
+        warnings: Vec<Warning>,
+    },
+    Failed {
+        input: String,
+        kind: String,
+        error: String,
+    },
 }
 
 /// Runs the command. A scan that fails does not stop the others.
@@ -68,7 +80,8 @@ fn one(scan: &Scan, out: &std::path::Path, args: &ConvertArgs, terminal: &Termin
         VoiArg::Apply => Voi::Apply,
         VoiArg::Ignore => Voi::Ignore,
     };
-    let done = convert(scan, out, &Options { voi, force: args.force, limits: Limits::default(), progress: &progress });
+    let (policy, limits) = (args.policy.policy, Limits::default());
+    let done = convert(scan, out, &Options { policy, voi, force: args.force, limits, progress: &progress });
     bar.finish_and_clear();
     done
 }
@@ -77,9 +90,12 @@ fn one(scan: &Scan, out: &std::path::Path, args: &ConvertArgs, terminal: &Termin
 fn told(scan: &Scan, done: Converted, terminal: &Terminal) -> Outcome {
     let [slices, rows, columns] = done.shape;
     terminal.line(&format!("{}: {slices} x {rows} x {columns}, {}", done.file.display(), done.values));
+    for done in &done.corrections {
+        terminal.note(&format!("  corrected {}: {}", done.code, done.message));
+    }
     for warning in &done.warnings {
         terminal.note(&format!("  warning {}: {}", warning.code, warning.message));
     }
-    let Converted { file, report, shape, values, warnings, .. } = done;
-    Outcome::Done { scan: scan.id(), file, report, shape, values, warnings }
+    let Converted { file, report, shape, values, corrections, warnings, .. } = done;
+    Outcome::Done { scan: scan.id(), file, report, shape, values, corrections, warnings }
 }

@@ -2,9 +2,9 @@
 
 use ndarray::{Array3, Axis};
 use netra_core::{Image, Result, Volume};
-use netra_dicom::{ImageOptions, Scan, Series, Voi};
+use netra_dicom::{ImageOptions, ReadOptions, Scan, Series, Voi};
 
-use super::Options;
+use super::{Options, Stage};
 use crate::picture::{Axes, View};
 
 pub(super) enum Content {
@@ -16,7 +16,9 @@ pub(super) enum Content {
 /// reason. A single frame is a slice where it states its place. All else, and colour, is images of modality values.
 pub(super) fn grid(scan: &Scan, options: &Options<'_>) -> Result<Content> {
     let images = || images(scan, Voi::Ignore, options).map(Content::Images);
-    let volumes = || scan.volume(&options.limits).map(|volume| Content::Volumes(vec![volume]));
+    let reading = |done, total| (options.progress)(Stage::Reading, done, total);
+    let read = ReadOptions::new(options.policy).limits(&options.limits).progress(&reading);
+    let volumes = || scan.volumes(&read).map(Content::Volumes);
     match scan {
         Scan::Dicom(series) if is_colour(series) => images(),
         Scan::Dicom(series) if series.is_volume() => volumes(),

@@ -12,7 +12,7 @@ mod thumbnail;
 use std::path::{Path, PathBuf};
 
 use netra_core::{Image, IntensityUnit, Limits, Result, Volume, Warning};
-use netra_dicom::{Scan, Voi};
+use netra_dicom::{GeometryPolicy, Scan, Voi};
 
 use crate::nifti;
 use content::Content;
@@ -32,6 +32,8 @@ pub enum Stage {
 
 /// How a scan is converted.
 pub struct Options<'a> {
+    /// What to do about slices on no regular grid, where the format has a place for the grid.
+    pub policy: GeometryPolicy,
     /// Whether pictures show display values or hold modality values. NIfTI always holds modality values.
     pub voi: Voi,
     /// Whether files that exist are replaced.
@@ -53,8 +55,10 @@ pub struct Converted {
     pub shape: [usize; 3],
     /// How the values are stored, for people.
     pub values: String,
-    /// What reading had to tolerate, and what was done to frames that lie on no regular grid.
+    /// What reading had to tolerate.
     pub warnings: Vec<Warning>,
+    /// What was done to frames that lie on no regular grid.
+    pub corrections: Vec<Warning>,
 }
 
 /// Writes `scan` to `out`, in the format of its suffix: `.nii`, `.nii.gz`, `.png` or `.zip`. A scan of several stacks, or of
@@ -100,9 +104,10 @@ impl Job<'_> {
         target::check_free(out, self.options.force)?;
         let stored = nifti::write_volume(volume, out, writing)?;
         let values = Values::nifti(&volume.unit, &stored);
-        let mut report = Report::new(self.scan, out, volume.geometry().shape(), values);
+        let mut report = Report::new(self.scan, out, self.options.policy, volume.geometry().shape(), values);
         report.grid = Some(Grid::of(volume.geometry()));
         report.slices = report::slices(volume);
+        report.corrections = volume.corrections.clone();
         self.done(out, report)
     }
 
@@ -110,7 +115,8 @@ impl Job<'_> {
         target::check_free(out, self.options.force)?;
         let stored = nifti::write_images(images, out, writing)?;
         let unit = images.first().map_or(&IntensityUnit::Arbitrary, |image| &image.unit);
-        let mut report = Report::new(self.scan, out, content::shape(images), Values::nifti(unit, &stored));
+        let mut report =
+            Report::new(self.scan, out, self.options.policy, content::shape(images), Values::nifti(unit, &stored));
         report.pixel_spacing_mm = images.first().and_then(|image| image.spacing);
         report.slices = images.iter().map(report::Slice::of_image).collect();
         self.done(out, report)
@@ -126,6 +132,7 @@ impl Job<'_> {
             shape: report.shape,
             values: report.values.to_string(),
             warnings: report.warnings,
+            corrections: report.corrections,
         })
     }
 }

@@ -77,7 +77,7 @@ impl Job<'_> {
 
     fn report_of(&self, images: &[Image], mapping: Mapping, out: &Path) -> Report {
         let values = Values::picture(images, mapping);
-        let mut report = Report::new(self.scan, out, content::shape(images), values);
+        let mut report = Report::new(self.scan, out, self.options.policy, content::shape(images), values);
         report.pixel_spacing_mm = images.first().and_then(|image| image.spacing);
         report.slices = images.iter().map(Slice::of_image).collect();
         report

@@ -5,8 +5,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use dicom_dictionary_std::tags;
-use netra_core::{Error, ErrorKind, Geometry, Image, IntensityUnit, Result, Volume, Warning};
-use netra_dicom::{Instance, Scan};
+use netra_core::{
+    Error, ErrorKind, Geometry, Image, IntensityUnit, Result, SlicePart, SliceSource, SourceFrame, Volume, Warning,
+};
+use netra_dicom::{Audit, GeometryPolicy, Instance, Scan};
 use serde::Serialize;
 
 use crate::atomic;
@@ -29,6 +31,12 @@ pub(super) struct Report {
     study_instance_uid: Option<String>,
     series_instance_uid: Option<String>,
     frame_of_reference_uid: Option<String>,
+    /// What was asked for where frames lie on no regular grid.
+    policy: String,
+    /// What was done for it; empty where the voxels are the stored ones.
+    pub corrections: Vec<Warning>,
+    /// How the frames of the whole series lie; null for what is no DICOM.
+    audit: Option<Audit>,
     /// Slices (or frames), rows and columns.
     pub shape: [usize; 3],
     /// Null for images, which lie nowhere in particular.
@@ -123,34 +131,49 @@ pub(super) struct Slice {
     /// The picture of the slice in a zip.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub picture: Option<String>,
-    sop_instance_uid: Option<String>,
+    /// The stored frames in it, the largest share first; none when the scan is no DICOM.
+    sources: Vec<Source>,
+}
+
+#[derive(Serialize)]
+struct Source {
+    sop_instance_uid: String,
     /// Counted from 1.
-    frame: Option<u32>,
+    frame: u32,
+    /// Its share in the slice, where there are two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight: Option<f64>,
+    /// What to add to (row, column) of the slice to come to those of the frame, where that is anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<[f64; 2]>,
 }
 
 impl Slice {
     pub fn of_image(image: &Image) -> Self {
-        let frame = image.frame.as_ref();
-        Self {
-            picture: None,
-            sop_instance_uid: frame.map(|frame| frame.sop_instance_uid.clone()),
-            frame: frame.map(|frame| frame.frame),
-        }
+        let source = |frame: &SourceFrame| Source {
+            sop_instance_uid: frame.sop_instance_uid.clone(),
+            frame: frame.frame,
+            weight: None,
+            offset: None,
+        };
+        Self { picture: None, sources: image.frame.iter().map(source).collect() }
     }
 }
 
 /// The sources of a volume's slices, in order.
 pub(super) fn slices(volume: &Volume) -> Vec<Slice> {
-    let slice = |frame: &netra_core::SourceFrame| Slice {
-        picture: None,
-        sop_instance_uid: Some(frame.sop_instance_uid.clone()),
-        frame: Some(frame.frame),
+    let source = |part: &SlicePart| Source {
+        sop_instance_uid: part.frame.sop_instance_uid.clone(),
+        frame: part.frame.frame,
+        weight: (part.weight < 1.0).then_some(part.weight),
+        offset: (part.offset != [0.0; 2]).then_some(part.offset),
     };
-    volume.frames.iter().map(slice).collect()
+    let slice = |slice: &SliceSource| Slice { picture: None, sources: slice.parts().map(source).collect() };
+    volume.slices.iter().map(slice).collect()
 }
 
 impl Report {
-    pub fn new(scan: &Scan, out: &Path, shape: [usize; 3], values: Values) -> Self {
+    pub fn new(scan: &Scan, out: &Path, policy: GeometryPolicy, shape: [usize; 3], values: Values) -> Self {
         let acquisition = scan.acquisition();
         Self {
             format: FORMAT,
@@ -162,6 +185,12 @@ impl Report {
             study_instance_uid: acquisition.study_instance_uid,
             series_instance_uid: acquisition.series_instance_uid,
             frame_of_reference_uid: acquisition.frame_of_reference_uid,
+            policy: policy.to_string(),
+            corrections: Vec::new(),
+            audit: match scan {
+                Scan::Dicom(series) => Some(series.audit()),
+                _ => None,
+            },
             shape,
             grid: None,
             pixel_spacing_mm: None,

@@ -14,11 +14,13 @@ codecs may differ by 4 grey levels: no two decoders round alike.
 import collections
 import csv
 import fnmatch
+import json
 import pathlib
 import sys
 import tempfile
 import warnings
 
+import numpy as np
 import pydicom
 
 import geometry_corpus
@@ -65,14 +67,16 @@ def judge(binary, files, out):
         ours, refusal = attempt(peers.netra, binary, files, out, policy)
         told = list(said)
         alike = []
-        for who, others in (("simpleitk", itk), ("dcm2niix", theirs)):
-            # dcm2niix rounds what it interpolates.
-            spare = 0.51 if others is fixed else room
-            difference = peers.match(ours, others, spare) if ours and others else None
+        # dcm2niix rounds what it interpolates, and its slope.
+        for who, others, spare, relative in (
+            ("simpleitk", itk, room, 0),
+            ("dcm2niix", theirs, 0.51 if theirs is fixed else room, 0 if relation == "agree" else ROUNDED),
+        ):
+            difference = peers.match(ours, others, spare, relative) if ours and others else None
             told += [f"netra and {who}: {difference}"] if difference else []
             alike += [who] if ours and others and difference is None else []
         told += [f"netra: {refusal}"] if refusal else []
-        # Where the slope has no exact float32, dcm2niix's file is the one that is rounded.
+        # Where the two agree but for the rounding of a slope, one of them has the exact values.
         alike = ["same"] if alike and relation == "agree" else alike
         yield policy, relation, "refused" if refusal else (alike + ["other"])[0], told
         if not refusal:
@@ -103,6 +107,8 @@ def main(arguments):
                 for line in said if not fine else [known[row]["reason"]] if row is not None else []:
                     print(f"        {line}")
             peers.clear(scratch / "work")
+        if not wanted:
+            wrong += linear(binary, scratch / "linear")
     print()
     for (policy, relation, ours), count in sorted(counts.items()):
         print(f"{count:4}  policy {policy:8} peers: {relation:14} netra: {ours}")
@@ -112,6 +118,31 @@ def main(arguments):
     if idle and not wanted:
         print(f"{len(idle)} rows without a case: {', '.join(idle)}")
     return 1 if wrong or (idle and not wanted) else 0
+
+
+def linear(binary, scratch):
+    """Names of what fails: series whose values are a linear function of the place in the patient. Whatever grid they are
+    brought to, every voxel that the report traces to stored pixels must have the value of its place."""
+    wrong = []
+    for name, files, function in geometry_synthetic.linear(scratch):
+        [volume] = peers.netra(binary, files, scratch / "work", "correct")
+        report = json.loads((scratch / "work" / "netra-correct" / "out.nii.audit.json").read_text())
+        i, j, k = np.indices(volume.values.shape)
+        place = np.tensordot(volume.affine[:3, :3], np.stack([i, j, k]), 1) + volume.affine[:3, 3].reshape(3, 1, 1, 1)
+        traced = np.ones(volume.values.shape, bool)
+        for number, told in enumerate(report["slices"]):
+            for source in told["sources"]:
+                down, across = source.get("offset", (0, 0))
+                row, column = j[:, :, number] + down, i[:, :, number] + across
+                inside = (row >= 0) & (row <= geometry_synthetic.ROWS - 1)
+                traced[:, :, number] &= inside & (column >= 0) & (column <= geometry_synthetic.COLUMNS - 1)
+        off = np.abs(volume.values - function(*place))[traced].max()
+        # Stored values are rounded.
+        fine = off <= 0.51 and traced.mean() > 0.5
+        print(f"{'ok' if fine else 'BAD':3} correct linear {name}: off by up to {off:.2f} in {traced.mean():.0%} of the voxels")
+        wrong += [] if fine else [f"linear {name}"]
+        peers.clear(scratch / "work")
+    return wrong
 
 
 def fits(row, name, found):

@@ -44,8 +44,26 @@ def made(scratch):
             for number, (name, shape) in enumerate(series.items(), start=1)]
 
 
+def linear(scratch):
+    """Series `(name, [files], function)` that are no regular grid; `function` of RAS mm gives every pixel's value."""
+    oblique = rotation([0.3, -0.2, 0.5])
+    function = lambda x, y, z: 2000 + 12 * x + 9 * y + 14 * z
+    uneven = np.array([0.0, 2, 4, 6, 8, 11, 14, 17, 20])
+    series = {
+        "gantry-tilt": dict(axes=tilted(15), along=np.array([0.0, 0, 1])),
+        "gantry-tilt-oblique": dict(axes=[oblique @ axis for axis in tilted(-20)], along=oblique @ [0, 0, 1]),
+        "uneven-spacing": dict(axes=(oblique @ [1, 0, 0], oblique @ [0, 1, 0]), depths=uneven),
+        "missing-slice": dict(axes=tilted(0), depths=-np.delete(np.arange(SLICES) * 3.25, 4)),
+        "tilted-and-missing": dict(axes=tilted(10), along=np.array([0.0, 0, 1]), depths=np.delete(uneven[:5] * 2, 2)),
+    }
+    for number, (name, shape) in enumerate(series.items(), start=101):
+        shape["axes"] = tuple(shape["axes"])
+        files = write(scratch / name, number, function=function, **shape)
+        yield name, files, function
+
+
 def write(folder, number, axes, depths=None, along=None, spacing=(1.5, 0.75), modality="MR", signed=False, thickness=3.25,
-          slope=None, intercept="0", echoes=1):
+          slope=None, intercept="0", echoes=1, function=None):
     """One file a slice, in the order of `depths`: millimetres along `along` (the normal by default) from a corner."""
     folder.mkdir(parents=True)
     depths = np.arange(SLICES) * 3.25 if depths is None else depths
@@ -77,6 +95,10 @@ def write(folder, number, axes, depths=None, along=None, spacing=(1.5, 0.75), mo
         d.BitsAllocated, d.BitsStored, d.HighBit, d.PixelRepresentation = 16, 12, 11, int(signed)
         # Every voxel differs from its neighbours, so that no turn or shift goes unseen.
         pixels = np.random.default_rng([number, k]).integers(-2048 if signed else 0, 2048 if signed else 4096, (ROWS, COLUMNS))
+        if function is not None:
+            i, j = np.mgrid[:ROWS, :COLUMNS]
+            x, y, z = (position[n] + column[n] * i * spacing[0] + row[n] * j * spacing[1] for n in range(3))
+            pixels = np.round(function(-x, -y, z))
         d.PixelData = pixels.astype("<i2" if signed else "<u2").tobytes()
         files.append(folder / f"{k + 1:03}.dcm")
         pydicom.dcmwrite(files[-1], d, enforce_file_format=True)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use netra::dicom::GeometryPolicy;
 use netra::graph::Precision;
 use netra::{Device, Devices, Engine, Model};
 
@@ -69,6 +70,16 @@ impl DevicesArg {
     }
 }
 
+/// What to do about slices that lie on no regular grid.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct PolicyArg {
+    /// refuse; correct: a volume for each stack of a mixed series, tilted and shifted slices moved to their places, gaps filled
+    /// by linear interpolation; or nearest: the same, but every voxel keeps the value of the nearest stored pixel. What was done
+    /// is among the warnings of the result.
+    #[arg(long, default_value_t, value_name = "POLICY")]
+    pub policy: GeometryPolicy,
+}
+
 /// Which device, for what runs on one.
 #[derive(Clone, Debug, Args)]
 pub struct BackendArg {
@@ -120,6 +131,8 @@ pub struct RunArgs {
     /// Formats to write, separated by commas: json, png, nii, seg (label map), seg-binary.
     #[arg(long, value_delimiter = ',', default_value = "json,png,seg", value_name = "FORMATS")]
     pub emit: Vec<String>,
+    #[command(flatten)]
+    pub policy: PolicyArg,
     #[command(flatten)]
     pub backend: DevicesArg,
 }
@@ -191,6 +204,8 @@ pub struct PlanArgs {
     pub model: String,
     /// A scan (file, folder, zip).
     pub input: PathBuf,
+    #[command(flatten)]
+    pub policy: PolicyArg,
     #[command(flatten)]
     pub backend: DevicesArg,
 }

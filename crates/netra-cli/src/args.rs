@@ -134,6 +134,8 @@ pub struct RunArgs {
     #[arg(long, value_delimiter = ',', default_value = "json,png,seg", value_name = "FORMATS")]
     pub emit: Vec<String>,
     #[command(flatten)]
+    pub policy: PolicyArg,
+    #[command(flatten)]
     pub backend: DevicesArg,
 }
 
@@ -256,6 +258,8 @@ pub struct PlanArgs {
     pub model: String,
     /// A scan (file, folder, zip).
     pub input: PathBuf,
+    #[command(flatten)]
+    pub policy: PolicyArg,
     #[command(flatten)]
     pub backend: DevicesArg,
 }

@@ -137,6 +137,24 @@ fn a_frame_becomes_a_picture_and_a_zip() {
 }
 
 #[test]
+fn colour_keeps_its_pixels() {
+    let folder = with_a_radiograph();
+    let convert = |from: &str, to: &str| assert_eq!(code(&netra(folder.path(), &["convert", from, to])), 0, "{to}");
+    // A sheet is a colour picture.
+    assert_eq!(code(&netra(folder.path(), &["inspect", "--thumbnail", "sheet.png", "chest.dcm"])), 0);
+    convert("sheet.png", "once.png");
+    convert("once.png", "twice.png");
+    convert("sheet.png", "sheet.nii");
+    convert("twice.png", "twice.nii");
+    let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    assert!(read("once.png") == read("twice.png"));
+    let nifti = read("sheet.nii");
+    assert!(nifti == read("twice.nii"));
+    assert_eq!(nifti[70..74], [128, 0, 24, 0], "RGB24");
+    assert_eq!(nifti[252..256], [0; 4], "nowhere in a patient");
+}
+
+#[test]
 fn tags_are_shown_and_the_patient_is_not() {
     let folder = with_a_radiograph();
     let tags = |more: &[&str]| {

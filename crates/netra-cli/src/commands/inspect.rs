@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use netra::dicom::{GeometryVerdict, Summary};
+use netra::dicom::{GeometryVerdict, RealWorldMap, Summary};
 use netra::export::convert::thumbnail;
 use netra::export::{tags, write_thumbnails};
 use netra::{Collection, Error, Limits, Model, Scan};
@@ -120,6 +120,27 @@ fn scan(summary: &Summary, terminal: &Terminal) {
             GeometryVerdict::Images => "single images".to_owned(),
         }),
     );
+    if let Some(audit) = &summary.audit {
+        // One stack is the scan itself.
+        for stack in audit.stacks.iter().filter(|_| audit.stacks.len() > 1) {
+            known("stack", Some(&format!("{}: {} frames", stack.label, stack.frames())));
+        }
+        for found in audit.all().filter(|found| !found.is_fault()) {
+            known("note", Some(&found.to_string()));
+        }
+    }
+    for value in &summary.real_world_values {
+        let map = match &value.map {
+            RealWorldMap::Linear { slope, intercept } => format!("{slope} x stored + {intercept}"),
+            RealWorldMap::Table { entries } => format!("a table of {entries}"),
+        };
+        known("real world", Some(&format!("{}: {map} ({})", value.label, value.unit[1])));
+    }
+    match &summary.suv_factors {
+        Some(Ok(factors)) => known("SUV", Some(&format!("value x {} (body weight)", factors.body_weight))),
+        Some(Err(reason)) => known("SUV", Some(&format!("not known: {reason}"))),
+        None => {}
+    }
     for warning in &summary.warnings {
         known("warning", Some(&format!("{}: {}", warning.code, warning.message)));
     }

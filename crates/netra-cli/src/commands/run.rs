@@ -48,6 +48,7 @@ struct Case {
 /// Runs the command.
 pub fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let engines = args.backend.engines(&resolve::model(&args.model)?)?;
+    let engines: Vec<Engine> = engines.into_iter().map(|engine| engine.policy(args.policy.policy)).collect();
     announce(&engines, terminal);
     batch(&engines, &args.inputs, &args.emit, &args.out, terminal)
 }

@@ -12,6 +12,10 @@ impl FrameHeader<'_> {
         let content = tags::FRAME_CONTENT_SEQUENCE;
         match aspect {
             Aspect::Stack => self.any(&[(content, tags::STACK_ID)]).map(|id| format!("stack {id}")),
+            Aspect::Segment => {
+                let number = [(tags::SEGMENT_IDENTIFICATION_SEQUENCE, tags::REFERENCED_SEGMENT_NUMBER)];
+                self.any(&number).map(|number| format!("segment {number}"))
+            }
             Aspect::ImageType => self.image_kind(),
             Aspect::Echo => {
                 let times =

@@ -24,6 +24,8 @@ pub enum Aspect {
     PixelSpacing,
     /// Stack ID (C.7.6.16.2.2.7).
     Stack,
+    /// Referenced Segment Number of a segmentation's frames (C.8.20.3.1).
+    Segment,
     /// Image Type, Frame Type, Complex Image Component.
     ImageType,
     /// Echo Time, or Echo Numbers.
@@ -55,6 +57,7 @@ impl Aspect {
             Self::Orientation => "orientations",
             Self::PixelSpacing => "pixel spacings",
             Self::Stack => "stacks",
+            Self::Segment => "segments",
             Self::ImageType => "image types",
             Self::Echo => "echo times",
             Self::InversionTime => "inversion times",

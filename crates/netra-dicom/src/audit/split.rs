@@ -102,8 +102,9 @@ fn kind(slice: &Slice, aspect: Aspect) -> String {
 }
 
 /// Asked in this order, from what was chosen to what only counts.
-const TAKERS: [Aspect; 9] = [
+const TAKERS: [Aspect; 10] = [
     Aspect::Stack,
+    Aspect::Segment,
     Aspect::ImageType,
     Aspect::Echo,
     Aspect::InversionTime,

@@ -141,10 +141,7 @@ impl Depths {
         for fault in stack.faults() {
             match fault {
                 Irregularity::MissingSlices { spacing_mm, .. } => wanted = *spacing_mm,
-                // The smallest gap keeps every slice apart, unless it is an outlier that would ask for a multiple of slices.
-                Irregularity::UnevenSpacing { gaps_mm: [least, median, _], .. } => {
-                    wanted = if whole / least <= BRIDGED * gaps.len() as f64 { *least } else { *median };
-                }
+                Irregularity::UnevenSpacing { .. } => wanted = small(&gaps),
                 _ => {}
             }
         }
@@ -156,6 +153,13 @@ impl Depths {
     fn depth(&self, slice: usize) -> f64 {
         self.start + slice as f64 * self.step
     }
+}
+
+/// A gap that keeps slices apart: the smallest but for a tenth of them, so that an odd pair does not multiply the slices.
+fn small(gaps: &[f64]) -> f64 {
+    let mut ranked = gaps.to_vec();
+    ranked.sort_by(f64::total_cmp);
+    ranked[ranked.len() / 10]
 }
 
 /// Rows and columns of the grid, and where those of each stored frame lie on it.

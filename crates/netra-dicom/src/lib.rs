@@ -14,6 +14,7 @@ mod attributes;
 mod audit;
 mod collection;
 mod dataset;
+mod deidentify;
 mod digest;
 mod file;
 mod frames;
@@ -36,6 +37,7 @@ pub mod write;
 
 pub use audit::{Aspect, Audit, Gap, Irregularity, Stack};
 pub use collection::{Collection, open};
+pub use deidentify::Deidentifier;
 pub use digest::{FileDigest, sha256};
 pub use images::{ImageOptions, Voi};
 pub use netra_core::{Limits, Warning};

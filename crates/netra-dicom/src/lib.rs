@@ -11,25 +11,34 @@
 
 mod archive;
 mod attributes;
+mod charset;
+mod code;
 mod collection;
 mod dataset;
+mod duplicates;
 mod file;
+mod fragments;
 mod frames;
 mod geometry;
+mod header;
 mod images;
+mod meta;
 mod nifti;
 mod picture;
 mod pixels;
 mod prescan;
+mod repair;
 mod scan;
 mod series;
 mod source;
+mod stream;
 mod summary;
 mod syntax;
 mod value;
 mod volume;
 pub mod write;
 
+pub use code::Code;
 pub use collection::{Collection, open};
 pub use images::{ImageOptions, Voi};
 pub use netra_core::{Limits, Warning};

@@ -1,0 +1,228 @@
+//! Every shape of `netra_testkit::dicom` is read to the right values with the right warnings; other readers are asked too.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use dicom_core::Tag;
+use netra_dicom::{Code, Collection, ImageOptions, Instance, Limits, Scan, open};
+use netra_testkit::dicom::{Bytes, Case, EXPLICIT, Shape, Slice};
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn opened(folder: &Path, files: &[(&str, &[u8])]) -> Collection {
+    for (name, bytes) in files {
+        std::fs::write(folder.join(name), bytes).expect("written");
+    }
+    open(folder, &Limits::default()).expect("a folder")
+}
+
+fn codes(scan: &Scan) -> Vec<String> {
+    scan.warnings().into_iter().map(|warning| warning.code).collect()
+}
+
+/// The values at a path of tags, first items all the way, joined by backslashes.
+fn text(instance: &Instance, path: &[(u16, u16)]) -> Option<String> {
+    let (last, sequences) = path.split_last()?;
+    let tag = |(group, element): &(u16, u16)| Tag(*group, *element);
+    let item = sequences.iter().try_fold(instance.header(), |object, sequence| {
+        object.get(tag(sequence)).and_then(|element| element.value().items()).and_then(<[_]>::first)
+    })?;
+    let values = item.get(tag(last))?.value().to_multi_str().ok()?;
+    Some(values.iter().map(|value| value.trim_matches([' ', '\0'])).collect::<Vec<_>>().join("\\"))
+}
+
+/// What differs from the case.
+fn differences(case: &Case, folder: &Path) -> Vec<String> {
+    let collection = opened(folder, &[("a.dcm", &case.bytes)]);
+    let Some(Scan::Dicom(series)) = collection.scans.first() else {
+        return vec![format!("refused: {:?}", collection.refused)];
+    };
+    let instance = &series.instances[0];
+    let mut wrong = Vec::new();
+    let got: BTreeSet<String> = instance.warnings().iter().map(|warning| warning.code.clone()).collect();
+    let wanted: BTreeSet<String> = case.codes.iter().map(|code| (*code).to_owned()).collect();
+    if got != wanted {
+        wrong.push(format!("warnings {:?}", instance.warnings()));
+    }
+    for (path, wanted) in &case.texts {
+        let got = text(instance, path);
+        if got.as_deref() != Some(*wanted) {
+            wrong.push(format!("{path:04X?} is {got:?}, {wanted:?} expected"));
+        }
+    }
+    let width = instance.pixel_format().map_or(1, |format| format.bits_allocated / 8);
+    let samples = |bytes: Vec<u8>| -> Vec<u16> {
+        if width == 1 {
+            return bytes.into_iter().map(u16::from).collect();
+        }
+        bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect()
+    };
+    match instance.raw_frames(&Limits::default()) {
+        Ok(frames) => {
+            let frames: Vec<Vec<u16>> = frames.into_iter().map(samples).collect();
+            if frames != case.frames {
+                wrong.push(format!("frames {frames:?}"));
+            }
+        }
+        Err(_) if case.frames.is_empty() => {}
+        Err(e) => wrong.push(format!("frames: {e}")),
+    }
+    wrong
+}
+
+#[test]
+fn every_shape_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut wrong = Vec::new();
+    for shape in Shape::ALL {
+        let differs = differences(&shape.case(), folder.path());
+        wrong.extend(differs.into_iter().map(|difference| format!("{shape:?}: {difference}")));
+    }
+    assert!(wrong.is_empty(), "{} of {} shapes:\n{}", wrong.len(), Shape::ALL.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_repair_of_a_data_set_has_a_shape() {
+    let made: BTreeSet<&str> = Shape::ALL.iter().flat_map(|shape| shape.case().codes.iter().copied()).collect();
+    let elsewhere = [
+        Code::RaggedEnd,
+        Code::LargeValuesSkipped,
+        Code::Ybr422NotSubsampled,
+        Code::InstanceDuplicated,
+        Code::InstanceUidReused,
+        Code::FilesIgnored,
+        Code::DicomdirIgnored,
+        Code::CosinesOrthonormalised,
+        Code::SliceThicknessMissing,
+        Code::AlphaComposited,
+        Code::OrientationApplied,
+        Code::OrientationMissing,
+        Code::UnitsConverted,
+    ];
+    let without: Vec<_> = Code::ALL.iter().filter(|code| !made.contains(code.as_str())).collect();
+    assert_eq!(without, elsewhere.iter().collect::<Vec<_>>());
+}
+
+/// The interpreter that has pydicom.
+#[allow(clippy::print_stderr)]
+fn python() -> Option<PathBuf> {
+    let beside = workspace().join(".venv/bin/python");
+    let python = std::env::var_os("NETRA_PYTHON").map_or(beside, PathBuf::from);
+    let usable =
+        Command::new(&python).args(["-c", "import pydicom, numpy, PIL"]).output().is_ok_and(|o| o.status.success());
+    if !usable {
+        eprintln!("skipped: no pydicom in {} (run tests/setup or set NETRA_PYTHON)", python.display());
+    }
+    usable.then_some(python)
+}
+
+fn run(python: &Path, script: &str, folder: &Path) -> String {
+    let script = workspace().join("tests/validate").join(script);
+    let output = Command::new(python).arg(script).arg(folder).output().expect("starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn other_readers_do_with_the_shapes_what_the_table_says() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    for shape in Shape::ALL {
+        let case = shape.case();
+        let path = |path: &[(u16, u16)]| {
+            path.iter().map(|(group, element)| u32::from(*group) << 16 | u32::from(*element)).collect::<Vec<_>>()
+        };
+        let texts: Vec<_> = case.texts.iter().map(|(tags, text)| (path(tags), text)).collect();
+        let wanted = serde_json::json!({ "texts": texts, "frames": case.frames });
+        std::fs::write(folder.path().join(format!("{shape:?}.dcm")), &case.bytes).expect("written");
+        std::fs::write(folder.path().join(format!("{shape:?}.json")), wanted.to_string()).expect("written");
+    }
+    let answers = run(&python, "shapes.py", folder.path());
+    let mut wrong = Vec::new();
+    for shape in Shape::ALL {
+        let name = format!("{shape:?}");
+        let answer = answers.lines().find(|line| line.split(',').next() == Some(&name)).expect("every file has a line");
+        let [_, pydicom, dcmtk, why] = answer.splitn(4, ',').collect::<Vec<_>>()[..] else { panic!("{answer}") };
+        let as_said = pydicom == shape.pydicom_reads().to_string()
+            && (dcmtk == "absent" || dcmtk == shape.dcmtk_reads().to_string());
+        if !as_said {
+            let why: String = why.chars().take(120).collect();
+            wrong.push(format!("{name}: pydicom {pydicom}, dcmtk {dcmtk} ({why})"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), Shape::ALL.len(), wrong.join("\n"));
+}
+
+#[test]
+fn copies_of_an_instance_are_read_once_and_differing_ones_are_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [a, b] = [Slice::at(1, 0.0).file(), Slice::at(2, 5.0).file()];
+    // The same data set behind another preamble.
+    let mut copy = a.clone();
+    copy[..4].copy_from_slice(b"II*\0");
+    let collection = opened(folder.path(), &[("a", &a), ("b", &b), ("c", &copy), ("d", &a)]);
+    assert_eq!(collection.scans.len(), 1);
+    let scan = &collection.scans[0];
+    assert_eq!(codes(scan), ["instance-duplicated"]);
+    assert_eq!(scan.volume(&Limits::default()).expect("regular").geometry().shape(), [2, 3, 4]);
+    // One pixel differs: both stay, and the doubled position makes the stack no volume.
+    let mut other = a.clone();
+    *other.last_mut().expect("a pixel") = 1;
+    let collection = opened(folder.path(), &[("e", &other)]);
+    let scan = &collection.scans[0];
+    assert_eq!(codes(scan), ["instance-duplicated", "instance-uid-reused"]);
+    assert_eq!(scan.images(&ImageOptions::default(), &Limits::default()).expect("decodes").len(), 3);
+    assert!(scan.volume(&Limits::default()).is_err());
+}
+
+#[test]
+fn a_cut_slice_is_an_image_with_zeros_and_no_part_of_a_volume() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [a, b] = [Slice::at(1, 0.0).file(), Slice::at(2, 5.0).file()];
+    let collection = opened(folder.path(), &[("a", &a), ("b", &b[..b.len() - 8])]);
+    let scan = &collection.scans[0];
+    assert_eq!(codes(scan), ["pixel-data-truncated"]);
+    let images = scan.images(&ImageOptions::default(), &Limits::default()).expect("decodes");
+    assert_eq!(images[1].pixels().iter().skip(7).copied().collect::<Vec<f32>>(), [213.0, 0.0, 0.0, 0.0, 0.0]);
+    let error = scan.volume(&Limits::default()).expect_err("refused");
+    assert!(error.to_string().contains('b'), "{error}");
+    // Half a frame or less is refused.
+    let collection = opened(folder.path(), &[("b", &b[..b.len() - 12])]);
+    assert_eq!((collection.scans.len(), collection.refused.len()), (1, 1));
+}
+
+#[test]
+fn a_ragged_end_is_noted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bytes = Bytes::default().text(0x08, 0x60, "CS", "SR").raw(&[1, 2, 3]).file(EXPLICIT);
+    let collection = opened(folder.path(), &[("a", &bytes)]);
+    assert!(codes(&collection.scans[0]).contains(&"ragged-end".to_owned()));
+}
+
+/// No repair may fail on anything but a typed error, wherever the file ends or a byte is another.
+#[test]
+fn damaged_shapes_are_read_or_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a");
+    let read = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).expect("written");
+        let collection = open(&path, &Limits::default()).expect("one file");
+        for scan in &collection.scans {
+            let _ = scan.images(&ImageOptions::default(), &Limits::default());
+        }
+    };
+    let mut rng = netra_testkit::Rng::new(11);
+    for (i, shape) in Shape::ALL.iter().enumerate() {
+        let bytes = shape.make();
+        (i % 13..bytes.len()).step_by(13).for_each(|end| read(&bytes[..end]));
+        for _ in 0..60 {
+            let mut changed = bytes.clone();
+            let at = rng.below(bytes.len());
+            changed[at] = rng.below(256) as u8;
+            read(&changed);
+        }
+    }
+}

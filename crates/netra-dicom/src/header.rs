@@ -99,8 +99,10 @@ pub(crate) fn run(bytes: &[u8], encoding: Encoding) -> usize {
         let next = header.total().and_then(|n| usize::try_from(n).ok()).and_then(|n| at.checked_add(n));
         let inside = next.is_some_and(|next| next <= bytes.len());
         if !inside {
-            // What reaches beyond the bytes at hand proves something only where its VR is one, or its length undefined.
-            return count + usize::from(header.vr.is_some() || (header.len == UNDEFINED && count > 0));
+            // What reaches beyond the bytes at hand proves something only where its VR is one, or an item follows.
+            let value = bytes.get(at + header.size..).and_then(|rest| tag(rest, encoding));
+            let is_open = header.len == UNDEFINED && matches!(value, Some(ITEM | SEQUENCE_END));
+            return count + usize::from(header.vr.is_some() || is_open);
         }
         (at, last) = (next.unwrap_or(at), header.tag);
         if at == bytes.len() {

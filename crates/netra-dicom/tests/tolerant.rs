@@ -205,24 +205,28 @@ fn a_ragged_end_is_noted() {
 /// No repair may fail on anything but a typed error, wherever the file ends or a byte is another.
 #[test]
 fn damaged_shapes_are_read_or_refused() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("a");
-    let read = |bytes: &[u8]| {
-        std::fs::write(&path, bytes).expect("written");
-        let collection = open(&path, &Limits::default()).expect("one file");
-        for scan in &collection.scans {
-            let _ = scan.images(&ImageOptions::default(), &Limits::default());
-        }
-    };
+    let limits = Limits::default();
     let mut rng = netra_testkit::Rng::new(11);
+    let (mut read, mut refused) = (0, 0);
     for (i, shape) in Shape::ALL.iter().enumerate() {
+        let folder = tempfile::tempdir().expect("a folder");
         let bytes = shape.make();
-        (i % 13..bytes.len()).step_by(13).for_each(|end| read(&bytes[..end]));
+        let mut files: Vec<Vec<u8>> = (i % 13..bytes.len()).step_by(13).map(|end| bytes[..end].to_vec()).collect();
         for _ in 0..60 {
             let mut changed = bytes.clone();
-            let at = rng.below(bytes.len());
-            changed[at] = rng.below(256) as u8;
-            read(&changed);
+            changed[rng.below(bytes.len())] = rng.below(256) as u8;
+            files.push(changed);
+        }
+        for (name, bytes) in files.iter().enumerate() {
+            std::fs::write(folder.path().join(format!("{name}.dcm")), bytes).expect("written");
+        }
+        let collection = open(folder.path(), &limits).expect("a folder");
+        refused += collection.refused.len();
+        for scan in &collection.scans {
+            let Scan::Dicom(series) = scan else { panic!("{shape:?} is no picture") };
+            read += series.instances.len();
+            series.instances.iter().for_each(|instance| drop(instance.raw_frames(&limits)));
         }
     }
+    assert!(read > 5000 && refused > 3000, "{read} read, {refused} refused");
 }

@@ -53,7 +53,7 @@ fn rle(frame: &[u16]) -> Vec<u8> {
     let segment = |byte: fn(u16) -> u8| -> Vec<u8> {
         let values = frame.iter().map(|value| byte(*value));
         let run: Vec<u8> = std::iter::once(frame.len() as u8 - 1).chain(values).collect();
-        if run.len() % 2 == 0 { run } else { [run.as_slice(), &[0x80]].concat() }
+        if run.len().is_multiple_of(2) { run } else { [run.as_slice(), &[0x80]].concat() }
     };
     let (high, low) = (segment(|v| (v >> 8) as u8), segment(|v| v as u8));
     let mut header = [0u32; 16];

@@ -47,11 +47,11 @@ impl CharacterSet {
         let mut sets = text.split('\\').map(|term| {
             let term = term.trim_matches([' ', '\0']);
             let Some((set, exact)) = term_of(term) else {
-                notes.add(Code::CharacterSetUnknown, || format!("`{term}` is no character set"));
+                notes.add(Code::CharacterSetUnknown, || "a term of Specific Character Set is unknown".to_owned());
                 return Set::Ascii;
             };
             if !exact {
-                notes.add(Code::CharacterSetRepaired, || format!("`{term}` is no defined term"));
+                notes.add(Code::CharacterSetRepaired, || "a term of Specific Character Set is misspelt".to_owned());
             }
             set
         });

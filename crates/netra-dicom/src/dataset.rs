@@ -10,7 +10,7 @@ use netra_core::{Error, Limits, Result};
 
 use crate::charset::CharacterSet;
 use crate::code::{Code, Notes};
-use crate::fragments::{Fragment, Fragments};
+use crate::fragments::{Ending, Fragment, Fragments};
 use crate::prescan::{Element, Scanner, Token};
 use crate::source::Stream;
 use crate::syntax::Encoding;
@@ -34,8 +34,7 @@ pub(crate) struct PixelElement {
     pub tag: Tag,
     pub vr: VR,
     pub place: Place,
-    /// The file ends inside the pixel data.
-    pub is_cut: bool,
+    pub ending: Ending,
 }
 
 /// Where pixel bytes lie.
@@ -79,12 +78,12 @@ fn fill(builder: &mut Builder, scanner: &mut Scanner<'_>, limits: &Limits) -> Re
             builder.take(token, scanner)?;
             continue;
         };
-        let (place, is_cut) = place(scanner, len, limits).map_err(|e| e.at(tag))?;
-        if let (Place::Native { len, .. }, false) = (&place, builder.rows || is_cut) {
+        let (place, ending) = place(scanner, len, limits).map_err(|e| e.at(tag))?;
+        let stop = builder.rows || ending == Ending::Cut;
+        if let (Place::Native { len, .. }, false) = (&place, stop) {
             scanner.stream.skip(*len)?;
         }
-        let stop = builder.rows || is_cut;
-        pixels = pixels.or(Some(PixelElement { tag, vr, place, is_cut }));
+        pixels = pixels.or(Some(PixelElement { tag, vr, place, ending }));
         if stop {
             break;
         }
@@ -92,18 +91,18 @@ fn fill(builder: &mut Builder, scanner: &mut Scanner<'_>, limits: &Limits) -> Re
     Ok(pixels)
 }
 
-/// Where the pixel bytes lie, and whether the file ends inside them.
-fn place(scanner: &mut Scanner<'_>, len: Option<u32>, limits: &Limits) -> Result<(Place, bool)> {
+/// Where the pixel bytes lie, and how they end.
+fn place(scanner: &mut Scanner<'_>, len: Option<u32>, limits: &Limits) -> Result<(Place, Ending)> {
     let Some(len) = len else {
-        let Fragments { offsets, fragments, is_cut } = scanner.fragments()?;
-        return Ok((Place::Encapsulated { offsets, fragments }, is_cut));
+        let Fragments { offsets, fragments, ending } = scanner.fragments()?;
+        return Ok((Place::Encapsulated { offsets, fragments }, ending));
     };
     let (offset, declared) = (scanner.stream.position(), u64::from(len));
     let len = scanner.left().map_or(declared, |left| left.min(declared));
     if len > limits.file_bytes {
         return Err(Error::limit(format!("{len} bytes of pixel data, the limit is {}", limits.file_bytes)));
     }
-    Ok((Place::Native { offset, len }, len < declared))
+    Ok((Place::Native { offset, len }, if len < declared { Ending::Cut } else { Ending::Whole }))
 }
 
 /// An item or a sequence that is being filled.

@@ -20,8 +20,19 @@ pub(crate) struct Fragments {
     /// The values of the basic offset table.
     pub offsets: Vec<u32>,
     pub fragments: Vec<Fragment>,
-    /// The last fragment is shorter than it says: the file ends inside it.
-    pub is_cut: bool,
+    pub ending: Ending,
+}
+
+/// How pixel data ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// As it should.
+    #[default]
+    Whole,
+    /// Fragments without sequence delimiter: nothing tells whether some are missing.
+    Open,
+    /// The file ends inside the value or the last fragment.
+    Cut,
 }
 
 impl Scanner<'_> {
@@ -44,6 +55,7 @@ impl Scanner<'_> {
                     return Err(self.malformed("no fragment where one must start"));
                 }
                 self.note_open();
+                found.ending = Ending::Open;
                 return Ok(found);
             };
             self.count()?;
@@ -60,7 +72,7 @@ impl Scanner<'_> {
                             found.fragments.push(Fragment { offset: self.stream.position(), len: left });
                             self.stream.skip(left.into())?;
                         }
-                        found.is_cut = true;
+                        found.ending = Ending::Cut;
                         return Ok(found);
                     }
                     self.check(len.into())?;

@@ -17,6 +17,7 @@ pub(super) fn note(frames: usize, declared: usize, notes: &mut Notes) {
 /// are whole, else each has one fragment.
 pub(super) fn whole_frames(
     declared: usize,
+    is_cut: bool,
     offsets: &mut Vec<u32>,
     fragments: &mut Vec<Fragment>,
     notes: &mut Notes,
@@ -25,8 +26,10 @@ pub(super) fn whole_frames(
         note(1, 1, notes);
         return 1;
     }
-    // Of the last fragment only a part is there.
-    fragments.pop();
+    if is_cut {
+        // Of the last fragment only a part is there.
+        fragments.pop();
+    }
     let base = fragments.first().map_or(0, |fragment| fragment.offset);
     let end = fragments.last().map_or(0, |fragment| fragment.offset + u64::from(fragment.len) + 8);
     let frames = if offsets.len() == declared {

@@ -9,6 +9,7 @@ use super::{cut, samples};
 use crate::attributes::{integer, text};
 use crate::code::{Code, Notes};
 use crate::dataset::{PixelElement, Place};
+use crate::fragments::Ending;
 use crate::syntax::{Codec, Encoding, TransferSyntax};
 
 /// Whether samples are integers or IEEE 754 numbers.
@@ -68,12 +69,14 @@ impl PixelFormat {
             let text = format!("a frame of {rows} x {columns} x {samples} samples of {bits_allocated} bits");
             Error::limit(format!("{text} is over the limit of {} bytes", limits.frame_bytes))
         })?;
-        let PixelElement { tag, is_cut, mut place, .. } = element;
+        let PixelElement { tag, ending, mut place, .. } = element;
+        let is_cut = ending == Ending::Cut;
         match &mut place {
             Place::Native { len, .. } => format.fit_native(*len, is_cut, notes).map_err(|e| e.at(tag))?,
             Place::Encapsulated { offsets, fragments } => {
-                if is_cut {
-                    format.frames = cut::whole_frames(format.frames, offsets, fragments, notes);
+                // Without delimiter, what lies there may have been cut between two fragments.
+                if is_cut || (ending == Ending::Open && fragments.len() < format.frames && !fragments.is_empty()) {
+                    format.frames = cut::whole_frames(format.frames, is_cut, offsets, fragments, notes);
                 }
                 if fragments.is_empty() || (format.frames > 1 && fragments.len() < format.frames) {
                     let text = format!("{} fragments hold {} frames", fragments.len(), format.frames);

@@ -8,6 +8,7 @@ use netra_core::{Error, Result};
 use crate::attributes::{integer, text};
 use crate::code::{Code, Notes};
 use crate::dataset::{PixelElement, Place};
+use crate::fragments::Ending;
 
 /// Samples per pixel, 1 or 3, and the photometric interpretation, of an image of rows, columns, frames and bits.
 pub(super) fn settle(
@@ -60,5 +61,5 @@ fn counted(element: &PixelElement, image: [u32; 4]) -> Option<u32> {
     let Place::Native { len, .. } = element.place else { return None };
     let bits = image.iter().try_fold(1u64, |n, &factor| n.checked_mul(factor.into()))?;
     let colour = bits.checked_mul(3)?.div_ceil(8);
-    (!element.is_cut).then_some(if len >= colour { 3 } else { 1 })
+    (element.ending == Ending::Whole).then_some(if len >= colour { 3 } else { 1 })
 }

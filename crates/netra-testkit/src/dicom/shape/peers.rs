@@ -4,6 +4,10 @@ use super::Shape::{self, *};
 
 /// pydicom 3.0.2, with `force=True` and its default configuration, does not give these texts and frames.
 const NOT_PYDICOM: &[Shape] = &[
+    NoItemDelimiterBetween,
+    PaddedItem,
+    FragmentsCutWithTable,
+    FragmentsMissing,
     BigSaidLittleDone,
     LittleSaidBigDone,
     ImplicitSaidBigDone,
@@ -53,6 +57,12 @@ const NOT_PYDICOM: &[Shape] = &[
 
 /// `dcmdump` of DCMTK 3.6.7 reports an error. Where it reports none, its values may still be others.
 const NOT_DCMTK: &[Shape] = &[
+    NoItemDelimiterBetween,
+    PaddedItem,
+    PrivateFragments,
+    FragmentsCutWithTable,
+    OddFragmentPadded,
+    FragmentsMissing,
     ImplicitSaidExplicitDone,
     ExplicitSaidImplicitDone,
     BigSaidLittleDone,

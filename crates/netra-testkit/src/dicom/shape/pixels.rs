@@ -91,6 +91,28 @@ pub(super) fn odd_fragment() -> Case {
     Case::new(Subject::wrap(RLE, &subject().set(0x7FE0, 0x10, pixels).data_set()), &["odd-length"])
 }
 
+pub(super) fn odd_fragment_padded() -> Case {
+    let fragment = [rle(&PIXELS).as_slice(), &[0x80]].concat();
+    let pixels = Bytes::default().head(0x7FE0, 0x10, "OB", u32::MAX).item(0xE000, 0);
+    let pixels = pixels.item(0xE000, fragment.len() as u32).raw(&fragment).raw(&[0]).item(0xE0DD, 0);
+    Case::new(Subject::wrap(RLE, &subject().set(0x7FE0, 0x10, pixels).data_set()), &["odd-length"])
+}
+
+pub(super) fn fragments_cut_with_table() -> Case {
+    // Encapsulated Uncompressed (PS3.5 A.4.11), two fragments of 12 bytes a frame: 40 bytes with their item headers.
+    let bytes: Vec<u8> = (0..3).flat_map(frame).flat_map(u16::to_le_bytes).collect();
+    let table: Vec<u8> = [0u32, 40, 80].iter().flat_map(|offset| offset.to_le_bytes()).collect();
+    let open = Bytes::default().head(0x7FE0, 0x10, "OB", u32::MAX).item(0xE000, 12).raw(&table);
+    let pixels = bytes.chunks(12).fold(open, |bytes, fragment| bytes.item(0xE000, 12).raw(fragment));
+    let file = Subject::wrap("1.2.840.10008.1.2.1.98", &frames(3).set(0x7FE0, 0x10, pixels).data_set());
+    Case::new(cut(&file, 5), TRUNCATED).frames(&[&frame(0), &frame(1)])
+}
+
+pub(super) fn fragments_missing() -> Case {
+    let case = Case::new(compressed(3, encapsulated(2)), &["delimiter-missing", "pixel-data-truncated"]);
+    case.frames(&[&frame(0), &frame(1)])
+}
+
 pub(super) fn longer() -> Case {
     let more = [PIXELS.as_slice(), &[7; 4]].concat();
     let pixels = Bytes::default().words(0x7FE0, 0x10, "OW", &more);

@@ -6,6 +6,8 @@ use crate::dicom::subject::Subject;
 
 const REFERENCE: &[(u16, u16)] = &[(0x08, 0x1140), (0x08, 0x1155)];
 
+const SKIPPED: &[&str] = &["large-values-skipped"];
+
 fn reference() -> Bytes {
     Bytes::default().text(0x08, 0x1155, "UI", "1.2.3.99")
 }
@@ -66,6 +68,39 @@ pub(super) fn group_lengths() -> Case {
 pub(super) fn no_item_delimiter() -> Case {
     let open = Bytes::default().head(0x08, 0x1140, "SQ", u32::MAX).item(0xE000, u32::MAX).raw(&reference().0);
     with(open.item(0xE0DD, 0), &["delimiter-missing"])
+}
+
+pub(super) fn no_item_delimiter_between() -> Case {
+    let second = Bytes::default().text(0x08, 0x1155, "UI", "1.2.3.98");
+    let open = Bytes::default().head(0x08, 0x1140, "SQ", u32::MAX).item(0xE000, u32::MAX).raw(&reference().0);
+    let sequence = open.item(0xE000, u32::MAX).raw(&second.0).item(0xE00D, 0).item(0xE0DD, 0);
+    with(sequence, &["delimiter-missing"])
+}
+
+pub(super) fn no_item_delimiter_inside() -> Case {
+    let item = Bytes::default().item(0xE000, u32::MAX).raw(&reference().0);
+    let sequence = Bytes::default().head(0x08, 0x1140, "SQ", item.0.len() as u32).raw(&item.0);
+    with(sequence, &["delimiter-missing"])
+}
+
+pub(super) fn padded_item() -> Case {
+    let item = Bytes::default().head(0x08, 0x1155, "UI", 7).raw(b"1.2.3.9");
+    let open = Bytes::default().head(0x08, 0x1140, "SQ", u32::MAX).item(0xE000, item.0.len() as u32).raw(&item.0);
+    with(open.raw(&[0]).item(0xE0DD, 0), &["odd-length"]).text(REFERENCE, "1.2.3.9")
+}
+
+pub(super) fn icon() -> Case {
+    let fragments = Bytes::default().head(0x7FE0, 0x10, "OB", u32::MAX).item(0xE000, 0);
+    let icon = fragments.item(0xE000, 4).raw(&[1, 2, 3, 4]).item(0xE0DD, 0);
+    let sequence = Bytes::default().open_sequence(0x88, 0x200, &icon);
+    let case = Case::new(Subject::new(Encoding::Explicit).set(0x88, 0x200, sequence).file(), SKIPPED);
+    case.text(REFERENCE, "1.2.3.99")
+}
+
+pub(super) fn private_fragments() -> Case {
+    let open = Bytes::default().head(0x09, 0x1002, "OB", u32::MAX).item(0xE000, 0);
+    let fragments = open.item(0xE000, 4).raw(&[1, 2, 3, 4]).item(0xE0DD, 0);
+    Case::new(Subject::new(Encoding::Explicit).set(0x09, 0x1002, fragments).file(), SKIPPED)
 }
 
 pub(super) fn no_sequence_delimiter() -> Case {

@@ -65,19 +65,32 @@ impl CharacterSet {
             return bytes.iter().map(|&b| char::from(b)).collect();
         }
         let switches = !matches!(self.first, Set::Utf8 | Set::Gb18030 | Set::Gbk) && bytes.contains(&0x1B);
-        let text = if switches { self.extended(vr, bytes) } else { self.first.decode(bytes) };
-        text.unwrap_or_else(|| {
+        let mut note = || {
             notes.add(Code::CharacterSetUndeclared, || format!("{tag} holds text outside the repertoire in force"));
+        };
+        let text = if switches {
+            self.extended(vr, bytes).map(|(text, exact)| {
+                if !exact {
+                    note();
+                }
+                text
+            })
+        } else {
+            self.first.decode(bytes)
+        };
+        text.unwrap_or_else(|| {
+            note();
             let other = self.other.filter(|_| !switches).and_then(|set| set.decode(bytes));
             other.unwrap_or_else(|| undeclared(bytes))
         })
     }
 
     /// Text with escapes (PS3.5 6.1.2.5): G0 for bytes below 0x80, G1 for those above. A delimiter brings back the sets
-    /// in force where a value starts.
-    fn extended(&self, vr: VR, bytes: &[u8]) -> Option<String> {
-        let mut out = String::new();
-        let (mut g0, mut g1) = (Set::Ascii, self.first);
+    /// in force where a value starts; bytes that these do not hold are taken in the set designated last, and the text is
+    /// not exact.
+    fn extended(&self, vr: VR, bytes: &[u8]) -> Option<(String, bool)> {
+        let (mut out, mut exact) = (String::new(), true);
+        let (mut g0, mut g1, mut last) = (Set::Ascii, self.first, self.first);
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
             let rest = bytes.get(at..)?;
@@ -85,13 +98,20 @@ impl CharacterSet {
                 let (set, size) = escape(rest)?;
                 match set {
                     Set::Ascii | Set::Kanji | Set::SupplementaryKanji => g0 = set,
-                    set => g1 = set,
+                    set => (g1, last) = (set, set),
                 }
                 at += size;
             } else if byte >= 0x80 {
                 let run = rest.iter().take_while(|b| **b >= 0x80).count();
-                out.push_str(&g1.decode(rest.get(..run)?)?);
-                at += run;
+                let run = rest.get(..run)?;
+                match g1.decode(run) {
+                    Some(text) => out.push_str(&text),
+                    None => {
+                        exact = false;
+                        out.push_str(&last.decode(run)?);
+                    }
+                }
+                at += run.len();
             } else if g0 != Set::Ascii && byte > 0x20 {
                 let run = rest.iter().take_while(|b| (0x21..=0x7E).contains(*b)).count();
                 out.push_str(&g0.decode(rest.get(..run)?)?);
@@ -110,7 +130,7 @@ impl CharacterSet {
                 at += 1;
             }
         }
-        Some(out)
+        Some((out, exact))
     }
 }
 

@@ -10,10 +10,11 @@ use netra_core::{Error, Limits, Result};
 
 use crate::charset::CharacterSet;
 use crate::code::{Code, Notes};
-use crate::fragments::{Ending, Fragment, Fragments};
-use crate::prescan::{Element, Scanner, Token};
+use crate::fragments::{Ending, PixelElement, Place};
+use crate::prescan::Scanner;
 use crate::source::Stream;
 use crate::syntax::Encoding;
+use crate::token::{Element, Token};
 use crate::value;
 
 /// Bytes of all values kept as header of one instance.
@@ -26,22 +27,6 @@ pub(crate) struct DataSet {
     pub header: InMemDicomObject,
     pub pixels: Option<PixelElement>,
     pub notes: Notes,
-}
-
-/// The pixel data element: where its bytes lie in the data set's stream.
-#[derive(Clone, Debug)]
-pub(crate) struct PixelElement {
-    pub tag: Tag,
-    pub vr: VR,
-    pub place: Place,
-    pub ending: Ending,
-}
-
-/// Where pixel bytes lie.
-#[derive(Clone, Debug)]
-pub(crate) enum Place {
-    Native { offset: u64, len: u64 },
-    Encapsulated { offsets: Vec<u32>, fragments: Vec<Fragment> },
 }
 
 /// A refused data set, and its series where the walk came that far: the series then has a hole.
@@ -60,7 +45,7 @@ impl From<Error> for Rejected {
 pub(crate) fn read(stream: Stream, encoding: Encoding, limits: &Limits) -> std::result::Result<DataSet, Rejected> {
     let mut scanner = Scanner::new(stream, encoding, limits);
     let mut builder = Builder { open: vec![Open::elements()], kept: 0, rows: false };
-    let pixels = match fill(&mut builder, &mut scanner, limits) {
+    let pixels = match fill(&mut builder, &mut scanner) {
         Ok(pixels) => pixels,
         Err(error) => return Err(Rejected { error, series: builder.series() }),
     };
@@ -71,14 +56,14 @@ pub(crate) fn read(stream: Stream, encoding: Encoding, limits: &Limits) -> std::
 
 /// Walks up to the pixel data. What comes after it (signatures, padding) is read only where the image's size is still
 /// missing, which elements out of order make possible.
-fn fill(builder: &mut Builder, scanner: &mut Scanner<'_>, limits: &Limits) -> Result<Option<PixelElement>> {
+fn fill(builder: &mut Builder, scanner: &mut Scanner<'_>) -> Result<Option<PixelElement>> {
     let mut pixels = None;
     while let Some(token) = scanner.next()? {
         let Token::Pixels { tag, vr, len } = token else {
             builder.take(token, scanner)?;
             continue;
         };
-        let (place, ending) = place(scanner, len, limits).map_err(|e| e.at(tag))?;
+        let (place, ending) = scanner.place(len).map_err(|e| e.at(tag))?;
         let stop = builder.rows || ending == Ending::Cut;
         if let (Place::Native { len, .. }, false) = (&place, stop) {
             scanner.stream.skip(*len)?;
@@ -89,20 +74,6 @@ fn fill(builder: &mut Builder, scanner: &mut Scanner<'_>, limits: &Limits) -> Re
         }
     }
     Ok(pixels)
-}
-
-/// Where the pixel bytes lie, and how they end.
-fn place(scanner: &mut Scanner<'_>, len: Option<u32>, limits: &Limits) -> Result<(Place, Ending)> {
-    let Some(len) = len else {
-        let Fragments { offsets, fragments, ending } = scanner.fragments()?;
-        return Ok((Place::Encapsulated { offsets, fragments }, ending));
-    };
-    let (offset, declared) = (scanner.stream.position(), u64::from(len));
-    let len = scanner.left().map_or(declared, |left| left.min(declared));
-    if len > limits.file_bytes {
-        return Err(Error::limit(format!("{len} bytes of pixel data, the limit is {}", limits.file_bytes)));
-    }
-    Ok((Place::Native { offset, len }, if len < declared { Ending::Cut } else { Ending::Whole }))
 }
 
 /// An item or a sequence that is being filled.

@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 use crate::attributes::text;
 pub(crate) use crate::code::warning;
 use crate::code::{Code, Notes};
-use crate::dataset::{self, DataSet, Place, Rejected};
+use crate::dataset::{self, DataSet, Rejected};
+use crate::fragments::Place;
 use crate::meta::{self, Body, Meta};
 use crate::pixels::PixelFormat;
 use crate::source::{Source, Stream};
@@ -72,6 +73,10 @@ pub(crate) fn read(source: &Source, head: &[u8], limits: &Limits) -> std::result
         notes.add(Code::PixelDataNotCompressed, || format!("{syntax} is declared, the pixel data is native"));
         syntax = meta::native(body.encoding);
     }
+    if let Some(uid) = pixels.as_ref().and_then(|element| codestream(&element.place, &syntax, &body, source, limits)) {
+        notes.add(Code::PixelDataCompressed, || format!("{syntax} is declared, the pixel data is encapsulated"));
+        syntax = TransferSyntax::new(uid);
+    }
     let rejected = |error: Error| Rejected { error, series: text(&header, tags::SERIES_INSTANCE_UID) };
     let pixels = match pixels {
         Some(element) => Some(PixelFormat::read(&header, element, &syntax, limits, &mut notes).map_err(rejected)?),
@@ -79,4 +84,27 @@ pub(crate) fn read(source: &Source, head: &[u8], limits: &Limits) -> std::result
     };
     let is_cut = notes.has(Code::PixelDataTruncated);
     Ok(DicomFile { source: source.clone(), header, syntax, body, pixels, is_cut, warnings: notes.into_warnings() })
+}
+
+/// The transfer syntax that the first fragment shows where the declared one is native: that of a JPEG, JPEG-LS or JPEG 2000
+/// codestream. `None` where there is nothing to correct.
+fn codestream(
+    place: &Place,
+    syntax: &TransferSyntax,
+    body: &Body,
+    source: &Source,
+    limits: &Limits,
+) -> Option<&'static str> {
+    let Place::Encapsulated { fragments, .. } = place else { return None };
+    if meta::native(syntax.encoding()) != *syntax {
+        return None;
+    }
+    let mut stream = body.open(source, limits).ok()?;
+    stream.skip_to(fragments.first()?.offset).ok()?;
+    match stream.array::<4>().ok()? {
+        [0xFF, 0xD8, 0xFF, 0xF7] => Some("1.2.840.10008.1.2.4.81"),
+        [0xFF, 0xD8, 0xFF, _] => Some("1.2.840.10008.1.2.4.50"),
+        [0xFF, 0x4F, 0xFF, 0x51] => Some("1.2.840.10008.1.2.4.91"),
+        _ => None,
+    }
 }

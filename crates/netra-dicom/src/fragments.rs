@@ -1,11 +1,27 @@
-//! Encapsulated pixel data (PS3.5 A.4): the basic offset table and the places of the fragments.
+//! Where pixel data lies: native, or encapsulated (PS3.5 A.4) with a basic offset table and fragments.
 
-use dicom_core::Tag;
-use netra_core::Result;
+use dicom_core::{Tag, VR};
+use netra_core::{Error, Result};
 
 use crate::code::Code;
 use crate::header::{self, ITEM, LONGEST, SEQUENCE_END, UNDEFINED};
 use crate::prescan::Scanner;
+
+/// The pixel data element: where its bytes lie in the data set's stream.
+#[derive(Clone, Debug)]
+pub(crate) struct PixelElement {
+    pub tag: Tag,
+    pub vr: VR,
+    pub place: Place,
+    pub ending: Ending,
+}
+
+/// Where pixel bytes lie.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    Native { offset: u64, len: u64 },
+    Encapsulated { offsets: Vec<u32>, fragments: Vec<Fragment> },
+}
 
 /// One fragment: where its value lies in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +52,21 @@ pub(crate) enum Ending {
 }
 
 impl Scanner<'_> {
+    /// Where the pixel bytes lie that come next, `len` of them or fragments, and how they end.
+    pub fn place(&mut self, len: Option<u32>) -> Result<(Place, Ending)> {
+        let Some(len) = len else {
+            let Fragments { offsets, fragments, ending } = self.fragments()?;
+            return Ok((Place::Encapsulated { offsets, fragments }, ending));
+        };
+        let (offset, declared) = (self.stream.position(), u64::from(len));
+        let len = self.left().map_or(declared, |left| left.min(declared));
+        if len > self.limits.file_bytes {
+            let limit = self.limits.file_bytes;
+            return Err(Error::limit(format!("{len} bytes of pixel data, the limit is {limit}")));
+        }
+        Ok((Place::Native { offset, len }, if len < declared { Ending::Cut } else { Ending::Whole }))
+    }
+
     /// Walks the items up to and with the sequence delimiter. Where it is missing, the end of the file or the next element
     /// of the data set stands for it.
     pub fn fragments(&mut self) -> Result<Fragments> {

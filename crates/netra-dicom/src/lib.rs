@@ -34,6 +34,7 @@ mod source;
 mod stream;
 mod summary;
 mod syntax;
+mod token;
 mod value;
 mod volume;
 pub mod write;

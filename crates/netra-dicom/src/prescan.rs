@@ -13,43 +13,7 @@ use crate::code::{Code, Notes};
 use crate::header::{self, Header, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED};
 use crate::source::Stream;
 use crate::syntax::Encoding;
-
-/// What the walk came upon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Token {
-    /// An element whose value bytes come next: the caller reads or skips them.
-    Value(Element),
-    /// Pixel data outside any sequence; `None`: encapsulated, fragments come next. The length was not compared with
-    /// what is left.
-    Pixels {
-        tag: Tag,
-        vr: VR,
-        len: Option<u32>,
-    },
-    /// Encapsulated data that is no pixel data of the instance (an icon): fragments come next.
-    Fragments {
-        tag: Tag,
-        vr: VR,
-    },
-    SequenceStart {
-        tag: Tag,
-    },
-    SequenceEnd,
-    ItemStart,
-    ItemEnd,
-}
-
-/// An element with a value of known length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Element {
-    pub tag: Tag,
-    /// The VR of the file, or the dictionary's.
-    pub vr: VR,
-    /// The file says the VR.
-    pub explicit: bool,
-    pub big: bool,
-    pub len: u32,
-}
+use crate::token::{Element, Token};
 
 pub(crate) struct Level {
     pub is_sequence: bool,
@@ -145,10 +109,10 @@ impl<'a> Scanner<'a> {
 
     /// An error at the current byte.
     pub fn malformed(&self, message: impl Into<String>) -> Error {
-        Error::malformed(message).at(self.place())
+        Error::malformed(message).at(self.here())
     }
 
-    pub fn place(&self) -> String {
+    pub fn here(&self) -> String {
         format!("byte {}", self.stream.position())
     }
 
@@ -172,7 +136,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn pop(&mut self) -> Option<Token> {
+    pub(crate) fn pop(&mut self) -> Option<Token> {
         self.odd = false;
         let level = self.levels.pop()?;
         if self.levels.is_empty() {
@@ -181,8 +145,8 @@ impl<'a> Scanner<'a> {
         Some(if level.is_sequence { Token::SequenceEnd } else { Token::ItemEnd })
     }
 
-    fn pop_without_delimiter(&mut self) -> Option<Token> {
-        let place = self.place();
+    pub(crate) fn pop_without_delimiter(&mut self) -> Option<Token> {
+        let place = self.here();
         self.notes.add(Code::DelimiterMissing, || format!("an item or sequence ends without delimiter at {place}"));
         self.pop()
     }
@@ -190,7 +154,7 @@ impl<'a> Scanner<'a> {
     fn push(&mut self, is_sequence: bool, tag: Tag, len: u32, encoding: Encoding) -> Result<()> {
         if is_sequence && self.depth() >= self.limits.nesting {
             let text = format!("sequences are nested more than {} deep", self.limits.nesting);
-            return Err(Error::limit(text).at(self.place()));
+            return Err(Error::limit(text).at(self.here()));
         }
         let outer = self.levels.last().and_then(|level| level.bound);
         let end = if len == UNDEFINED {
@@ -286,29 +250,6 @@ impl<'a> Scanner<'a> {
         }
         self.notes.add(Code::VrUnknown, || format!("{tag} has VR UN, not SQ"));
         Ok(Some(Encoding::ImplicitLittle))
-    }
-
-    /// A delimiter or an item where an element could start.
-    fn delimiter(&mut self, tag: Tag) -> Result<Option<Token>> {
-        let nested = self.levels.len() > 1;
-        let undefined = self.levels.last().is_some_and(|level| level.end.is_none());
-        match tag {
-            ITEM_END if nested && undefined => {
-                self.stream.skip(8)?;
-                Ok(self.pop())
-            }
-            ITEM_END => self.stray(tag),
-            SEQUENCE_END if !nested => self.stray(tag),
-            ITEM | SEQUENCE_END if nested && undefined => Ok(self.pop_without_delimiter()),
-            _ => Err(self.malformed(format!("{tag} stands where an element must start"))),
-        }
-    }
-
-    fn stray(&mut self, tag: Tag) -> Result<Option<Token>> {
-        let place = self.place();
-        self.notes.add(Code::DelimiterStray, || format!("{tag} at {place} closes nothing"));
-        self.stream.skip(8)?;
-        Ok(None)
     }
 
     fn undefined(&mut self, tag: Tag, vr: VR, encoding: Encoding) -> Result<Option<Token>> {

@@ -5,12 +5,36 @@ use dicom_core::Tag;
 use netra_core::Result;
 
 use crate::code::Code;
-use crate::header::{self, Header, ITEM, LONGEST, SEQUENCE_END};
+use crate::header::{self, Header, ITEM, ITEM_END, LONGEST, SEQUENCE_END};
 use crate::prescan::Scanner;
 use crate::stream::LOOK_AHEAD;
 use crate::syntax::Encoding;
+use crate::token::Token;
 
 impl Scanner<'_> {
+    /// A delimiter or an item where an element could start.
+    pub(crate) fn delimiter(&mut self, tag: Tag) -> Result<Option<Token>> {
+        let nested = self.levels.len() > 1;
+        let undefined = self.levels.last().is_some_and(|level| level.end.is_none());
+        match tag {
+            ITEM_END if nested && undefined => {
+                self.stream.skip(8)?;
+                Ok(self.pop())
+            }
+            ITEM_END => self.stray(tag),
+            SEQUENCE_END if !nested => self.stray(tag),
+            ITEM | SEQUENCE_END if nested && undefined => Ok(self.pop_without_delimiter()),
+            _ => Err(self.malformed(format!("{tag} stands where an element must start"))),
+        }
+    }
+
+    pub(crate) fn stray(&mut self, tag: Tag) -> Result<Option<Token>> {
+        let place = self.here();
+        self.notes.add(Code::DelimiterStray, || format!("{tag} at {place} closes nothing"));
+        self.stream.skip(8)?;
+        Ok(None)
+    }
+
     /// The next header, not yet taken. Its VR style is that of the level unless the bytes say otherwise.
     pub(crate) fn header(&mut self) -> Result<Header> {
         let encoding = self.encoding();
@@ -128,7 +152,7 @@ impl Scanner<'_> {
         let shifted = self.stream.peek(5)?.get(1..).unwrap_or_default();
         let padded = header::tag(shifted, encoding).is_some_and(|tag| tag.group() == 0xFFFE);
         if padded {
-            let place = self.place();
+            let place = self.here();
             self.notes.add(Code::OddLength, || format!("a byte of padding at {place}"));
             self.stream.skip(1)?;
         }

@@ -9,7 +9,7 @@ use dicom_object::mem::InMemElement;
 use crate::charset::CharacterSet;
 use crate::code::{Code, Notes};
 use crate::header;
-use crate::prescan::Element;
+use crate::token::Element;
 
 /// What a data set says about the values of its elements.
 pub(crate) struct Context {

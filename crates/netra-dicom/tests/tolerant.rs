@@ -1,6 +1,7 @@
 //! Every shape of `netra_testkit::dicom` is read to the right values with the right warnings; other readers are asked too.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -35,8 +36,7 @@ fn text(instance: &Instance, path: &[(u16, u16)]) -> Option<String> {
 }
 
 /// What differs from the case.
-fn differences(case: &Case, folder: &Path) -> Vec<String> {
-    let collection = opened(folder, &[("a.dcm", &case.bytes)]);
+fn differences(case: &Case, collection: &Collection) -> Vec<String> {
     let Some(Scan::Dicom(series)) = collection.scans.first() else {
         return vec![format!("refused: {:?}", collection.refused)];
     };
@@ -78,7 +78,27 @@ fn every_shape_is_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut wrong = Vec::new();
     for shape in Shape::ALL {
-        let differs = differences(&shape.case(), folder.path());
+        let case = shape.case();
+        let differs = differences(&case, &opened(folder.path(), &[("a.dcm", &case.bytes)]));
+        wrong.extend(differs.into_iter().map(|difference| format!("{shape:?}: {difference}")));
+    }
+    assert!(wrong.is_empty(), "{} of {} shapes:\n{}", wrong.len(), Shape::ALL.len(), wrong.join("\n"));
+}
+
+/// A member of an archive is a stream in which nobody can go back.
+#[test]
+fn every_shape_is_read_from_an_archive() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut wrong = Vec::new();
+    for shape in Shape::ALL {
+        let case = shape.case();
+        let path = folder.path().join(format!("{shape:?}.zip"));
+        let mut writer = zip::ZipWriter::new(std::fs::File::create(&path).expect("created"));
+        let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+        writer.start_file("a.dcm", options).expect("started");
+        writer.write_all(&case.bytes).expect("written");
+        writer.finish().expect("finished");
+        let differs = differences(&case, &open(&path, &Limits::default()).expect("an archive"));
         wrong.extend(differs.into_iter().map(|difference| format!("{shape:?}: {difference}")));
     }
     assert!(wrong.is_empty(), "{} of {} shapes:\n{}", wrong.len(), Shape::ALL.len(), wrong.join("\n"));

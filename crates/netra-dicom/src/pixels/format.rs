@@ -8,8 +8,7 @@ use netra_core::{Error, Limits, Result};
 use super::{cut, samples};
 use crate::attributes::{integer, text};
 use crate::code::{Code, Notes};
-use crate::dataset::{PixelElement, Place};
-use crate::fragments::Ending;
+use crate::fragments::{Ending, PixelElement, Place};
 use crate::syntax::{Codec, Encoding, TransferSyntax};
 
 /// Whether samples are integers or IEEE 754 numbers.

@@ -8,9 +8,8 @@ use netra_core::{Error, Limits, Result};
 
 use super::codec::{self, Decoded};
 use super::format::PixelFormat;
-use crate::dataset::Place;
 use crate::file::DicomFile;
-use crate::fragments::Fragment;
+use crate::fragments::{Fragment, Place};
 use crate::source::Stream;
 use crate::syntax::Encoding;
 

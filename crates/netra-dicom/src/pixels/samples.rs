@@ -7,8 +7,7 @@ use netra_core::{Error, Result};
 
 use crate::attributes::{integer, text};
 use crate::code::{Code, Notes};
-use crate::dataset::{PixelElement, Place};
-use crate::fragments::Ending;
+use crate::fragments::{Ending, PixelElement, Place};
 
 /// Samples per pixel, 1 or 3, and the photometric interpretation, of an image of rows, columns, frames and bits.
 pub(super) fn settle(

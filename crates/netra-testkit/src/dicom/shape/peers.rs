@@ -4,10 +4,6 @@ use super::Shape::{self, *};
 
 /// pydicom 3.0.2, with `force=True` and its default configuration, does not give these texts and frames.
 const NOT_PYDICOM: &[Shape] = &[
-    NoItemDelimiterBetween,
-    PaddedItem,
-    FragmentsCutWithTable,
-    FragmentsMissing,
     BigSaidLittleDone,
     LittleSaidBigDone,
     ImplicitSaidBigDone,
@@ -15,6 +11,7 @@ const NOT_PYDICOM: &[Shape] = &[
     DeflateDoneNotSaid,
     DeflateWithHeader,
     CompressedSaidNativeDone,
+    NativeSaidCompressedDone,
     UnknownSyntax,
     NoMagic,
     NoMeta,
@@ -34,6 +31,8 @@ const NOT_PYDICOM: &[Shape] = &[
     VrZero,
     VrOx,
     NoItemDelimiter,
+    NoItemDelimiterBetween,
+    PaddedItem,
     NoSequenceDelimiter,
     NoDelimiterAtTheEnd,
     AcrNema,
@@ -42,6 +41,8 @@ const NOT_PYDICOM: &[Shape] = &[
     FramesCut,
     FramesCutLate,
     FragmentsCut,
+    FragmentsCutWithTable,
+    FragmentsMissing,
     NoFragmentDelimiter,
     GreyThreeSamplesOneStored,
     ColourNoPlanar,
@@ -57,12 +58,6 @@ const NOT_PYDICOM: &[Shape] = &[
 
 /// `dcmdump` of DCMTK 3.6.7 reports an error. Where it reports none, its values may still be others.
 const NOT_DCMTK: &[Shape] = &[
-    NoItemDelimiterBetween,
-    PaddedItem,
-    PrivateFragments,
-    FragmentsCutWithTable,
-    OddFragmentPadded,
-    FragmentsMissing,
     ImplicitSaidExplicitDone,
     ExplicitSaidImplicitDone,
     BigSaidLittleDone,
@@ -79,6 +74,9 @@ const NOT_DCMTK: &[Shape] = &[
     ImplicitElement,
     ImplicitPixels,
     NoItemDelimiter,
+    NoItemDelimiterBetween,
+    PaddedItem,
+    PrivateFragments,
     NoSequenceDelimiter,
     NoDelimiterAtTheEnd,
     StrayDelimiter,
@@ -87,6 +85,9 @@ const NOT_DCMTK: &[Shape] = &[
     FramesCut,
     FramesCutLate,
     FragmentsCut,
+    FragmentsCutWithTable,
+    FragmentsMissing,
+    OddFragmentPadded,
     NoFragmentDelimiter,
     MidasPhotograph,
 ];

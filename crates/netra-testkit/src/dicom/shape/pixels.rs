@@ -113,6 +113,19 @@ pub(super) fn fragments_missing() -> Case {
     case.frames(&[&frame(0), &frame(1)])
 }
 
+pub(super) fn compressed_not_said() -> Case {
+    // A JPEG-LS codestream (ITU-T T.87) of 3 x 4 samples of 16 bits that are all 0: runs to the end of each of three lines.
+    let stream = [
+        &[0xFF, 0xD8, 0xFF, 0xF7, 0, 11, 16, 0, 3, 0, 4, 1, 1, 0x11, 0],
+        [0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 0, 0].as_slice(),
+        &[0xFF, 0x7F, 0xFF, 0xD9, 0],
+    ];
+    let stream = stream.concat();
+    let pixels = Bytes::default().head(0x7FE0, 0x10, "OB", u32::MAX).item(0xE000, 0);
+    let pixels = pixels.item(0xE000, stream.len() as u32).raw(&stream).item(0xE0DD, 0);
+    Case::new(subject().set(0x7FE0, 0x10, pixels).file(), &["pixel-data-compressed"]).frames(&[&[0; 12]])
+}
+
 pub(super) fn longer() -> Case {
     let more = [PIXELS.as_slice(), &[7; 4]].concat();
     let pixels = Bytes::default().words(0x7FE0, 0x10, "OW", &more);

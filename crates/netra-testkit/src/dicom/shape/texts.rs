@@ -62,13 +62,18 @@ pub(super) fn korean() -> Case {
     name("\\ISO 2022 IR 149", bytes, "Hong^Gildong=洪^吉洞=홍^길동", &[])
 }
 
+pub(super) fn korean_one_escape() -> Case {
+    let bytes = b"Hong^Gildong=\x1b$)C\xfb\xf3^\xd1\xce\xd4\xd7=\xc8\xab^\xb1\xe6\xb5\xbf";
+    name("\\ISO 2022 IR 149", bytes, "Hong^Gildong=洪^吉洞=홍^길동", &["character-set-undeclared"])
+}
+
 pub(super) fn korean_no_escape() -> Case {
     name("\\ISO 2022 IR 149", b"\xc8\xab^\xb1\xe6\xb5\xbf", "홍^길동", &["character-set-undeclared"])
 }
 
 pub(super) fn chinese_iso_2022() -> Case {
-    let bytes = b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab=";
-    name("\\ISO 2022 IR 58", bytes, "Zhang^XiaoDong=张^小东=", &[])
+    let bytes = b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab";
+    name("\\ISO 2022 IR 58", bytes, "Zhang^XiaoDong=张^小东", &[])
 }
 
 pub(super) fn chinese_gb18030() -> Case {

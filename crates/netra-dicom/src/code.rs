@@ -60,7 +60,7 @@ codes! {
     PixelDataInOldGroup "pixel-data-in-old-group" "The pixel data lies in the group that the retired Image Location names; read from there."
     PixelDataNotCompressed "pixel-data-not-compressed" "The transfer syntax says compressed, the pixel data is native; read as native."
     PixelDataCompressed "pixel-data-compressed" "The transfer syntax says native, the pixel data is encapsulated; its codestream says how."
-    PixelDataTruncated "pixel-data-truncated" "The file ends inside the pixel data: whole frames are read, a last frame of which more than half is there is filled up with zeros, and a volume of such frames is refused."
+    PixelDataTruncated "pixel-data-truncated" "The file ends inside the pixel data. Of several frames the whole ones are read, and are no volume; a single frame that is no slice, and of which more than half is there, is filled up with zeros; a single slice is refused."
     PixelDataLonger "pixel-data-longer" "The pixel data is longer than its frames; the rest was not read."
     Ybr422NotSubsampled "ybr-422-not-subsampled" "YBR_FULL_422 with every chrominance sample stored; read as YBR_FULL."
     SamplesRepaired "samples-per-pixel-repaired" "Samples per Pixel contradicts Photometric Interpretation; the length of the pixel data decides."

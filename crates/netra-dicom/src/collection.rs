@@ -223,7 +223,7 @@ fn collect(contents: Contents<'_>, mut refused: Vec<(PathBuf, Error)>, limits: &
         Found::Series(instances) => {
             let uid = instances.first().and_then(|i: &Instance| text(i.header(), tags::SERIES_INSTANCE_UID));
             let mut damaged = uid.and_then(|uid| damaged.get(&uid).cloned()).unwrap_or_default();
-            // Zeros for missing pixels may be shown, with a warning, but are no part of a volume.
+            // Frames are missing: what is left is no volume without further ado.
             damaged.extend(instances.iter().filter(|i| i.file.is_cut).map(|i| i.file.source.name()));
             Scan::Dicom(Series::new(duplicates::settle(instances, limits), damaged))
         }

@@ -5,11 +5,12 @@ use dicom_object::InMemDicomObject;
 use netra_core::{Error, Limits, Result, Warning};
 use sha2::{Digest, Sha256};
 
-use crate::attributes::text;
+use crate::attributes::{integer, text};
 pub(crate) use crate::code::warning;
 use crate::code::{Code, Notes};
 use crate::dataset::{self, DataSet, Rejected};
 use crate::fragments::Place;
+use crate::frames::FrameHeader;
 use crate::meta::{self, Body, Meta};
 use crate::pixels::PixelFormat;
 use crate::source::{Source, Stream};
@@ -23,7 +24,7 @@ pub(crate) struct DicomFile {
     pub syntax: TransferSyntax,
     pub body: Body,
     pub pixels: Option<(PixelFormat, Place)>,
-    /// The file ends inside the pixel data: what is missing was filled up or left out.
+    /// The file ends inside the pixel data: frames are missing, or the last pixels of a single one.
     pub is_cut: bool,
     pub warnings: Vec<Warning>,
 }
@@ -83,6 +84,11 @@ pub(crate) fn read(source: &Source, head: &[u8], limits: &Limits) -> std::result
         None => None,
     };
     let is_cut = notes.has(Code::PixelDataTruncated);
+    let is_single = integer(&header, tags::NUMBER_OF_FRAMES).is_none_or(|frames| frames <= 1);
+    if is_cut && is_single && FrameHeader::new(&header, 0, 1).plane().is_some() {
+        // What is missing of a slice would be a hole in the patient, filled with zeros.
+        return Err(rejected(Error::malformed("the file ends inside the pixel data of a slice")));
+    }
     Ok(DicomFile { source: source.clone(), header, syntax, body, pixels, is_cut, warnings: notes.into_warnings() })
 }
 

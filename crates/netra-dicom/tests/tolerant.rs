@@ -7,7 +7,7 @@ use std::process::Command;
 
 use dicom_core::Tag;
 use netra_dicom::{Code, Collection, ImageOptions, Instance, Limits, Scan, open};
-use netra_testkit::dicom::{Bytes, Case, EXPLICIT, Shape, Slice};
+use netra_testkit::dicom::{Bytes, Case, EXPLICIT, Encoding, Shape, Slice, Subject};
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -198,19 +198,40 @@ fn copies_of_an_instance_are_read_once_and_differing_ones_are_kept() {
 }
 
 #[test]
-fn a_cut_slice_is_an_image_with_zeros_and_no_part_of_a_volume() {
+fn what_is_missing_of_a_cut_file_is_never_part_of_a_volume() {
     let folder = tempfile::tempdir().expect("a folder");
     let [a, b] = [Slice::at(1, 0.0).file(), Slice::at(2, 5.0).file()];
-    let collection = opened(folder.path(), &[("a", &a), ("b", &b[..b.len() - 8])]);
-    let scan = &collection.scans[0];
-    assert_eq!(codes(scan), ["pixel-data-truncated"]);
-    let images = scan.images(&ImageOptions::default(), &Limits::default()).expect("decodes");
-    assert_eq!(images[1].pixels().iter().skip(7).copied().collect::<Vec<f32>>(), [213.0, 0.0, 0.0, 0.0, 0.0]);
-    let error = scan.volume(&Limits::default()).expect_err("refused");
+    // A slice of a stack: refused, and so is the volume without it.
+    let collection = opened(folder.path(), &[("a", &a), ("b", &b[..b.len() - 4])]);
+    assert!(collection.refused[0].0.ends_with("b"));
+    let error = collection.scans[0].volume(&Limits::default()).expect_err("refused");
     assert!(error.to_string().contains('b'), "{error}");
-    // Half a frame or less is refused.
-    let collection = opened(folder.path(), &[("b", &b[..b.len() - 12])]);
-    assert_eq!((collection.scans.len(), collection.refused.len()), (1, 1));
+    // A stack in one file: its whole frames are images.
+    let words: Vec<u16> = (0..36).collect();
+    let whole = Subject::new(Encoding::Explicit)
+        .set(0x28, 0x08, Bytes::default().text(0x28, 0x08, "IS", "3"))
+        .set(0x3004, 0x0C, Bytes::default().text(0x3004, 0x0C, "DS", "0\\5\\10"))
+        .set(0x7FE0, 0x10, Bytes::default().words(0x7FE0, 0x10, "OW", &words))
+        .file();
+    let folder = tempfile::tempdir().expect("a folder");
+    let collection = opened(folder.path(), &[("c", &whole)]);
+    assert_eq!(collection.scans[0].volume(&Limits::default()).expect("regular").geometry().shape(), [3, 3, 4]);
+    let collection = opened(folder.path(), &[("c", &whole[..whole.len() - 2])]);
+    let scan = &collection.scans[0];
+    assert_eq!(scan.images(&ImageOptions::default(), &Limits::default()).expect("decodes").len(), 2);
+    let error = scan.volume(&Limits::default()).expect_err("refused");
+    assert!(error.to_string().contains('c'), "{error}");
+}
+
+#[test]
+fn half_a_frame_or_less_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = Subject::new(Encoding::Explicit).without(0x20, 0x32).file();
+    let kept = |missing: usize| {
+        let collection = opened(folder.path(), &[("a.dcm", &whole[..whole.len() - missing])]);
+        (collection.scans.len(), collection.refused.len())
+    };
+    assert_eq!([kept(0), kept(11), kept(12), kept(24)], [(1, 0), (1, 0), (0, 1), (0, 1)]);
 }
 
 #[test]

@@ -111,18 +111,17 @@ impl PixelFormat {
         Ok(())
     }
 
-    /// Frames that `len` bytes of a cut file hold: the whole ones, and a last one of which more than half is there. Half a
-    /// frame or less is no picture, and colour by plane without its last plane is another picture.
+    /// Frames that `len` bytes of a cut file hold: the whole ones, or the single one when more than half of it is there. Half
+    /// a frame or less is no picture, and colour by plane without its last plane is another picture.
     fn frames_in(&self, len: u64) -> usize {
-        let Some(frame) = self.bytes_of(1, self.subsampled).filter(|bytes| *bytes > 0) else { return 0 };
-        let bits = self.pixels() as u64 * u64::from(self.bits_allocated);
-        let (whole, rest) = match self.bits_allocated {
-            1 => (len.saturating_mul(8) / bits.max(1), 0),
-            _ => (len / frame, len % frame),
-        };
-        let by_plane = self.planar && self.samples > 1;
-        let part = rest.saturating_mul(2) > frame && !by_plane && (whole > 0 || self.frames == 1);
-        usize::try_from(whole + u64::from(part)).unwrap_or(0).min(self.frames)
+        let pixels = self.bytes_of(1, self.subsampled).unwrap_or(u64::MAX);
+        if self.frames == 1 {
+            let by_plane = self.planar && self.samples > 1;
+            return usize::from(len > pixels / 2 && !by_plane);
+        }
+        // Frames of single bits need not start at a byte.
+        let bits = if self.bits_allocated == 1 { self.pixels() as u64 } else { pixels.saturating_mul(8) };
+        usize::try_from(len.saturating_mul(8) / bits.max(1)).unwrap_or(0).min(self.frames)
     }
 
     fn attributes(header: &InMemDicomObject, element: &PixelElement, notes: &mut Notes) -> Result<Self> {

@@ -163,9 +163,8 @@ shapes! {
     AcrNema old::acr_nema "ACR-NEMA 2.0: no file meta information, no UIDs, Recognition Code, Image Dimensions."
     AcrNemaOldGroup old::acr_nema_old_group "ACR-NEMA with its pixel data in the group of Image Location."
 
-    FrameCut pixels::frame_cut "The file ends inside the only frame."
-    FramesCut pixels::frames_cut "The file ends inside the third of four frames, in its first half."
-    FramesCutLate pixels::frames_cut_late "The file ends inside the third of three frames, in its second half."
+    FrameCut pixels::frame_cut "The file ends inside the only frame, which is no slice."
+    FramesCut pixels::frames_cut "The file ends inside the third of four frames."
     FragmentsCut pixels::fragments_cut "The file ends inside the third fragment of three frames."
     FragmentsCutWithTable pixels::fragments_cut_with_table "The file ends inside the last of two fragments of the third frame."
     FragmentsMissing pixels::fragments_missing "The file ends behind the second fragment of three frames."

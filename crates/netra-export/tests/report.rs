@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use common::{Case, cases, set};
@@ -143,12 +143,12 @@ fn passes(command: &mut Command) {
     assert!(output.status.success(), "{command:?}:\n{text}");
 }
 
-/// NETRA_NODE_MODULES names the folder with the npm packages `html-validate` (the standard's rules and WCAG's) and `vnu-jar` (the
-/// W3C's checker, which also reads the style; needs Java).
+/// By the npm packages `html-validate` (the standard's rules and WCAG's) and `vnu-jar` (the W3C's checker, which also reads the
+/// style; needs Java).
 #[test]
 fn reports_are_valid_html() {
-    let Some(modules) = std::env::var_os("NETRA_NODE_MODULES").map(PathBuf::from) else {
-        eprintln!("skipped: NETRA_NODE_MODULES is not set");
+    let Some(modules) = common::node_modules() else {
+        eprintln!("skipped: no npm packages (run tests/setup or set NETRA_NODE_MODULES)");
         return;
     };
     let folder = tempfile::tempdir().unwrap();

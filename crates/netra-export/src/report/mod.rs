@@ -154,7 +154,9 @@ fn origin_of(source: &Source<'_>, set: &ResultSet) -> Vec<Markup> {
             let uid = file.sop_instance_uid.as_deref().unwrap_or("not DICOM");
             vec![Markup::text(uid), Markup::text(&file.sha256), Markup::text(file.bytes.to_string())]
         });
-        content.push(table("Files that were read", &["SOP Instance UID", "SHA-256", "Bytes"], files.collect(), 1));
+        let summary = Markup::of("summary", "Files that were read, with their digests");
+        let files = table("Files", &["SOP Instance UID", "SHA-256", "Bytes"], files.collect(), 1);
+        content.push(Markup::element("details", &[], vec![summary, files]));
     }
     content
 }

@@ -6,6 +6,7 @@
 //! SEG does, since it must be filed in the patient's record.
 #![forbid(unsafe_code)]
 
+mod capture;
 pub mod convert;
 mod json;
 mod nifti;
@@ -19,6 +20,7 @@ use std::path::Path;
 use netra_core::{Error, Finding, Findings, Image, LabelMap, Result, Volume};
 use netra_dicom::Scan;
 
+pub use capture::SecondaryCapture;
 pub use json::Json;
 pub use netra_dicom::write::atomic;
 pub use nifti::Nifti;
@@ -30,7 +32,7 @@ pub use set::ResultSet;
 pub(crate) type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// The names that [`exporter`] knows, in the order in which a user should read them.
-pub const NAMES: [&str; 5] = ["json", "png", "nii", "seg", "seg-binary"];
+pub const NAMES: [&str; 6] = ["json", "png", "nii", "seg", "seg-binary", "sc"];
 
 /// One output format.
 pub trait Exporter {
@@ -81,6 +83,7 @@ pub fn exporter(name: &str) -> Result<Box<dyn Exporter>> {
         "nii" => Box::new(Nifti),
         "seg" => Box::new(Seg::new(SegKind::LabelMap)),
         "seg-binary" => Box::new(Seg::new(SegKind::Binary)),
+        "sc" => Box::new(SecondaryCapture),
         _ => return Err(Error::invalid(format!("no output format {name:?}; there are {}", NAMES.join(", ")))),
     })
 }

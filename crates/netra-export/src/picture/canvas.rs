@@ -101,6 +101,26 @@ impl Canvas {
         }
     }
 
+    /// The same picture below a strip of one colour with a line of text.
+    pub fn under_banner(self, colour: Rgb, ink: Rgb, text: &str) -> Self {
+        const HEIGHT: usize = 46;
+        let mut taller = Self::new(self.width, self.height + HEIGHT, colour);
+        taller.pixels[self.width * HEIGHT..].copy_from_slice(&self.pixels);
+        let room = self.width as f32 - 72.0;
+        taller.text((36.0, 30.0), 14.0, ink, 1.0, &shortened(14.0, text, room));
+        taller
+    }
+
+    /// Rows and columns.
+    pub fn size(&self) -> [usize; 2] {
+        [self.height, self.width]
+    }
+
+    /// Red, green and blue of each pixel, row by row.
+    pub fn rgb(&self) -> &[u8] {
+        self.pixels.as_flattened()
+    }
+
     /// Writes the canvas as PNG.
     pub fn write(&self, out: &Path) -> Result<()> {
         let bytes = self.pixels.as_flattened();

@@ -32,6 +32,8 @@ pub struct Cli {
 pub enum Command {
     /// Run a model on scans and write the results.
     Run(RunArgs),
+    /// Run again what a receipt records, and tell whether the result is the same.
+    Replay(ReplayArgs),
     /// Run the built-in lung-field model on a simulated chest radiograph: no data needed.
     Demo(DemoArgs),
     /// Tell what a scan or a model package is, and whether its geometry is regular.
@@ -130,6 +132,34 @@ pub struct RunArgs {
     pub policy: PolicyArg,
     #[command(flatten)]
     pub backend: DevicesArg,
+}
+
+/// `netra replay`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The model's and every input file's digest must be the recorded ones. On the recorded device, in the recorded precision, the
+result must be the same in every bit; elsewhere the greatest difference of a probability, or of a segment's share of all
+segmented voxels, must stay within the tolerance of the package's golden cases (1e-3 at least).
+
+Examples:
+  netra replay results/chest.receipt.json
+  netra replay results/*.receipt.json --backend wgpu")]
+pub struct ReplayArgs {
+    /// Receipts that `netra run` wrote.
+    #[arg(required = true, value_name = "RECEIPT")]
+    pub receipts: Vec<PathBuf>,
+    /// Where the input lies now, when not where the receipt says.
+    #[arg(long, value_name = "INPUT")]
+    pub input: Option<PathBuf>,
+    /// The package's folder, for a model that is not found by its name.
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Another device than the recorded one.
+    #[arg(long, short, value_name = "BACKEND")]
+    pub backend: Option<Device>,
+    /// Another precision mode than the recorded one.
+    #[arg(long, value_name = "MODE")]
+    pub precision: Option<Precision>,
 }
 
 /// `netra demo`.

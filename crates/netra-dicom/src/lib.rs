@@ -14,6 +14,7 @@ mod attributes;
 mod audit;
 mod collection;
 mod dataset;
+mod digest;
 mod file;
 mod frames;
 mod images;
@@ -35,6 +36,7 @@ pub mod write;
 
 pub use audit::{Aspect, Audit, Gap, Irregularity, Stack};
 pub use collection::{Collection, open};
+pub use digest::{FileDigest, sha256};
 pub use images::{ImageOptions, Voi};
 pub use netra_core::{Limits, Warning};
 pub use nifti::NiftiFile;

@@ -52,6 +52,10 @@ impl PictureFile {
         })
     }
 
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// Where the file lies.
     pub fn path(&self) -> std::path::PathBuf {
         self.source.path()

@@ -9,7 +9,7 @@ use netra_export::Source;
 use netra_graph::Precision;
 use netra_package::manifest::{InputKind, Voi};
 use netra_package::{Package, TuningFile, catalogue, scope};
-use netra_pipeline::{Input, RunOptions, RunPlan};
+use netra_pipeline::{Input, RunOptions, RunPlan, Stage};
 
 use crate::{Chosen, Device};
 
@@ -85,6 +85,11 @@ impl Engine {
         self
     }
 
+    /// What is done about series that are no regular grid.
+    pub fn geometry_policy(&self) -> GeometryPolicy {
+        self.policy
+    }
+
     /// The package.
     pub fn package(&self) -> &Package {
         &self.package
@@ -116,11 +121,11 @@ impl Engine {
     /// As [`run`](Self::run), with settings: progress, limits, a bound on the network's memory.
     pub fn run_with<'s>(&self, scan: &'s Scan, options: &RunOptions<'_>) -> Result<Vec<Reading<'s>>> {
         let started = std::time::Instant::now();
-        let pixels = self.read(scan, &options.limits)?;
+        let pixels = self.read(scan, options)?;
         let seconds = started.elapsed().as_secs_f64() / pixels.len().max(1) as f64;
         let readings = pixels.into_iter().map(|pixels| {
             let mut findings = self.model.run(pixels.input(), options)?;
-            findings.timings.insert(0, StageTiming { stage: "read".into(), seconds });
+            findings.timings.insert(0, StageTiming { stage: Stage::Read.name().into(), seconds });
             findings.warnings.splice(0..0, scan.warnings().into_iter().chain(pixels.corrections().iter().cloned()));
             Ok(Reading { findings, scan, pixels })
         });
@@ -129,12 +134,13 @@ impl Engine {
 
     /// Memory of a run on each picture or volume of a scan. The scan is decoded and preprocessed, the network is not run.
     pub fn plan(&self, scan: &Scan, options: &RunOptions<'_>) -> Result<Vec<RunPlan>> {
-        let pixels = self.read(scan, &options.limits)?;
+        let pixels = self.read(scan, options)?;
         pixels.iter().map(|pixels| self.model.plan_input(pixels.input(), options)).collect()
     }
 
     /// Decodes what the model's input contract asks of a scan.
-    fn read(&self, scan: &Scan, limits: &Limits) -> Result<Vec<Pixels>> {
+    fn read(&self, scan: &Scan, options: &RunOptions<'_>) -> Result<Vec<Pixels>> {
+        let limits = &options.limits;
         let contract = &self.package.manifest().input;
         let kind = match scan {
             // The slices of a series can be read one by one, too.
@@ -147,7 +153,8 @@ impl Engine {
         }
         match contract.kind {
             InputKind::Volume => {
-                let volumes = scan.volumes(&ReadOptions::new(self.policy).limits(limits))?;
+                let tell = |done, total| options.progress.iter().for_each(|progress| progress(Stage::Read, done, total));
+                let volumes = scan.volumes(&ReadOptions::new(self.policy).limits(limits).progress(&tell))?;
                 Ok(volumes.into_iter().map(Pixels::Volume).collect())
             }
             InputKind::Image => {

@@ -8,6 +8,7 @@ pub mod graph;
 pub mod inspect;
 pub mod models;
 pub mod plan;
+pub mod replay;
 pub mod run;
 pub mod tune;
 pub mod verify;

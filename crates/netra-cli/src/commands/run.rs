@@ -6,13 +6,14 @@ use std::process::ExitCode;
 
 use netra::core::{ExtentMeasure, Warning};
 use netra::pipeline::Stage;
+use netra::receipt::{Receipt, ReceiptInput, ReceiptOutput, file_sha256};
 use netra::{Engine, Error, Event, Finding, Reading, RunOptions, Scan};
 use serde::Serialize;
 
 use crate::args::RunArgs;
 use crate::progress::Line;
 use crate::terminal::Terminal;
-use crate::{exit, resolve, tuning};
+use crate::{exit, receipts, resolve, tuning};
 
 /// What became of one picture, volume or unreadable file.
 #[derive(Serialize)]
@@ -42,6 +43,8 @@ enum Outcome {
 struct Case {
     place: usize,
     name: String,
+    /// What the user pointed to.
+    input: PathBuf,
     scan: netra::Result<Scan>,
 }
 
@@ -110,7 +113,8 @@ pub fn batch(
 fn cases(inputs: &[PathBuf]) -> impl Iterator<Item = Case> + Send {
     // How many scans of each name there were: files of one name in two folders must not share a result.
     let mut names: HashMap<String, usize> = HashMap::new();
-    inputs.iter().flat_map(|input| found(input)).enumerate().map(move |(place, (name, scan))| {
+    let all = inputs.iter().flat_map(|input| found(input).into_iter().map(move |found| (input.clone(), found)));
+    all.enumerate().map(move |(place, (input, (name, scan)))| {
         let name = match &scan {
             Err(_) => name,
             Ok(_) => {
@@ -119,7 +123,7 @@ fn cases(inputs: &[PathBuf]) -> impl Iterator<Item = Case> + Send {
                 if *seen == 1 { name } else { format!("{name}~{seen}") }
             }
         };
-        Case { place, name, scan }
+        Case { place, name, input, scan }
     })
 }
 
@@ -146,17 +150,21 @@ fn work(engine: &Engine, case: &Case, formats: &[String], out: &Path, line: &Lin
     let result = engine.run_with(scan, &options);
     line.end(case.place);
     let readings = result?;
+    let files = scan.digests(&options.limits)?;
     let mut outcomes = Vec::new();
     for (i, reading) in readings.iter().enumerate() {
         let stem = if readings.len() > 1 { format!("{}-{}", case.name, i + 1) } else { case.name.clone() };
-        write(reading, engine.device(), stem, formats, out, &mut outcomes);
+        let path = Some(case.input.display().to_string());
+        let input = ReceiptInput { path, scan: scan.id(), reading: i, files: files.clone() };
+        write(reading, Receipt::new(engine, reading, input), stem, formats, out, &mut outcomes);
     }
     Ok(outcomes)
 }
 
+/// Writes a reading in every format, and its receipt beside them.
 fn write(
     reading: &Reading<'_>,
-    device: &str,
+    mut receipt: Receipt,
     stem: String,
     formats: &[String],
     out: &Path,
@@ -165,8 +173,10 @@ fn write(
     let mut files = Vec::new();
     for format in formats {
         let written = netra::export::exporter(format).and_then(|exporter| {
-            let path = out.join(exporter.file_name(&stem));
+            let file = exporter.file_name(&stem);
+            let path = out.join(&file);
             exporter.write(&reading.findings, &reading.source(), &path)?;
+            receipt.outputs.push(ReceiptOutput { format: format.clone(), file, sha256: file_sha256(&path)? });
             Ok(path)
         });
         match written {
@@ -174,9 +184,14 @@ fn write(
             Err(error) => outcomes.push(failed(format!("{stem} as {format}"), &error)),
         }
     }
+    let device = receipt.device.clone();
+    match receipts::write(receipt, out, &stem) {
+        Ok(path) => files.push(path),
+        Err(error) => outcomes.push(failed(format!("{stem} as receipt"), &error)),
+    }
     outcomes.push(Outcome::Done {
         input: stem,
-        device: device.to_owned(),
+        device,
         summary: summary(&reading.findings.finding),
         files,
         seconds: reading.findings.timings.iter().map(|t| t.seconds).sum(),

@@ -7,13 +7,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use netra_core::{Error, Limits};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use plan::{Part, Regrid, SlicePlan, plan};
 pub(crate) use sample::sample;
 
 /// What to do about frames that lie on no regular grid.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GeometryPolicy {
     /// Refuse them, with every reason.

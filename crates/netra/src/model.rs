@@ -153,7 +153,8 @@ impl Engine {
         }
         match contract.kind {
             InputKind::Volume => {
-                let tell = |done, total| options.progress.iter().for_each(|progress| progress(Stage::Read, done, total));
+                let tell =
+                    |done, total| options.progress.iter().for_each(|progress| progress(Stage::Read, done, total));
                 let volumes = scan.volumes(&ReadOptions::new(self.policy).limits(limits).progress(&tell))?;
                 Ok(volumes.into_iter().map(Pixels::Volume).collect())
             }

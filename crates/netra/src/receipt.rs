@@ -119,7 +119,8 @@ impl ResultDigest {
                     let bytes: Vec<u8> = plane.iter().flat_map(|label| label.to_le_bytes()).collect();
                     hash.update(&bytes);
                 }
-                let named = |(segment, (voxels, _)): (&netra_core::Segment, &(u64, _))| (segment.label.clone(), *voxels);
+                let named =
+                    |(segment, (voxels, _)): (&netra_core::Segment, &(u64, _))| (segment.label.clone(), *voxels);
                 segments = labels.segments().iter().zip(extents).map(named).collect();
             }
             Finding::Generated(values) => {

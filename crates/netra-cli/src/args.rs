@@ -130,6 +130,10 @@ pub struct RunArgs {
     /// Formats to write, separated by commas: json, png, nii, seg (label map), seg-binary.
     #[arg(long, value_delimiter = ',', default_value = "json,png,seg", value_name = "FORMATS")]
     pub emit: Vec<String>,
+    /// Write results that name nobody: no attribute of the patient or the place, and a fresh identifier for every identifier.
+    /// What is burnt into the pixels of the source stays in the pictures.
+    #[arg(long)]
+    pub deidentify: bool,
     #[command(flatten)]
     pub policy: PolicyArg,
     #[command(flatten)]

@@ -17,6 +17,27 @@ pub struct ModelIdentity {
     pub digest: String,
 }
 
+/// What the maker of a model says of it: what readers of a result must be told beside the result.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ModelStatement {
+    /// What it is for.
+    pub purpose: String,
+    /// What it must not be used for.
+    pub not_for: Vec<String>,
+    /// Whom and what it was made on.
+    pub population: String,
+    /// Who is to use it.
+    pub user: String,
+    /// Licence of the weights.
+    pub licence: String,
+    /// Where the weights come from.
+    pub source: String,
+    /// Ethics approval.
+    pub approval: String,
+    /// Consent basis of its data.
+    pub consent: String,
+}
+
 /// Where the network ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackendIdentity {
@@ -104,6 +125,8 @@ pub struct Warning {
 pub struct Findings {
     /// The model.
     pub model: ModelIdentity,
+    /// What its maker says of it; `None` for a network without a package.
+    pub statement: Option<ModelStatement>,
     /// Where it ran.
     pub backend: BackendIdentity,
     /// What was found.
@@ -115,8 +138,8 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Findings without timings or warnings.
+    /// Findings without a statement, timings or warnings.
     pub fn new(model: ModelIdentity, backend: BackendIdentity, finding: Finding) -> Self {
-        Self { model, backend, finding, timings: Vec::new(), warnings: Vec::new() }
+        Self { model, statement: None, backend, finding, timings: Vec::new(), warnings: Vec::new() }
     }
 }

@@ -24,7 +24,8 @@ mod trace;
 
 pub use error::{Error, ErrorKind, Result};
 pub use findings::{
-    BackendIdentity, Classification, ExtentMeasure, Finding, Findings, ModelIdentity, Probability, StageTiming, Warning,
+    BackendIdentity, Classification, ExtentMeasure, Finding, Findings, ModelIdentity, ModelStatement, Probability,
+    StageTiming, Warning,
 };
 pub use geometry::{Affine, Geometry};
 pub use image::{Acquisition, Image, IntensityUnit, SourceFrame, Volume};

@@ -11,6 +11,7 @@ mod json;
 mod nifti;
 mod picture;
 mod seg;
+mod set;
 pub mod tags;
 
 use std::path::Path;
@@ -23,6 +24,7 @@ pub use netra_dicom::write::atomic;
 pub use nifti::Nifti;
 pub use picture::{Png, Thumbnail, Verdict, write_thumbnails};
 pub use seg::{Seg, SegKind};
+pub use set::ResultSet;
 
 /// Told how much is done, and of how much.
 pub(crate) type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
@@ -38,9 +40,9 @@ pub trait Exporter {
     /// The file name of a result called `stem`, with the format's own suffix.
     fn file_name(&self, stem: &str) -> String;
 
-    /// Writes `findings` on `source` to `out`, whole or not at all. Fails with
+    /// Writes `findings` on `source` to `out`, one file of `set`, whole or not at all. Fails with
     /// [`Unsupported`](netra_core::ErrorKind::Unsupported) when the format cannot hold this kind of finding or source.
-    fn write(&self, findings: &Findings, source: &Source<'_>, out: &Path) -> Result<()>;
+    fn write(&self, findings: &Findings, source: &Source<'_>, set: &ResultSet, out: &Path) -> Result<()>;
 }
 
 /// What a result was computed from.

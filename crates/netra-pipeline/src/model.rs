@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 
-use netra_core::{BackendIdentity, Error, ErrorKind, Finding, Findings, Limits, ModelIdentity, Result, Warning};
+use netra_core::{
+    BackendIdentity, Error, ErrorKind, Finding, Findings, Limits, ModelIdentity, ModelStatement, Result, Warning,
+};
 use netra_graph::{self as graph, Backend, Graph, Precision, TensorView, Tuned};
 use netra_package::manifest::{AsDiscrete, Manifest, OutputContract, Postprocess};
 use netra_package::scope::{self, Unstated};
@@ -314,9 +316,25 @@ impl Model {
             resident,
         };
         let mut findings = Findings::new(self.identity.clone(), backend, finding);
+        findings.statement = self.package.as_ref().map(|_| statement(&self.manifest));
         findings.timings = clock.into_timings();
         findings.warnings = warnings;
         findings
+    }
+}
+
+/// What the manifest says to whoever reads a result.
+fn statement(manifest: &Manifest) -> ModelStatement {
+    let (model, ethics, uses) = (&manifest.model, &manifest.ethics, &manifest.intended_use);
+    ModelStatement {
+        purpose: uses.purpose.clone(),
+        not_for: uses.not_for.clone(),
+        population: uses.population.clone(),
+        user: uses.user.clone(),
+        licence: model.licence.clone(),
+        source: model.source.clone(),
+        approval: ethics.approval.clone(),
+        consent: ethics.consent.clone(),
     }
 }
 

@@ -1,11 +1,12 @@
 //! The short way: a model opened, put on a device, run on scans.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
 use netra_core::{Error, Findings, Image, Limits, Result, StageTiming, Volume, Warning};
-use netra_dicom::{GeometryPolicy, ImageOptions, ReadOptions, Scan};
-use netra_export::Source;
+use netra_dicom::{Deidentifier, GeometryPolicy, ImageOptions, ReadOptions, Scan};
+use netra_export::{ResultSet, Source};
 use netra_graph::Precision;
 use netra_package::manifest::{InputKind, Voi};
 use netra_package::{Package, TuningFile, catalogue, scope};
@@ -127,7 +128,7 @@ impl Engine {
             let mut findings = self.model.run(pixels.input(), options)?;
             findings.timings.insert(0, StageTiming { stage: Stage::Read.name().into(), seconds });
             findings.warnings.splice(0..0, scan.warnings().into_iter().chain(pixels.corrections().iter().cloned()));
-            Ok(Reading { findings, scan, pixels })
+            Ok(Reading { findings, scan: Cow::Borrowed(scan), pixels })
         });
         readings.collect()
     }
@@ -202,13 +203,35 @@ pub struct Reading<'s> {
     pub findings: Findings,
     /// The pixels.
     pub pixels: Pixels,
-    scan: &'s Scan,
+    scan: Cow<'s, Scan>,
 }
 
 impl Reading<'_> {
-    /// Writes the findings in a format of [`netra_export::NAMES`], whole or not at all.
+    /// Writes the findings in one format of [`netra_export::NAMES`], whole or not at all. Files that should refer to each other
+    /// are written with one [`ResultSet`](netra_export::ResultSet), by its exporters.
     pub fn write(&self, format: &str, path: &Path) -> Result<()> {
-        netra_export::exporter(format)?.write(&self.findings, &self.source(), path)
+        let set = ResultSet::new(&[format])?;
+        netra_export::exporter(format)?.write(&self.findings, &self.source(), &set, path)
+    }
+
+    /// The reading without its patient: whatever is written of it names nobody and refers to nothing by a true identifier.
+    #[must_use]
+    pub fn deidentified(self, deidentifier: &Deidentifier) -> Self {
+        let scan = Cow::Owned(deidentifier.scan(&self.scan));
+        let pixels = match self.pixels {
+            Pixels::Volume(volume) => Pixels::Volume(deidentifier.volume(volume)),
+            Pixels::Image(mut image) => {
+                image.acquisition = deidentifier.acquisition(image.acquisition);
+                image.frame.iter_mut().for_each(|frame| deidentifier.frame(frame));
+                Pixels::Image(image)
+            }
+        };
+        Self { findings: self.findings, pixels, scan }
+    }
+
+    /// The scan, as exporters see it.
+    pub fn scan(&self) -> &Scan {
+        &self.scan
     }
 
     /// The scan and pixels, for an exporter.
@@ -217,6 +240,6 @@ impl Reading<'_> {
             Pixels::Image(image) => netra_export::Pixels::Image(image),
             Pixels::Volume(volume) => netra_export::Pixels::Volume(volume),
         };
-        Source { scan: self.scan, pixels }
+        Source { scan: &self.scan, pixels }
     }
 }

@@ -44,7 +44,7 @@ pub struct Receipt {
 pub struct ReceiptInput {
     /// Where the user pointed to; `None` when it may not be told.
     pub path: Option<String>,
-    /// [`Scan::id`].
+    /// [`Scan::id`], or what stands for it.
     pub scan: String,
     /// Which of the scan's readings this is, from 0.
     pub reading: usize,
@@ -164,7 +164,7 @@ impl ResultDigest {
 }
 
 impl Receipt {
-    /// The receipt of reading `reading` of a scan. Digests every file of the scan: hand in `files` where that was done.
+    /// The receipt of a reading of the scan that `input` tells.
     pub fn new(engine: &Engine, reading: &Reading<'_>, input: ReceiptInput) -> Self {
         let Findings { model, backend, finding, timings, warnings, .. } = &reading.findings;
         Self {
@@ -183,17 +183,18 @@ impl Receipt {
         }
     }
 
-    /// Fails with `Integrity` unless the scan's files are the recorded ones.
-    pub fn check_input(&self, scan: &Scan, limits: &Limits) -> Result<()> {
-        let wrong = |text: String| Error::new(netra_core::ErrorKind::Integrity, text).at(scan.id());
-        let files = scan.digests(limits)?;
-        if files.len() != self.input.files.len() {
-            return Err(wrong(format!("the scan has {} files, {} were recorded", files.len(), self.input.files.len())));
+    /// The scan whose files are the recorded ones, byte by byte. Fails with `Integrity` when none is.
+    pub fn find_input<'s>(&self, scans: &'s [Scan], limits: &Limits) -> Result<&'s Scan> {
+        let recorded: Vec<&str> = self.input.files.iter().map(|file| file.sha256.as_str()).collect();
+        for scan in scans {
+            let files = scan.digests(limits)?;
+            if files.iter().map(|file| file.sha256.as_str()).eq(recorded.iter().copied()) {
+                return Ok(scan);
+            }
         }
-        match files.iter().zip(&self.input.files).position(|(now, then)| now != then) {
-            Some(at) => Err(wrong(format!("file {} of {} is not the recorded one", at + 1, files.len()))),
-            None => Ok(()),
-        }
+        let text =
+            format!("none of {} scans there consists of the {} files that were recorded", scans.len(), recorded.len());
+        Err(Error::new(netra_core::ErrorKind::Integrity, text))
     }
 
     /// Fails with `Integrity` unless the engine's package is the recorded one.

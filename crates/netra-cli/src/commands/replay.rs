@@ -49,11 +49,10 @@ fn replay(receipt: &Receipt, args: &ReplayArgs) -> anyhow::Result<(String, Compa
     let input = args.input.clone().or_else(|| receipt.input.path.as_ref().map(Into::into));
     let input = input.ok_or_else(|| Error::invalid("the receipt does not tell where its input lies: see --input"))?;
     let collection = netra::open(&input)?;
-    let missing = || Error::invalid(format!("no scan {} in there", receipt.input.scan)).at(input.display());
-    let scan = collection.scans.iter().find(|scan| scan.id() == receipt.input.scan).ok_or_else(missing)?;
-    receipt.check_input(scan, &Limits::default())?;
+    let scan = receipt.find_input(&collection.scans, &Limits::default()).map_err(|e| e.at(input.display()))?;
     let readings = engine.run_with(scan, &RunOptions::default())?;
-    let reading = readings.get(receipt.input.reading).ok_or_else(missing)?;
+    let reading = readings.get(receipt.input.reading);
+    let reading = reading.ok_or_else(|| Error::invalid(format!("no reading {} of it", receipt.input.reading)))?;
     let exact = reading.findings.backend == receipt.backend;
     let golden = &engine.package().manifest().golden;
     let tolerance = golden.iter().map(|case| case.tolerance).fold(TOLERANCE, f64::max);

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use netra::core::{ExtentMeasure, Warning};
+use netra::dicom::Deidentifier;
+use netra::dicom::write::Uids;
+use netra::export::ResultSet;
 use netra::pipeline::Stage;
 use netra::receipt::{Receipt, ReceiptInput, ReceiptOutput, file_sha256};
 use netra::{Engine, Error, Event, Finding, Reading, RunOptions, Scan};
@@ -53,7 +56,8 @@ pub fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let engines = args.backend.engines(&resolve::model(&args.model)?)?;
     let engines: Vec<Engine> = engines.into_iter().map(|engine| engine.policy(args.policy.policy)).collect();
     announce(&engines, terminal);
-    batch(&engines, &args.inputs, &args.emit, &args.out, terminal)
+    let deidentifier = if args.deidentify { Some(Deidentifier::new(Uids::random()?)) } else { None };
+    batch(&engines, &args.inputs, &Results { formats: &args.emit, out: &args.out, deidentifier }, terminal)
 }
 
 /// Says which model runs where, and why there.
@@ -69,14 +73,24 @@ pub fn announce(engines: &[Engine], terminal: &Terminal) {
     }
 }
 
+/// How the results of a batch are written.
+pub struct Results<'a> {
+    /// Names of exporters.
+    pub formats: &'a [String],
+    /// The folder.
+    pub out: &'a Path,
+    /// Replaces every identifier, when results must name nobody.
+    pub deidentifier: Option<Deidentifier>,
+}
+
 /// Runs a model on everything that can be read under `inputs`; a failure is reported and the batch goes on.
 pub fn batch(
     engines: &[Engine],
     inputs: &[PathBuf],
-    formats: &[String],
-    out: &Path,
+    results: &Results<'_>,
     terminal: &Terminal,
 ) -> anyhow::Result<ExitCode> {
+    let Results { formats, out, .. } = *results;
     for format in formats {
         netra::export::exporter(format)?;
     }
@@ -86,7 +100,7 @@ pub fn batch(
     netra::spread(
         engines,
         cases(inputs),
-        |engine, case| work(engine, case, formats, out, &line),
+        |engine, case| work(engine, case, results, &line),
         |event| match event {
             Event::Retired { engine, why } => {
                 let device = engines[engine].device();
@@ -142,7 +156,7 @@ fn found(input: &Path) -> Vec<(String, netra::Result<Scan>)> {
 }
 
 /// Runs the model on a case and writes what it found. What could not be read has no outcome here.
-fn work(engine: &Engine, case: &Case, formats: &[String], out: &Path, line: &Line) -> netra::Result<Vec<Outcome>> {
+fn work(engine: &Engine, case: &Case, results: &Results<'_>, line: &Line) -> netra::Result<Vec<Outcome>> {
     let Ok(scan) = &case.scan else { return Ok(Vec::new()) };
     let progress = |stage: Stage, done: usize, total: usize| line.tell(case.place, &case.name, stage, done, total);
     let mut options = RunOptions::default();
@@ -150,13 +164,23 @@ fn work(engine: &Engine, case: &Case, formats: &[String], out: &Path, line: &Lin
     let result = engine.run_with(scan, &options);
     line.end(case.place);
     let readings = result?;
-    let files = scan.digests(&options.limits)?;
+    let mut files = scan.digests(&options.limits)?;
+    let (mut name, mut path) = (case.name.clone(), Some(case.input.display().to_string()));
+    if let Some(deidentifier) = &results.deidentifier {
+        // Paths and file names may tell who it is; the digests tell which files they were to whoever has them.
+        path = None;
+        name = deidentifier.uid(&name);
+        files.iter_mut().flat_map(|file| &mut file.sop_instance_uid).for_each(|uid| *uid = deidentifier.uid(uid));
+    }
+    let several = readings.len() > 1;
     let mut outcomes = Vec::new();
-    for (i, reading) in readings.iter().enumerate() {
-        let stem = if readings.len() > 1 { format!("{}-{}", case.name, i + 1) } else { case.name.clone() };
-        let path = Some(case.input.display().to_string());
-        let input = ReceiptInput { path, scan: scan.id(), reading: i, files: files.clone() };
-        write(reading, Receipt::new(engine, reading, input), stem, formats, out, &mut outcomes);
+    for (i, mut reading) in readings.into_iter().enumerate() {
+        if let Some(deidentifier) = &results.deidentifier {
+            reading = reading.deidentified(deidentifier);
+        }
+        let stem = if several { format!("{name}-{}", i + 1) } else { name.clone() };
+        let input = ReceiptInput { path: path.clone(), scan: name.clone(), reading: i, files: files.clone() };
+        write(&reading, Receipt::new(engine, &reading, input), stem, results, &mut outcomes)?;
     }
     Ok(outcomes)
 }
@@ -166,16 +190,17 @@ fn write(
     reading: &Reading<'_>,
     mut receipt: Receipt,
     stem: String,
-    formats: &[String],
-    out: &Path,
+    results: &Results<'_>,
     outcomes: &mut Vec<Outcome>,
-) {
+) -> netra::Result<()> {
+    let Results { formats, out, .. } = *results;
     let mut files = Vec::new();
+    let set = ResultSet::new(formats)?;
     for format in formats {
         let written = netra::export::exporter(format).and_then(|exporter| {
             let file = exporter.file_name(&stem);
             let path = out.join(&file);
-            exporter.write(&reading.findings, &reading.source(), &path)?;
+            exporter.write(&reading.findings, &reading.source(), &set, &path)?;
             receipt.outputs.push(ReceiptOutput { format: format.clone(), file, sha256: file_sha256(&path)? });
             Ok(path)
         });
@@ -197,6 +222,7 @@ fn write(
         seconds: reading.findings.timings.iter().map(|t| t.seconds).sum(),
         warnings: reading.findings.warnings.clone(),
     });
+    Ok(())
 }
 
 fn failed(input: String, error: &Error) -> Outcome {

@@ -11,7 +11,7 @@ use std::path::Path;
 use flate2::{Compression, GzBuilder};
 use netra_core::{Error, Findings, Result};
 
-use crate::{Exporter, Pixels, Source, atomic, label_map};
+use crate::{Exporter, Pixels, ResultSet, Source, atomic, label_map};
 use header::{DataType, Header, Place};
 
 pub(crate) use header::ras;
@@ -32,7 +32,7 @@ impl Exporter for Nifti {
         format!("{stem}.nii.gz")
     }
 
-    fn write(&self, findings: &Findings, source: &Source<'_>, out: &Path) -> Result<()> {
+    fn write(&self, findings: &Findings, source: &Source<'_>, _: &ResultSet, out: &Path) -> Result<()> {
         let map = label_map(findings, source, "NIfTI")?;
         let wide = map.segments().iter().any(|segment| segment.number > 255);
         let (slices, rows, columns) = map.labels().dim();

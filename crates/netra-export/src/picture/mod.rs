@@ -18,7 +18,7 @@ use std::path::Path;
 
 use netra_core::{Error, Finding, Findings, Result};
 
-use crate::{Exporter, Pixels, Source, label_map};
+use crate::{Exporter, Pixels, ResultSet, Source, label_map};
 
 pub(crate) use frame::{Mapping, png, rgb};
 pub(crate) use grey::Window;
@@ -46,7 +46,7 @@ impl Exporter for Png {
         format!("{stem}.png")
     }
 
-    fn write(&self, findings: &Findings, source: &Source<'_>, out: &Path) -> Result<()> {
+    fn write(&self, findings: &Findings, source: &Source<'_>, _: &ResultSet, out: &Path) -> Result<()> {
         let canvas = match (&findings.finding, source.pixels) {
             (Finding::Segmentation { extents, .. }, pixels) => {
                 let map = label_map(findings, source, "PNG")?;

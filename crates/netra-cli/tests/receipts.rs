@@ -1,4 +1,5 @@
 //! Receipts: replayed, refused, without a patient; and what an interrupted run leaves behind.
+#![allow(clippy::unwrap_used)] // helpers of tests may panic
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -3,7 +3,6 @@
 mod common;
 
 use common::{Bytes, Slice};
-use dicom_core::header::Header;
 use dicom_object::InMemDicomObject;
 use netra_dicom::write::Uids;
 use netra_dicom::{Deidentifier, Limits, Scan, open};

@@ -9,7 +9,7 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use netra_core::{Error, Findings, Result, Rgb, SourceFrame};
 use netra_dicom::Scan;
-use netra_dicom::write::element::{code, dcm, is, sequence, text, texts, us};
+use netra_dicom::write::element::{code, copy_or_empty, dcm, is, sequence, text, texts, us};
 use netra_dicom::write::{module, write_part10};
 
 use crate::{Exporter, Pixels, ResultSet, Source, picture};
@@ -67,6 +67,8 @@ fn data_set(
     let equipment = module::Equipment { model_name: &model.name, serial_number: &model.digest, versions: &versions };
     module::equipment(&mut object, &equipment);
     module::contributing_equipment(&mut object, header, now);
+    // Type 2C of the series, asked for where the body part has two sides.
+    copy_or_empty(&mut object, header, tags::LATERALITY, VR::CS);
     text(&mut object, tags::CONVERSION_TYPE, VR::CS, "WSD");
 
     texts(&mut object, tags::IMAGE_TYPE, VR::CS, &["DERIVED", "SECONDARY"]);

@@ -164,9 +164,13 @@ impl PixelFormat {
         }
         let frames = match text(header, tags::NUMBER_OF_FRAMES) {
             None => 1,
-            Some(_) => {
+            Some(text) => {
                 let wrong = || Error::malformed("the number of frames is not a number").at(tags::NUMBER_OF_FRAMES);
-                integer(header, tags::NUMBER_OF_FRAMES).ok_or_else(wrong)?.max(1)
+                let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+                if digits.len() < text.len() {
+                    notes.add(Code::NumberRepaired, || format!("a number of frames of {text:?}: its digits count"));
+                }
+                digits.parse::<u32>().map_err(|_| wrong())?.max(1)
             }
         };
         let image = [rows, columns, frames, bits_allocated];

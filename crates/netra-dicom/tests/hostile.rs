@@ -7,7 +7,7 @@ mod judge;
 use std::io::Write;
 
 use common::{Bytes, EXPLICIT};
-use judge::{image, refusal};
+use judge::{image, judged, refusal};
 use netra_core::ErrorKind;
 
 const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
@@ -50,11 +50,53 @@ fn deep_nesting() {
         defined = defined.head(0x40, 0x275, "SQ", 20 * depth + 8).item(0xE000, 20 * depth);
     }
     assert_eq!(refusal("defined", &defined.file(EXPLICIT)).kind(), ErrorKind::Limit);
+    // Private elements of unknown VR; what they hold is implicit.
+    let mut private = Bytes::default();
+    for _ in 0..100_000 {
+        private = private.head(0x29, 0x1010, "UN", u32::MAX).item(0xE000, u32::MAX);
+    }
+    assert!(matches!(refusal("private", &private.file(EXPLICIT)).kind(), ErrorKind::Limit | ErrorKind::Malformed));
     let mut implicit = Vec::new();
     for _ in 0..100_000 {
         implicit.extend([0x40, 0, 0x75, 2, 255, 255, 255, 255, 0xFE, 0xFF, 0, 0xE0, 255, 255, 255, 255]);
     }
     assert_eq!(refusal("implicit", &Bytes::default().raw(&implicit).file(IMPLICIT)).kind(), ErrorKind::Limit);
+}
+
+/// CVE-2026-5437 (Orthanc: lengths of the file meta information point behind it).
+#[test]
+fn meta_information_that_lies() {
+    let file = |meta: Bytes| {
+        let sound = image(4, 4, "1").put(0x7FE0, 0x10, "OW", &[0; 32]);
+        [&[0; 128], &b"DICM"[..], &meta.0, &sound.0].concat()
+    };
+    let syntax = |meta: Bytes| meta.text(2, 0x10, "UI", EXPLICIT);
+    for len in [u32::MAX, 0xFFFF_FFF0, 0x7FFF_FFFF, 100_000] {
+        refusal("long", &file(syntax(Bytes::default().head(2, 1, "OB", len))));
+        refusal("last", &file(syntax(Bytes::default()).head(2, 0x102, "OB", len)));
+    }
+    refusal("short", &file(syntax(Bytes::default().head(2, 2, "UI", 0xFFFF))));
+    // A group length that lies says nothing that is not known.
+    for len in [0u32, 1, u32::MAX] {
+        assert!(judged("group", &file(syntax(Bytes::default().put(2, 0, "UL", &len.to_le_bytes())))).is_none());
+    }
+    for end in 0..200 {
+        judged("cut", &file(syntax(Bytes::default()))[..end]);
+    }
+    judged("magic", &b"DICM".repeat(50_000));
+    judged("endless", &file(Bytes::default().raw(&Bytes::default().text(2, 0x16, "AE", "X").0.repeat(200_000))));
+}
+
+/// CVE-2021-41687 (DCMTK) and GDCM 3.2.2: memory of files that are refused is given back.
+#[test]
+fn refused_files_leave_nothing_behind() {
+    let many = Bytes::default().raw(&Bytes::default().text(0x09, 0x10, "LO", "a private text").0.repeat(3000));
+    let item = many.head(0x40, 0x275, "SQ", u32::MAX).item(0xE000, u32::MAX).raw(&[1; 12]);
+    let pixels = image(64, 64, "2").put(0x7FE0, 0x10, "OW", &vec![0; 64 * 64 * 3]);
+    for (name, file) in [("sequence", item), ("pixels", pixels)] {
+        let grown = judge::growth(name, &file.file(EXPLICIT));
+        assert!(grown < 4096, "{name} left {grown} kB behind");
+    }
 }
 
 #[test]
@@ -81,7 +123,8 @@ fn too_many_elements() {
 fn sizes_without_bytes() {
     let file = |i: Bytes| i.put(0x7FE0, 0x10, "OW", &[0; 16]).file(EXPLICIT);
     assert_eq!(refusal("frames", &file(image(65535, 65535, "2000000000"))).kind(), ErrorKind::Limit);
-    assert_eq!(refusal("frames-2", &file(image(4, 4, "2000000000"))).kind(), ErrorKind::Malformed);
+    assert_eq!(refusal("frames-2", &file(image(4, 4, "2000000000"))).kind(), ErrorKind::Limit);
+    assert_eq!(refusal("frames-3", &file(image(4, 4, "50000"))).kind(), ErrorKind::Malformed);
     assert_eq!(refusal("rows", &file(image(0, 4, "1"))).kind(), ErrorKind::Malformed);
     let wide = Bytes::default()
         .put(0x28, 0x10, "UL", &u32::MAX.to_le_bytes())
@@ -99,7 +142,7 @@ fn sizes_without_bytes() {
         let error = refusal(syntax, &tiny.file(syntax));
         assert!(matches!(error.kind(), ErrorKind::Limit | ErrorKind::Unsupported), "{error}");
         let many =
-            image(16, 16, "2000000000").head(0x7FE0, 0x10, "OB", u32::MAX).item(0xE000, 0).item(0xE000, 2).raw(&[0; 2]);
+            image(16, 16, "50000").head(0x7FE0, 0x10, "OB", u32::MAX).item(0xE000, 0).item(0xE000, 2).raw(&[0; 2]);
         assert_eq!(refusal(syntax, &many.item(0xE0DD, 0).file(syntax)).kind(), ErrorKind::Malformed);
     }
 }

@@ -222,3 +222,21 @@ fn a_jpeg_2000_codestream_without_end() {
         }
     }
 }
+
+/// A bit a frame: each costs its caller far more than it holds.
+#[test]
+fn millions_of_frames_of_one_bit() {
+    for (rows, frames) in [(1, 8_000_000usize), (1, 800_000), (8, 100_000)] {
+        let head = Bytes::default()
+            .text(0x08, 0x60, "CS", "OT")
+            .text(0x28, 0x08, "IS", &frames.to_string())
+            .short(0x28, 0x10, rows)
+            .short(0x28, 0x11, 1)
+            .short(0x28, 0x100, 1)
+            .short(0x28, 0x101, 1)
+            .short(0x28, 0x102, 0);
+        let bytes = vec![0; (frames * usize::from(rows)).div_ceil(8)];
+        let refused = judged(&frames.to_string(), &head.put(0x7FE0, 0x10, "OB", &bytes).file(EXPLICIT));
+        assert_eq!(refused.map(|error| error.kind()), (frames > 100_000).then_some(ErrorKind::Limit));
+    }
+}

@@ -47,36 +47,85 @@ pub fn judged(name: &str, bytes: &[u8]) -> Option<Refusal> {
     judged_at(&path)
 }
 
-/// The same for what lies at a path.
+/// The same for what lies at a path. The best of three tries counts: the machine may have other work.
 pub fn judged_at(path: &Path) -> Option<Refusal> {
+    let allowed = MEMORY + 4 * std::fs::metadata(path).map_or(0, |meta| meta.len() / 1024);
+    let mut offence = String::new();
+    for _ in 0..3 {
+        let (millis, peak, refusal) = judge(path);
+        if millis <= netra_testkit::patience().as_millis() && peak <= allowed {
+            return refusal;
+        }
+        offence = format!("{} took {millis} ms and {} MB", path.display(), peak >> 10);
+    }
+    panic!("{offence}");
+}
+
+/// Milliseconds, peak of memory in kB, and the refusal.
+fn judge(path: &Path) -> (u128, u64, Option<Refusal>) {
+    let said = start(path, "1");
+    let verdict = said.lines().find_map(|line| line.split_once("verdict\t")).expect("a verdict").1;
+    let [millis, peak, kind, message] = verdict.splitn(4, '\t').collect::<Vec<_>>()[..] else { panic!("{verdict}") };
+    let kind = KINDS.into_iter().find(|known| format!("{known:?}") == kind);
+    let refusal = kind.map(|kind| Refusal { kind, message: message.to_owned() });
+    (millis.parse().expect("a number"), peak.parse().expect("a number"), refusal)
+}
+
+/// Reads a path, so many times, in a process of its own. What that says.
+fn start(path: &Path, times: &str) -> String {
     let output = Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "child", "--nocapture"])
         .env("NETRA_HOSTILE", path)
+        .env("NETRA_HOSTILE_TIMES", times)
         .output()
         .expect("starts");
-    let said = String::from_utf8_lossy(&output.stdout);
-    let verdict = said.lines().find_map(|line| line.split_once("verdict\t").map(|(_, rest)| rest));
-    let Some(verdict) = verdict.filter(|_| output.status.success()) else {
-        panic!("{}: {}\n{said}{}", path.display(), output.status, String::from_utf8_lossy(&output.stderr));
-    };
-    let [millis, peak, kind, message] = verdict.splitn(4, '\t').collect::<Vec<_>>()[..] else { panic!("{verdict}") };
-    let (millis, peak): (u128, u64) = (millis.parse().expect("a number"), peak.parse().expect("a number"));
-    let allowed = MEMORY + 4 * std::fs::metadata(path).map_or(0, |meta| meta.len() / 1024);
-    assert!(millis <= netra_testkit::patience().as_millis(), "{} took {millis} ms", path.display());
-    assert!(peak <= allowed, "{} took {} MB", path.display(), peak >> 10);
-    let kind = KINDS.into_iter().find(|known| format!("{known:?}") == kind)?;
-    Some(Refusal { kind, message: message.to_owned() })
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let failed = || format!("{}: {}\n{said}{}", path.display(), output.status, String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}", failed());
+    said
+}
+
+/// How much memory stays, kB, where a file is refused a thousand times: what the last nine hundred add.
+pub fn growth(name: &str, bytes: &[u8]) -> u64 {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(name);
+    std::fs::write(&path, bytes).expect("written");
+    let said = start(&path, "1000");
+    let grown = said.lines().find_map(|line| line.split_once("grown\t")).expect("a number").1;
+    grown.parse().expect("a number")
+}
+
+/// A line of `/proc/self/status`, kB.
+fn memory(line: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let value = status.lines().find_map(|known| known.strip_prefix(line)).unwrap_or_default();
+    value.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// Processor time of this process: user and system, in ticks of 10 ms (proc(5)).
+fn processor_millis() -> u128 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name before them is in parentheses.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u128>().ok()).sum::<u128>() * 10
 }
 
 /// The body of the test `child`, which every file with hostile tests has: it judges when it is started to, and is nothing else.
+#[allow(clippy::print_stdout, reason = "what the parent reads")]
 pub fn child() {
     let Some(path) = std::env::var_os("NETRA_HOSTILE") else { return };
-    let start = Instant::now();
+    if std::env::var("NETRA_HOSTILE_TIMES").is_ok_and(|times| times != "1") {
+        let after = |times| (0..times).for_each(|_| drop(all(Path::new(&path)).expect_err("refused")));
+        after(100);
+        let before = memory("VmRSS:");
+        after(900);
+        return println!("\ngrown\t{}", memory("VmRSS:").saturating_sub(before));
+    }
+    let (start, busy) = (Instant::now(), processor_millis());
     let result = all(Path::new(&path));
-    let millis = start.elapsed().as_millis();
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
-    let peak = peak.split_whitespace().next().unwrap_or("0");
+    // Where the machine has other work, the clock counts that too.
+    let millis = start.elapsed().as_millis().min(processor_millis() - busy);
+    let peak = memory("VmHWM:");
     let (kind, message) = match &result {
         Ok(()) => ("read".to_owned(), String::new()),
         Err(e) => (format!("{:?}", e.kind()), e.to_string()),

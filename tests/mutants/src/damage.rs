@@ -19,7 +19,7 @@ fn once(bytes: &mut Vec<u8>, random: &mut Random) {
     match random.below(12) {
         0..=3 => bytes[at] ^= 1 << random.below(8),
         4 => bytes[at] = random.of(&[0, 1, 0x7F, 0x80, 0xFE, 0xFF]),
-        5 => bytes[at] = random.next() as u8,
+        5 => bytes[at] = random.draw() as u8,
         6 => {
             // A number of 16 or 32 bits in either order.
             let value = if random.one_in(2) { u32::from(random.word()) << 16 } else { u32::from(random.word()) };

@@ -9,11 +9,11 @@ impl Random {
         let hash =
             name.bytes().fold(0xCBF2_9CE4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3));
         let mut random = Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ hash.rotate_left(17) ^ number);
-        random.next();
+        random.draw();
         random
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -23,7 +23,7 @@ impl Random {
 
     /// Below `n`; 0 when `n` is 0.
     pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
+        (self.draw() % n.max(1) as u64) as usize
     }
 
     pub fn one_in(&mut self, n: usize) -> bool {
@@ -36,13 +36,13 @@ impl Random {
     }
 
     pub fn bytes(&mut self, n: usize) -> Vec<u8> {
-        (0..n).map(|_| self.next() as u8).collect()
+        (0..n).map(|_| self.draw() as u8).collect()
     }
 
     /// A number of 16 bits at which things tend to break.
     pub fn word(&mut self) -> u16 {
         match self.below(3) {
-            0 => self.next() as u16,
+            0 => self.draw() as u16,
             1 => self.below(70) as u16,
             _ => self.of(&[0, 1, 2, 255, 256, 1024, 4096, 20_000, 32_767, 32_768, 65_534, 65_535]),
         }

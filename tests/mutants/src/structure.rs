@@ -181,7 +181,7 @@ fn one(element: &mut Element, random: &mut Random) {
     match random.below(10) {
         0 | 1 => element.lie = Some(length(len, random)),
         2 => element.vr = *random.of(&VRS),
-        3 => element.vr = [random.next() as u8, random.next() as u8],
+        3 => element.vr = [random.draw() as u8, random.draw() as u8],
         4 => {
             let tags =
                 [(0x0028, 0x0010), (0x0028, 0x0100), (0x7FE0, 0x0010), (0x0002, 0x0010), (0xFFFE, 0xE000), (0x5400, 1)];
@@ -321,7 +321,7 @@ fn pixels(list: &mut Vec<Element>, random: &mut Random) {
         0 => {
             let entries = random.below(items.len() + 3);
             let table: Vec<u8> =
-                (0..entries).flat_map(|_| (random.next() as u32 >> random.below(32)).to_le_bytes()).collect();
+                (0..entries).flat_map(|_| (random.draw() as u32 >> random.below(32)).to_le_bytes()).collect();
             items[0].content = Content::Fragment(table);
         }
         1 => items[0].content = Content::Fragment(Vec::new()),

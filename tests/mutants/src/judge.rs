@@ -164,7 +164,7 @@ fn trap(number: u64) -> (String, u64, String) {
         0 => panic!("a trap"),
         1 => std::process::abort(),
         2 => std::thread::sleep(Duration::from_secs(600)),
-        _ => drop(std::hint::black_box(vec![1u8; 1 << 30])),
+        _ => drop(std::hint::black_box(vec![1u8; 384 << 20])),
     }
     ("read".to_owned(), 0, String::new())
 }

@@ -24,7 +24,7 @@ pub enum Family {
     Structure,
     /// Of compressed pixels and deflated data sets under a sound header.
     Codestream,
-    /// Not mutants: offences that the judge must notice (0 a panic, 1 an abort, 2 a hang, 3 a gigabyte).
+    /// Not mutants: offences that the judge must notice (0 a panic, 1 an abort, 2 a hang, 3 memory).
     Trap,
 }
 

@@ -92,7 +92,7 @@ const STREAMS: [(&str, [u16; 4], &[u8]); 10] = [
 ];
 
 fn made() -> Result<Vec<Seed>> {
-    let raw: Vec<u8> = (0..480u16).flat_map(|i| (i * 137 % 4096).to_le_bytes()).collect();
+    let raw: Vec<u8> = (0..480u32).flat_map(|i| ((i * 137 % 4096) as u16).to_le_bytes()).collect();
     let native = |body: Vec<Element>| [body, vec![Element::new((0x7FE0, 0x10), b"OW", raw.clone())]].concat();
     let grey = || image_module(20, 24, 1, 12);
     let mut seeds: Vec<(String, Vec<u8>)> = Vec::new();

@@ -13,7 +13,7 @@ use crate::file::warning;
 use crate::source::Source;
 
 /// Pictures up to this many decoded bytes may be all but empty in the file.
-const SMALL: u64 = 64 << 20;
+const SMALL: u64 = 16 << 20;
 
 /// A picture whose header was read; the pixels stay in the file.
 #[derive(Clone, Debug)]

@@ -191,36 +191,54 @@ fn a_progressive_frame_of_very_many_scans() {
     }
 }
 
+/// A square JPEG 2000 image of empty packets.
+#[cfg(feature = "codecs")]
+fn jpeg_2000(size: u32, layers: u16, precinct: u8, levels: u8, order: u8) -> Vec<u8> {
+    let mut out = vec![0xFF, 0x4F, 0xFF, 0x51, 0, 41, 0, 0];
+    for word in [size, size, 0, 0, size, size, 0, 0] {
+        out.extend(word.to_be_bytes());
+    }
+    out.extend([0, 1, 7, 1, 1]);
+    out.extend([0xFF, 0x52, 0, 13 + levels, 1, order]);
+    out.extend(layers.to_be_bytes());
+    out.extend([0, levels, 4, 4, 0, 1]);
+    out.extend(vec![precinct; usize::from(levels) + 1]);
+    out.extend([0xFF, 0x5C, 0, 4 + 3 * levels, 0x40]);
+    out.extend(vec![0x48; 1 + 3 * usize::from(levels)]);
+    out.extend([0xFF, 0x90, 0, 10, 0, 0, 0, 0, 0, 0, 0, 1, 0xFF, 0x93]);
+    out.extend([0; 4000]);
+    out.extend([0xFF, 0xD9]);
+    out
+}
+
 /// CVE-2023-39327 (OpenJPEG: a few bytes that ask for billions of packets).
 #[test]
 #[cfg(feature = "codecs")]
 fn a_jpeg_2000_codestream_without_end() {
-    let stream = |layers: u16, precinct: u8, levels: u8, order: u8| {
-        let mut out = vec![0xFF, 0x4F, 0xFF, 0x51, 0, 41, 0, 0];
-        for word in [512u32, 512, 0, 0, 512, 512, 0, 0] {
-            out.extend(word.to_be_bytes());
-        }
-        out.extend([0, 1, 7, 1, 1]);
-        out.extend([0xFF, 0x52, 0, 13 + levels, 1, order]);
-        out.extend(layers.to_be_bytes());
-        out.extend([0, levels, 4, 4, 0, 1]);
-        out.extend(vec![precinct; usize::from(levels) + 1]);
-        out.extend([0xFF, 0x5C, 0, 4 + 3 * levels, 0x40]);
-        out.extend(vec![0x48; 1 + 3 * usize::from(levels)]);
-        out.extend([0xFF, 0x90, 0, 10, 0, 0, 0, 0, 0, 0, 0, 1, 0xFF, 0x93]);
-        out.extend([0; 4000]);
-        out.extend([0xFF, 0xD9]);
-        out
-    };
     for syntax in ["1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.201"] {
         for (layers, precinct, levels) in [(65535, 0x11, 5), (65535, 0x22, 32), (65535, 0x33, 0), (65535, 0xFF, 32)] {
             for order in 0..5 {
-                let file =
-                    frames(image8(512, 512, "1", 1, "MONOCHROME2"), syntax, &[stream(layers, precinct, levels, order)]);
+                let file = frames(
+                    image8(512, 512, "1", 1, "MONOCHROME2"),
+                    syntax,
+                    &[jpeg_2000(512, layers, precinct, levels, order)],
+                );
                 judged(&format!("layers-{precinct}-{levels}-{order}"), &file);
             }
         }
     }
+}
+
+/// Four kilobytes that stand for tens of millions of pixels: so many are read as the memory allows, no more.
+#[test]
+#[cfg(feature = "codecs")]
+fn large_frames_of_nothing() {
+    let file = |size: u16| {
+        let stream = jpeg_2000(size.into(), 1, 0xFF, 5, 0);
+        frames(image8(size, size, "1", 1, "MONOCHROME2"), "1.2.840.10008.1.2.4.90", &[stream])
+    };
+    assert!(judged("large", &file(4096)).is_none());
+    assert_eq!(refusal("larger", &file(5792)).kind(), ErrorKind::Limit);
 }
 
 /// A bit a frame: each costs its caller far more than it holds.

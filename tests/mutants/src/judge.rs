@@ -85,6 +85,15 @@ pub fn child(family: Family, name: &str, numbers: std::ops::Range<u64>, chance: 
     Ok(())
 }
 
+/// Judges any file, and says so on standard output.
+pub fn file(path: &Path) -> Result<()> {
+    let size = std::fs::metadata(path)?.len() / 1024;
+    let verdict = judge(0, Family::Structure, path, size)?;
+    let Verdict { outcome, time, peak, pixels, message, .. } = verdict;
+    writeln!(std::io::stdout(), "{outcome}, {time:?}, peak {peak} kB of which pixels {pixels} kB {message}")?;
+    Ok(())
+}
+
 fn judge(number: u64, family: Family, path: &Path, file: u64) -> Result<Verdict> {
     // Starts the peak anew (proc(5)).
     std::fs::write("/proc/self/clear_refs", "5")?;

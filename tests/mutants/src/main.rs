@@ -3,10 +3,11 @@
 //! ```text
 //! cargo run --release -p netra-mutants -- --mutants 100000 [--flips 50000] [--chance N] [--jobs N] [--limit-ms 1000]
 //! cargo run --release -p netra-mutants -- --only codestream:made/codec.4.90:17
+//! cargo run --release -p netra-mutants -- --file PATH
 //! ```
 //!
 //! `--flips`: mutants of compressed pixels, half as many as the others unless said. Failing mutants are named and written to
-//! `out/mutants`, and make the exit status 1. `--only` writes one mutant there and judges it.
+//! `out/mutants`, and make the exit status 1. `--only` writes one mutant there and judges it, `--file` judges any file.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -48,6 +49,10 @@ fn main() -> Result<ExitCode> {
             "--limit-ms" => options.limit = Duration::from_millis(value.parse()?),
             "--failures" => options.failures = value.into(),
             "--only" => only = Some(value.clone()),
+            "--file" => {
+                judge::file(value.as_ref())?;
+                return Ok(ExitCode::SUCCESS);
+            }
             _ => bail!("unknown flag {flag}"),
         }
     }

@@ -22,7 +22,7 @@ fn no_mutant_does_what_none_may_do() {
 
 #[test]
 fn a_panic_an_abort_a_hang_and_a_bomb_are_noticed() {
-    let output = run(&["--mutants", "0", "--traps", "4", "--limit-ms", "3000"]);
+    let output = run(&["--mutants", "0", "--traps", "4", "--limit-ms", "1000"]);
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{said}");
     for offence in [":0 panic:", ":1 died:", ":2 hang:", ":3 peak of 3"] {

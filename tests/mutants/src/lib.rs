@@ -7,12 +7,14 @@
 #![allow(missing_docs, reason = "the test of one library, not a library")]
 
 pub mod damage;
+mod image;
 pub mod judge;
 pub mod random;
 pub mod run;
 pub mod seeds;
 pub mod structure;
 pub mod tree;
+mod write;
 
 use random::Random;
 use tree::{Content, File, Value};

@@ -1,6 +1,7 @@
 //! Damage that knows the structure of a DICOM file.
 
 use crate::damage;
+use crate::image::{image_attribute, pixels};
 use crate::random::Random;
 use crate::tree::{Content, EXPLICIT_BIG, Element, Encoding, File, IMPLICIT_LITTLE, Item, Value};
 
@@ -27,7 +28,7 @@ const CHARSETS: [&str; 12] = [
     "",
     "\u{1b}$B\\\\\\\\",
 ];
-const NUMBERS: [&str; 20] = [
+pub(crate) const NUMBERS: [&str; 20] = [
     "",
     "0",
     "1",
@@ -48,19 +49,6 @@ const NUMBERS: [&str; 20] = [
     "-0.0",
     "1e38\\1e38\\1e38\\1e38\\1e38\\1e38",
     "abc",
-];
-const PHOTOMETRICS: [&str; 11] = [
-    "MONOCHROME1",
-    "MONOCHROME2",
-    "PALETTE COLOR",
-    "RGB",
-    "YBR_FULL",
-    "YBR_FULL_422",
-    "YBR_ICT",
-    "YBR_RCT",
-    "YBR_PARTIAL_420",
-    "HSV",
-    "",
 ];
 
 /// One mutant of `file`.
@@ -173,7 +161,7 @@ fn wrap(inner: Element, depth: usize, random: &mut Random) -> Element {
 }
 
 /// Changes the header or the value of one element.
-fn one(element: &mut Element, random: &mut Random) {
+pub(crate) fn one(element: &mut Element, random: &mut Random) {
     let len = match &element.value {
         Value::Bytes(bytes) | Value::Raw(bytes) => bytes.len(),
         Value::Items(items, _) => items.len(),
@@ -193,7 +181,7 @@ fn one(element: &mut Element, random: &mut Random) {
 }
 
 /// A length that is not the real one.
-fn length(real: u32, random: &mut Random) -> u32 {
+pub(crate) fn length(real: u32, random: &mut Random) -> u32 {
     match random.below(6) {
         0 => 0,
         1 => real.wrapping_add(1),
@@ -244,101 +232,13 @@ fn syntax(file: &mut File, random: &mut Random) {
 }
 
 /// Puts an element in the place of the one with its tag, or at the end.
-fn set(list: &mut Vec<Element>, element: Element) {
+pub(crate) fn set(list: &mut Vec<Element>, element: Element) {
     match list.iter_mut().find(|other| other.tag == element.tag) {
         Some(other) => *other = element,
         None => list.push(element),
     }
 }
 
-fn text(list: &mut Vec<Element>, tag: (u16, u16), vr: &[u8; 2], choices: &[&str], random: &mut Random) {
+pub(crate) fn text(list: &mut Vec<Element>, tag: (u16, u16), vr: &[u8; 2], choices: &[&str], random: &mut Random) {
     set(list, Element::text(tag, vr, random.of(choices)));
-}
-
-/// What the size and meaning of pixels hang on.
-fn image_attribute(list: &mut Vec<Element>, random: &mut Random) {
-    let word = random.word();
-    let mut put = |tag: u16, value: u16| set(list, Element::short((0x0028, tag), value));
-    match random.below(16) {
-        0 => put(0x10, word),
-        1 => put(0x11, word),
-        2 => {
-            put(0x10, word);
-            put(0x11, random.word());
-        }
-        3 => put(0x02, random.of(&[0, 1, 2, 3, 4, 65535])),
-        4 => put(0x06, random.of(&[0, 1, 2])),
-        5 => put(0x100, random.of(&[0, 1, 2, 7, 8, 12, 16, 24, 32, 64, 65535])),
-        6 => put(0x101, random.below(70) as u16),
-        7 => put(0x102, random.below(70) as u16),
-        8 => put(0x103, random.of(&[0, 1, 2, 65535])),
-        9 => text(list, (0x0028, 0x0008), b"IS", &NUMBERS, random),
-        10 => text(list, (0x0028, 0x0004), b"CS", &PHOTOMETRICS, random),
-        // Several values, or of another kind.
-        11 => {
-            let (tag, vr) = (random.of(&[0x10, 0x11, 0x100]), random.of(&[b"UL", b"SL", b"US", b"UV", b"DS"]));
-            let size = random.of(&[0, 2, 4, 8, 16]);
-            set(list, Element::new((0x0028, tag), vr, random.bytes(size)));
-        }
-        // Rescale, window, spacing.
-        12 => {
-            let tag = random.of(&[(0x28, 0x1050), (0x28, 0x1051), (0x28, 0x1052), (0x28, 0x1053), (0x28, 0x0030)]);
-            text(list, tag, b"DS", &NUMBERS, random);
-        }
-        13 => {
-            let tag = random.of(&[(0x20, 0x32), (0x20, 0x37), (0x18, 0x50), (0x18, 0x88), (0x3004, 0x0C)]);
-            text(list, tag, b"DS", &NUMBERS, random);
-        }
-        // Palettes and their descriptors.
-        14 => {
-            let descriptor = [random.word(), random.word(), random.of(&[8, 16, 0, 1, 17])];
-            let bytes: Vec<u8> = descriptor.iter().flat_map(|v| v.to_le_bytes()).collect();
-            set(list, Element::new((0x0028, random.of(&[0x1101, 0x1102, 0x1103, 0x3002])), b"US", bytes));
-        }
-        _ => {
-            let size = random.of(&[0, 1, 2, 512, 65_536]);
-            let tag = random.of(&[0x1201, 0x1202, 0x1203, 0x1221, 0x1222, 0x1223]);
-            set(list, Element::new((0x0028, tag), b"OW", random.bytes(size)));
-        }
-    }
-}
-
-/// The offset table, the fragments, or the native pixels.
-fn pixels(list: &mut Vec<Element>, random: &mut Random) {
-    let Some(element) = list.iter_mut().find(|element| element.tag.0 == 0x7FE0) else {
-        return list.push(Element::new((0x7FE0, 0x10), b"OW", vec![0; 64]));
-    };
-    let items = match &mut element.value {
-        Value::Items(items, _) if !items.is_empty() => items,
-        value @ Value::Bytes(_) if random.one_in(8) => {
-            let Value::Bytes(bytes) = value else { return };
-            return *element = Element::encapsulated(&[], &[std::mem::take(bytes)]);
-        }
-        _ => return one(element, random),
-    };
-    let at = random.below(items.len());
-    match random.below(8) {
-        0 => {
-            let entries = random.below(items.len() + 3);
-            let table: Vec<u8> =
-                (0..entries).flat_map(|_| (random.draw() as u32 >> random.below(32)).to_le_bytes()).collect();
-            items[0].content = Content::Fragment(table);
-        }
-        1 => items[0].content = Content::Fragment(Vec::new()),
-        2 => items[at].lie = Some(length(8, random)),
-        3 => drop(items.remove(at)),
-        4 => items.insert(at, items[at].clone()),
-        5 => items.reverse(),
-        6 => {
-            if let Content::Fragment(bytes) = &mut items[at].content {
-                let rest = bytes.split_off(bytes.len() / 4 * 2);
-                items.insert(at + 1, Item { lie: None, undefined: false, content: Content::Fragment(rest) });
-            }
-        }
-        _ => {
-            if let Content::Fragment(bytes) = &mut items[at].content {
-                damage::codestream(bytes, random);
-            }
-        }
-    }
 }

@@ -61,9 +61,10 @@ pub fn mutant(family: Family, name: &str, seed: &[u8], number: u64, chance: u64)
     }
 }
 
-/// Whether there is something for [`Family::Codestream`].
-pub fn has_codestream(seed: &[u8]) -> bool {
-    File::parse(seed).is_some_and(|file| file.deflated || fragments(&file).is_some())
+/// The transfer syntax, where it leaves something for [`Family::Codestream`].
+pub fn compression(seed: &[u8]) -> Option<String> {
+    let file = File::parse(seed).filter(|file| file.deflated || fragments(file).is_some())?;
+    Some(file.syntax().replace("1.2.840.10008.1.2", "1.2"))
 }
 
 /// Where the pixel data is, and how many fragments it has.

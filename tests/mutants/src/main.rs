@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -74,9 +75,14 @@ fn main() -> Result<ExitCode> {
 }
 
 fn tell(report: &Report, options: &Options) {
-    println!("| family | outcome | mutants |\n| --- | --- | --- |");
-    for ((family, outcome), count) in &report.outcomes {
-        println!("| {family} | {outcome} | {count} |");
+    let outcomes: BTreeSet<&String> = report.outcomes.values().flat_map(|row| row.keys()).collect();
+    let cells = |cells: Vec<String>| println!("| {} |", cells.join(" | "));
+    let titles: Vec<String> = outcomes.iter().map(|outcome| outcome.to_string()).collect();
+    cells([vec!["mutants".to_owned()], titles].concat());
+    cells(vec!["---".to_owned(); outcomes.len() + 1]);
+    for (group, row) in &report.outcomes {
+        let count = |outcome: &&String| row.get(*outcome).copied().unwrap_or(0).to_string();
+        cells([vec![group.clone()], outcomes.iter().map(count).collect()].concat());
     }
     println!("\npanics of other people's decoders, caught: {}", report.caught);
     if let Some((name, time)) = &report.slowest {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::judge::Verdict;
-use crate::{Family, has_codestream, mutant, seeds};
+use crate::{Family, compression, mutant, seeds};
 
 /// What a file may take: so much, four times its own size, and the pixels that it really gave.
 const ALLOWANCE: u64 = 256 << 10;
@@ -44,8 +44,8 @@ pub struct Failure {
 /// What came of a run.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Mutants by family and outcome.
-    pub outcomes: BTreeMap<(&'static str, String), u64>,
+    /// Mutants by outcome and by group: a family or, of codestreams, a transfer syntax.
+    pub outcomes: BTreeMap<String, BTreeMap<String, u64>>,
     /// Panics of other people's decoders that the library caught.
     pub caught: u64,
     pub failures: Vec<Failure>,
@@ -58,6 +58,7 @@ pub struct Report {
 #[derive(Clone, Debug)]
 struct Batch {
     family: Family,
+    group: String,
     seed: String,
     numbers: std::ops::Range<u64>,
 }
@@ -92,20 +93,19 @@ fn plan(options: &Options) -> Result<Vec<Batch>> {
     let seeds = seeds::all()?;
     let mut batches = Vec::new();
     for &(family, count) in &options.counts {
-        let mut names: Vec<&str> = Vec::new();
+        let mut names: Vec<(&str, String)> = Vec::new();
         for seed in &seeds {
-            let fits = match family {
-                Family::Structure => true,
-                Family::Codestream => has_codestream(&seed.load()?),
-                Family::Trap => names.is_empty(),
+            let group = match family {
+                Family::Structure => Some(family.name().to_owned()),
+                Family::Codestream => compression(&seed.load()?),
+                Family::Trap => names.is_empty().then(|| family.name().to_owned()),
             };
-            if fits {
-                names.push(&seed.name);
-            }
+            names.extend(group.map(|group| (seed.name.as_str(), group)));
         }
         let (each, more) = (count / names.len().max(1) as u64, count % names.len().max(1) as u64);
-        let batch = |(i, name): (usize, &&str)| Batch {
+        let batch = |(i, (name, group)): (usize, &(&str, String))| Batch {
             family,
+            group: group.clone(),
             seed: (*name).to_owned(),
             numbers: 0..each + u64::from((i as u64) < more),
         };
@@ -117,7 +117,7 @@ fn plan(options: &Options) -> Result<Vec<Batch>> {
 impl Report {
     fn add(&mut self, options: &Options, batch: &Batch, verdict: &Verdict) {
         let name = || format!("{}:{}:{}", batch.family.name(), batch.seed, verdict.number);
-        *self.outcomes.entry((batch.family.name(), verdict.outcome.clone())).or_default() += 1;
+        *self.outcomes.entry(batch.group.clone()).or_default().entry(verdict.outcome.clone()).or_default() += 1;
         self.caught += verdict.caught;
         if self.slowest.as_ref().is_none_or(|(_, time)| verdict.time > *time) {
             self.slowest = Some((name(), verdict.time));
@@ -140,10 +140,10 @@ fn offence(options: &Options, verdict: &Verdict) -> Option<String> {
     let allowed = ALLOWANCE + 4 * verdict.file + verdict.pixels;
     match verdict.outcome.as_str() {
         "panic" | "size" | "died" | "hang" => Some(format!("{}: {}", verdict.outcome, verdict.message)),
-        _ if verdict.time > options.limit => Some(format!("took {:?}", verdict.time)),
         _ if verdict.peak > allowed => {
             Some(format!("peak of {} MB, {} are allowed", verdict.peak >> 10, allowed >> 10))
         }
+        _ if verdict.time > options.limit => Some(format!("took {:?}", verdict.time)),
         _ => None,
     }
 }

@@ -56,7 +56,7 @@ fn zip_bombs() {
     many = many.item(0xE000, 60 << 20).raw(&vec![0; 60 << 20]).item(0xE0DD, 0);
     let member = many.file("1.2.840.10008.1.2.5");
     let path = archive(&folder.path().join("many.zip"), &[("a.dcm", &member), ("b.dcm", &member)]);
-    for count in [250, 4] {
+    for count in [4, 250, 65_535] {
         std::fs::write(&path, copies(&std::fs::read(&path).expect("read"), count)).expect("written");
         let error = judged_at(&path).expect("refused");
         assert!(matches!(error.kind(), ErrorKind::Limit | ErrorKind::Malformed), "{error}");

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use netra::dicom::GeometryPolicy;
 use netra::graph::Precision;
 use netra::{Device, Devices, Engine, Model};
 
@@ -28,10 +29,14 @@ pub struct Cli {
 pub enum Command {
     /// Run a model on scans and write the results.
     Run(RunArgs),
+    /// Run again what a receipt records, and tell whether the result is the same.
+    Replay(ReplayArgs),
     /// Run the built-in lung-field model on a simulated chest radiograph: no data needed.
     Demo(DemoArgs),
     /// Tell what a scan or a model package is, and whether its geometry is regular.
     Inspect(InspectArgs),
+    /// Convert scans to NIfTI or pictures, with a report of their geometry beside them.
+    Convert(ConvertArgs),
     /// Check a package's digests and run its golden cases.
     Verify(VerifyArgs),
     /// List published models, show where their weights come from, add one.
@@ -67,6 +72,16 @@ impl DevicesArg {
         let engine = |chosen| Ok(model.with(chosen)?.precision(self.mode.precision).tuning(tuning.clone()));
         self.backend.open()?.into_iter().map(engine).collect()
     }
+}
+
+/// What to do about slices that lie on no regular grid.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct PolicyArg {
+    /// refuse; correct: a volume for each stack of a mixed series, tilted and shifted slices moved to their places, gaps filled
+    /// by linear interpolation; or nearest: the same, but every voxel keeps the value of the nearest stored pixel. What was done
+    /// is among the warnings of the result.
+    #[arg(long, default_value_t, value_name = "POLICY")]
+    pub policy: GeometryPolicy,
 }
 
 /// Which device, for what runs on one.
@@ -120,8 +135,42 @@ pub struct RunArgs {
     /// Formats to write, separated by commas: json, png, nii, seg (label map), seg-binary.
     #[arg(long, value_delimiter = ',', default_value = "json,png,seg", value_name = "FORMATS")]
     pub emit: Vec<String>,
+    /// Write results that name nobody: no attribute of the patient or the place, and a fresh identifier for every identifier.
+    /// What is burnt into the pixels of the source stays in the pictures.
+    #[arg(long)]
+    pub deidentify: bool,
+    #[command(flatten)]
+    pub policy: PolicyArg,
     #[command(flatten)]
     pub backend: DevicesArg,
+}
+
+/// `netra replay`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The model's and every input file's digest must be the recorded ones. On the recorded device, in the recorded precision, the
+result must be the same in every bit; elsewhere the greatest difference of a probability, or of a segment's share of all
+segmented voxels, must stay within the tolerance of the package's golden cases (1e-3 at least).
+
+Examples:
+  netra replay results/chest.receipt.json
+  netra replay results/*.receipt.json --backend wgpu")]
+pub struct ReplayArgs {
+    /// Receipts that `netra run` wrote.
+    #[arg(required = true, value_name = "RECEIPT")]
+    pub receipts: Vec<PathBuf>,
+    /// Where the input lies now, when not where the receipt says.
+    #[arg(long, value_name = "INPUT")]
+    pub input: Option<PathBuf>,
+    /// The package's folder, for a model that is not found by its name.
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Another device than the recorded one.
+    #[arg(long, short, value_name = "BACKEND")]
+    pub backend: Option<Device>,
+    /// Another precision mode than the recorded one.
+    #[arg(long, value_name = "MODE")]
+    pub precision: Option<Precision>,
 }
 
 /// `netra demo`.
@@ -139,9 +188,61 @@ pub struct DemoArgs {
 
 /// `netra inspect`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  netra inspect series.zip
+  netra inspect --tags chest.dcm
+  netra inspect --thumbnail overview.png folder-of-scans")]
 pub struct InspectArgs {
     /// A scan (file, folder, zip) or a package folder.
     pub path: PathBuf,
+    /// Show every element of the headers of DICOM files (with --json in the DICOM JSON model) instead of a summary. What may
+    /// identify the patient is withheld (PS3.15 Table E.1-1).
+    #[arg(long, conflicts_with = "thumbnail")]
+    pub tags: bool,
+    /// Show what --tags withholds.
+    #[arg(long, requires = "tags")]
+    pub show_patient: bool,
+    /// Write a picture of each scan, with its id and verdict, on one sheet.
+    #[arg(long, value_name = "PNG")]
+    pub thumbnail: Option<PathBuf>,
+}
+
+/// `netra convert`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Several scans (or stacks of one) in INPUT become out-1.nii.gz, out-2.nii.gz ...; each file has its report beside it, as
+out-1.nii.gz.audit.json.
+
+Examples:
+  netra convert series.zip brain.nii.gz
+  netra convert chest.dcm chest.png
+  netra convert chest.dcm chest16.png --voi ignore")]
+pub struct ConvertArgs {
+    /// A file, folder or zip: DICOM, NIfTI, PNG, JPEG, TIFF.
+    pub input: PathBuf,
+    /// The file to write. .nii or .nii.gz: voxels in modality units with their place in the patient; .png: the frame at its size,
+    /// or a montage of all frames; .zip: a PNG of each frame.
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub policy: PolicyArg,
+    /// Grey values of pictures: apply the file's window (8 bits), or ignore it and keep modality values (16 bits; the report tells
+    /// slope and offset).
+    #[arg(long, value_enum, default_value_t)]
+    pub voi: VoiArg,
+    /// Replace files that exist.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Whether a window is applied.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum VoiArg {
+    /// Display values.
+    #[default]
+    Apply,
+    /// Modality values.
+    Ignore,
 }
 
 /// `netra verify`.
@@ -191,6 +292,8 @@ pub struct PlanArgs {
     pub model: String,
     /// A scan (file, folder, zip).
     pub input: PathBuf,
+    #[command(flatten)]
+    pub policy: PolicyArg,
     #[command(flatten)]
     pub backend: DevicesArg,
 }

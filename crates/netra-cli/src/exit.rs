@@ -33,6 +33,17 @@ pub fn of_kind(kind: ErrorKind) -> u8 {
     }
 }
 
+/// The code of a batch of `all` parts, of which some failed with codes of their own: 0 when none did, 1 when others were done,
+/// else the failures' code when they agree on one.
+pub fn of_batch(failed: &[u8], all: usize) -> ExitCode {
+    ExitCode::from(match failed {
+        [] => 0,
+        some if some.len() < all => PARTIAL,
+        [first, rest @ ..] if rest.iter().all(|code| code == first) => *first,
+        _ => 3,
+    })
+}
+
 /// The code of the first error of ours in the chain.
 pub fn of_error(error: &anyhow::Error) -> ExitCode {
     let kind = error.chain().find_map(|cause| cause.downcast_ref::<netra::Error>()).map(netra::Error::kind);

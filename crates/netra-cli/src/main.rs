@@ -7,6 +7,7 @@ mod commands;
 mod exit;
 mod network;
 mod progress;
+mod receipts;
 mod resolve;
 mod terminal;
 mod tuning;
@@ -23,8 +24,10 @@ fn main() -> ExitCode {
     let terminal = terminal::Terminal::new(cli.json, cli.quiet);
     let outcome = match &cli.command {
         Command::Run(args) => commands::run::run(args, &terminal),
+        Command::Replay(args) => commands::replay::run(args, &terminal),
         Command::Demo(args) => commands::demo::run(args, &terminal),
         Command::Inspect(args) => commands::inspect::run(args, &terminal),
+        Command::Convert(args) => commands::convert::run(args, &terminal),
         Command::Verify(args) => commands::verify::run(args, &terminal),
         Command::Models(args) => commands::models::run(args, &terminal),
         Command::Plan(args) => commands::plan::run(args, &terminal),

@@ -1,11 +1,11 @@
 //! What a run found, and under which circumstances: everything an exporter needs besides the scan itself.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{CodedConcept, LabelMap};
 
 /// Which model produced a result.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelIdentity {
     /// Package identifier, for example `lung-fields`.
     pub id: String,
@@ -18,7 +18,7 @@ pub struct ModelIdentity {
 }
 
 /// Where the network ran.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackendIdentity {
     /// `cpu` or `wgpu`.
     pub name: String,
@@ -81,7 +81,7 @@ pub enum Finding {
 }
 
 /// Wall time of one stage of the run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageTiming {
     /// Stage: `read`, `preprocess`, `network`, `postprocess`, an exporter's name.
     pub stage: String,
@@ -90,7 +90,7 @@ pub struct StageTiming {
 }
 
 /// Something that the reader of the result should know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
     /// A stable word for programs, for example `pixel-spacing-missing`.
     pub code: String,

@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, ArrayView3};
 
-use crate::{Error, Geometry, Result};
+use crate::{Error, Geometry, Result, SliceSource, Warning};
 
 /// What the pixel values measure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,8 +62,10 @@ pub struct Volume {
     pub unit: IntensityUnit,
     /// How the scan was taken.
     pub acquisition: Acquisition,
-    /// The source frame of each slice; empty when the scan did not come from DICOM.
-    pub frames: Vec<SourceFrame>,
+    /// The stored frames of each slice; empty when the scan did not come from DICOM.
+    pub slices: Vec<SliceSource>,
+    /// What was done to frames that lie on no regular grid; empty where the voxels are the stored ones.
+    pub corrections: Vec<Warning>,
 }
 
 impl Volume {
@@ -76,7 +78,14 @@ impl Volume {
                 geometry.shape()
             )));
         }
-        Ok(Self { voxels, geometry, unit, acquisition: Acquisition::default(), frames: Vec::new() })
+        Ok(Self {
+            voxels,
+            geometry,
+            unit,
+            acquisition: Acquisition::default(),
+            slices: Vec::new(),
+            corrections: Vec::new(),
+        })
     }
 
     /// The voxels, `(slice, row, column)`.

@@ -20,6 +20,7 @@ pub mod orient;
 pub mod percentile;
 pub mod phantom;
 pub mod resample;
+mod trace;
 
 pub use error::{Error, ErrorKind, Result};
 pub use findings::{
@@ -29,3 +30,4 @@ pub use geometry::{Affine, Geometry};
 pub use image::{Acquisition, Image, IntensityUnit, SourceFrame, Volume};
 pub use labels::{CodedConcept, LabelMap, Rgb, Segment};
 pub use limits::Limits;
+pub use trace::{SlicePart, SliceSource, SourcePixel};

@@ -35,9 +35,11 @@ pub(crate) fn array<const N: usize>(object: &InMemDicomObject, tag: Tag) -> Opti
     numbers(object, tag)?.try_into().ok()
 }
 
-/// The first value as an unsigned integer.
+/// The first value as an unsigned integer; `12.0` is one.
 pub(crate) fn integer(object: &InMemDicomObject, tag: Tag) -> Option<u32> {
-    text(object, tag)?.parse().ok()
+    let text = text(object, tag)?;
+    let whole = |v: &f64| v.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(v);
+    text.parse().ok().or_else(|| text.parse().ok().filter(whole).map(|v| v as u32))
 }
 
 /// The items of a sequence.

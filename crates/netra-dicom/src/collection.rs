@@ -8,8 +8,11 @@ use netra_core::{Error, Limits, Result, Warning};
 use rayon::prelude::*;
 
 use crate::attributes::text;
+use crate::code::{Code, warning};
 use crate::dataset::Rejected;
-use crate::file::{self, DicomFile, warning};
+use crate::duplicates;
+use crate::file::{self, DicomFile};
+use crate::meta;
 use crate::nifti::{self, NiftiFile};
 use crate::picture::{self, PictureFile};
 use crate::scan::Scan;
@@ -75,7 +78,7 @@ pub fn open(path: &Path, limits: &Limits) -> Result<Collection> {
     }
     flat.sort_by_key(Source::path);
     let contents: Vec<_> = flat.par_iter().map(|source| (source, read(source, named, limits))).collect();
-    Ok(collect(contents, refused))
+    Ok(collect(contents, refused, limits))
 }
 
 /// Files below a folder: sorted, hidden ones left out, links not followed.
@@ -149,8 +152,8 @@ fn read(source: &Source, named_file: bool, limits: &Limits) -> std::result::Resu
     if head.get(128..132).is_none_or(|magic| magic != b"DICM") && picture::is_picture(&head) {
         return Ok(Content::Other(Box::new(Scan::Picture(PictureFile::open(source, limits)?))));
     }
-    if file::is_dicom(&head) {
-        if file::is_directory(&head) {
+    if meta::is_dicom(&head) {
+        if meta::is_directory(&head) {
             let index = || Error::unsupported("a DICOMDIR is an index: open the folder that it describes").into();
             return if named_file { Err(index()) } else { Ok(Content::Directory) };
         }
@@ -172,7 +175,7 @@ fn claims_to_be_a_scan(path: &Path) -> bool {
 type Contents<'a> = Vec<(&'a Source, std::result::Result<Content, Rejected>)>;
 
 /// Groups instances by study and series, in the order of their first files.
-fn collect(contents: Contents<'_>, mut refused: Vec<(PathBuf, Error)>) -> Collection {
+fn collect(contents: Contents<'_>, mut refused: Vec<(PathBuf, Error)>, limits: &Limits) -> Collection {
     let mut groups: BTreeMap<(String, String), usize> = BTreeMap::new();
     let mut found: Vec<Found> = Vec::new();
     let mut damaged: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -187,7 +190,7 @@ fn collect(contents: Contents<'_>, mut refused: Vec<(PathBuf, Error)>) -> Collec
                     // Stripped of its UIDs: the files of one folder are taken as one series, and the audit decides.
                     key.1 = source.path().parent().map(|folder| folder.display().to_string()).unwrap_or_default();
                     let text = "the instance has no Series Instance UID: its folder stands for the series";
-                    instance.file.warnings.push(warning("series-uid-missing", text));
+                    instance.file.warnings.push(warning(Code::SeriesUidMissing, text));
                 }
                 match groups.get(&key).and_then(|&at| found.get_mut(at)) {
                     Some(Found::Series(instances)) => instances.push(instance),
@@ -210,17 +213,19 @@ fn collect(contents: Contents<'_>, mut refused: Vec<(PathBuf, Error)>) -> Collec
     }
     let mut warnings = Vec::new();
     if ignored > 0 {
-        warnings.push(warning("files-ignored", format!("{ignored} files that are no scans were passed over")));
+        warnings.push(warning(Code::FilesIgnored, format!("{ignored} files that are no scans were passed over")));
     }
     if directories > 0 {
-        warnings.push(warning("dicomdir-ignored", "a DICOMDIR was passed over: the files themselves were read"));
+        warnings.push(warning(Code::DicomdirIgnored, "a DICOMDIR was passed over: the files themselves were read"));
     }
     let scan = |found| match found {
         Found::Other(scan) => *scan,
         Found::Series(instances) => {
             let uid = instances.first().and_then(|i: &Instance| text(i.header(), tags::SERIES_INSTANCE_UID));
-            let damaged = uid.and_then(|uid| damaged.get(&uid).cloned()).unwrap_or_default();
-            Scan::Dicom(Series::new(instances, damaged))
+            let mut damaged = uid.and_then(|uid| damaged.get(&uid).cloned()).unwrap_or_default();
+            // Frames are missing: what is left is no volume without further ado.
+            damaged.extend(instances.iter().filter(|i| i.file.is_cut).map(|i| i.file.source.name()));
+            Scan::Dicom(Series::new(duplicates::settle(instances, limits), damaged))
         }
     };
     let scans = found.into_iter().map(scan).collect();

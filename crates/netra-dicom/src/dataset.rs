@@ -2,16 +2,20 @@
 
 use dicom_core::header::Header;
 use dicom_core::value::{DataSetSequence, PixelFragmentSequence, Value};
-use dicom_core::{DataElement, Length, PrimitiveValue, Tag, VR};
+use dicom_core::{DataElement, Length, Tag, VR};
 use dicom_dictionary_std::tags;
-use dicom_encoding::text::SpecificCharacterSet;
 use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
 use netra_core::{Error, Limits, Result};
 
-use crate::prescan::{Fragment, Scanner, Token};
+use crate::charset::CharacterSet;
+use crate::code::{Code, Notes};
+use crate::fragments::{Ending, PixelElement, Place};
+use crate::prescan::Scanner;
 use crate::source::Stream;
 use crate::syntax::Encoding;
+use crate::token::{Element, Token};
+use crate::value;
 
 /// Bytes of all values kept as header of one instance.
 const HEADER_BYTES: u64 = 64 << 20;
@@ -22,29 +26,7 @@ const BLOB_BYTES: u32 = 1 << 20;
 pub(crate) struct DataSet {
     pub header: InMemDicomObject,
     pub pixels: Option<PixelElement>,
-    /// Words for warnings: `(code, message)`.
-    pub notes: Vec<(&'static str, String)>,
-}
-
-/// The pixel data element: where its bytes lie in the data set's stream.
-#[derive(Clone, Debug)]
-pub(crate) struct PixelElement {
-    pub tag: Tag,
-    pub vr: VR,
-    pub place: Place,
-}
-
-/// Where pixel bytes lie.
-#[derive(Clone, Debug)]
-pub(crate) enum Place {
-    Native { offset: u64, len: u64 },
-    Encapsulated { offsets: Vec<u32>, fragments: Vec<Fragment> },
-}
-
-/// An item or a sequence that is being filled.
-enum Open {
-    Items { tag: Tag, vr: VR, items: Vec<InMemDicomObject> },
-    Elements { elements: Vec<InMemElement>, charset: SpecificCharacterSet },
+    pub notes: Notes,
 }
 
 /// A refused data set, and its series where the walk came that far: the series then has a hole.
@@ -62,154 +44,234 @@ impl From<Error> for Rejected {
 /// Reads a data set up to its pixel data.
 pub(crate) fn read(stream: Stream, encoding: Encoding, limits: &Limits) -> std::result::Result<DataSet, Rejected> {
     let mut scanner = Scanner::new(stream, encoding, limits);
-    let mut builder = Builder { open: Vec::new(), kept: 0, skipped: 0 };
-    builder.open.push(Open::Elements { elements: Vec::new(), charset: SpecificCharacterSet::ISO_IR_6 });
-    let pixels = match fill(&mut builder, &mut scanner, limits) {
+    let mut builder = Builder { open: vec![Open::elements()], kept: 0, rows: false };
+    let pixels = match fill(&mut builder, &mut scanner) {
         Ok(pixels) => pixels,
         Err(error) => return Err(Rejected { error, series: builder.series() }),
     };
-    let mut notes = Vec::new();
-    if builder.skipped > 0 {
-        notes.push(("large-values-skipped", format!("{} long binary values were not read", builder.skipped)));
-    }
-    if scanner.ragged {
-        notes.push(("ragged-end", "the data set does not end where its last element ends".to_owned()));
-    }
-    Ok(DataSet { header: builder.finish()?, pixels, notes })
+    let mut notes = scanner.notes;
+    let header = builder.finish(&mut notes)?;
+    Ok(DataSet { header, pixels, notes })
 }
 
-/// Walks up to the pixel data. What comes after it (signatures, padding) is not read.
-fn fill(builder: &mut Builder, scanner: &mut Scanner<'_>, limits: &Limits) -> Result<Option<PixelElement>> {
+/// Walks up to the pixel data. What comes after it (signatures, padding) is read only where the image's size is still
+/// missing, which elements out of order make possible.
+fn fill(builder: &mut Builder, scanner: &mut Scanner<'_>) -> Result<Option<PixelElement>> {
+    let mut pixels = None;
     while let Some(token) = scanner.next()? {
-        if let Token::Pixels { tag, vr, len } = token {
-            let place = place(scanner, len, limits).map_err(|e| e.at(tag))?;
-            return Ok(Some(PixelElement { tag, vr, place }));
+        let Token::Pixels { tag, vr, len } = token else {
+            builder.take(token, scanner)?;
+            continue;
+        };
+        let (place, ending) = scanner.place(len).map_err(|e| e.at(tag))?;
+        let stop = builder.rows || ending == Ending::Cut;
+        if let (Place::Native { len, .. }, false) = (&place, stop) {
+            scanner.stream.skip(*len)?;
         }
-        builder.take(token, scanner)?;
+        pixels = pixels.or(Some(PixelElement { tag, vr, place, ending }));
+        if stop {
+            break;
+        }
     }
-    Ok(None)
+    Ok(pixels)
 }
 
-fn place(scanner: &mut Scanner<'_>, len: Option<u32>, limits: &Limits) -> Result<Place> {
-    if let Some(len) = len {
-        let (offset, len) = (scanner.stream.position(), u64::from(len));
-        if len > limits.file_bytes {
-            return Err(Error::limit(format!("{len} bytes of pixel data, the limit is {}", limits.file_bytes)));
-        }
-        return Ok(Place::Native { offset, len });
+/// An item or a sequence that is being filled.
+enum Open {
+    Items { tag: Tag, items: Vec<InMemDicomObject> },
+    Elements { raw: Vec<Raw>, charset: Option<CharacterSet>, signed: Option<bool> },
+}
+
+impl Open {
+    fn elements() -> Self {
+        Self::Elements { raw: Vec::new(), charset: None, signed: None }
     }
-    let (offsets, fragments) = scanner.fragments()?;
-    Ok(Place::Encapsulated { offsets, fragments })
+}
+
+/// An element whose value waits for the character set and the signedness of its data set, which may come after it.
+enum Raw {
+    Bytes(Element, Vec<u8>),
+    Ready(InMemElement),
+}
+
+impl Raw {
+    fn tag(&self) -> Tag {
+        match self {
+            Self::Bytes(element, _) => element.tag,
+            Self::Ready(element) => element.tag(),
+        }
+    }
 }
 
 struct Builder {
     open: Vec<Open>,
     kept: u64,
-    skipped: usize,
+    /// Rows of the image was met.
+    rows: bool,
 }
 
 impl Builder {
     fn take(&mut self, token: Token, scanner: &mut Scanner<'_>) -> Result<()> {
         match token {
-            Token::Value { tag, vr, len } => self.value(tag, vr, len, scanner).map_err(|e| e.at(tag)),
-            Token::ItemPixels { tag, vr } => {
+            Token::Value(element) => self.value(element, scanner).map_err(|e| e.at(element.tag)),
+            Token::Fragments { tag, vr } => {
                 scanner.fragments()?;
-                self.skipped += 1;
-                self.add(DataElement::new(tag, vr, PixelFragmentSequence::<Vec<u8>>::new_fragments(Vec::new())))
+                scanner.notes.add(Code::LargeValuesSkipped, || format!("the fragments of {tag} were not read"));
+                let empty = PixelFragmentSequence::<Vec<u8>>::new_fragments(Vec::new());
+                self.add(Raw::Ready(DataElement::new(tag, vr, empty)))
             }
-            Token::SequenceStart { tag, vr } => {
-                self.open.push(Open::Items { tag, vr, items: Vec::new() });
+            Token::SequenceStart { tag } => {
+                self.open.push(Open::Items { tag, items: Vec::new() });
                 Ok(())
             }
             Token::ItemStart => {
-                let charset = self.charset();
-                self.open.push(Open::Elements { elements: Vec::new(), charset });
+                self.open.push(Open::elements());
                 Ok(())
             }
-            Token::ItemEnd | Token::SequenceEnd => self.close(),
+            Token::ItemEnd | Token::SequenceEnd => self.close(&mut scanner.notes),
             Token::Pixels { .. } => Ok(()),
         }
     }
 
-    fn value(&mut self, tag: Tag, vr: VR, len: u32, scanner: &mut Scanner<'_>) -> Result<()> {
+    fn value(&mut self, element: Element, scanner: &mut Scanner<'_>) -> Result<()> {
+        let Element { tag, vr, len, .. } = element;
         let is_blob = matches!(vr, VR::OB | VR::OD | VR::OF | VR::OL | VR::OV | VR::OW | VR::UN);
         if is_blob && len > BLOB_BYTES && tag != tags::EXTENDED_OFFSET_TABLE {
-            self.skipped += 1;
+            scanner.notes.add(Code::LargeValuesSkipped, || format!("the {len} bytes of {tag} were not read"));
             return scanner.stream.skip(len.into());
         }
         self.kept = self.kept.saturating_add(len.into());
         if self.kept > HEADER_BYTES {
             return Err(Error::limit(format!("the header holds more than {HEADER_BYTES} bytes")));
         }
-        let big = scanner.encoding() == Encoding::ExplicitBig;
         let bytes = scanner.stream.bytes(len.into())?;
-        let value = crate::value::decode(vr, bytes, big, &self.charset());
-        if tag == tags::SPECIFIC_CHARACTER_SET {
-            self.set_charset(&value);
+        if let Some(Open::Elements { charset, signed, .. }) = self.open.last_mut() {
+            match tag {
+                tags::SPECIFIC_CHARACTER_SET => *charset = Some(CharacterSet::read(&bytes, &mut scanner.notes)),
+                tags::PIXEL_REPRESENTATION => *signed = value::integer(&element, &bytes).map(|v| v == 1),
+                _ => {}
+            }
         }
-        if tag == tags::PIXEL_REPRESENTATION && scanner.depth() == 0 {
-            scanner.signed = value.to_int::<u16>().is_ok_and(|v| v == 1);
+        if scanner.depth() == 0 {
+            self.root(&element, &bytes, scanner);
         }
-        self.add(DataElement::new(tag, vr, value))
+        self.add(Raw::Bytes(element, bytes))
     }
 
-    fn charset(&self) -> SpecificCharacterSet {
-        let inner = self.open.iter().rev().find_map(|open| match open {
-            Open::Elements { charset, .. } => Some(charset.clone()),
-            Open::Items { .. } => None,
-        });
-        inner.unwrap_or(SpecificCharacterSet::ISO_IR_6)
-    }
-
-    /// Only the first value counts: dicom-encoding does not switch sets inside a value (ISO 2022).
-    fn set_charset(&mut self, value: &PrimitiveValue) {
-        let strings = value.to_multi_str();
-        let code = strings.iter().map(|code| code.trim()).find(|code| !code.is_empty());
-        if let (Some(Open::Elements { charset, .. }), Some(code)) = (self.open.last_mut(), code)
-            && let Some(known) = SpecificCharacterSet::from_code(code)
-        {
-            *charset = known;
+    /// What elements of the outermost level change in the walk.
+    fn root(&mut self, element: &Element, bytes: &[u8], scanner: &mut Scanner<'_>) {
+        match element.tag {
+            tags::ROWS => self.rows = true,
+            // Retired since DICOM: the group of the pixel data in ACR-NEMA.
+            Tag(0x0028, 0x0200) => {
+                if let Some(group) = value::integer(element, bytes).filter(|group| *group != 0x7FE0) {
+                    scanner.notes.add(Code::PixelDataInOldGroup, || format!("the image lies in group {group:04X}"));
+                    scanner.pixel_group = group as u16;
+                }
+            }
+            Tag(0x0008, 0x0010) => {
+                scanner.notes.add(Code::AcrNema, || "the data set has a Recognition Code".to_owned());
+            }
+            _ => {}
         }
     }
 
-    fn add(&mut self, element: InMemElement) -> Result<()> {
+    fn add(&mut self, element: Raw) -> Result<()> {
         match self.open.last_mut() {
-            Some(Open::Elements { elements, .. }) => {
-                elements.push(element);
+            Some(Open::Elements { raw, .. }) => {
+                raw.push(element);
                 Ok(())
             }
             _ => Err(Error::malformed("an element outside any item").at(element.tag())),
         }
     }
 
-    fn close(&mut self) -> Result<()> {
+    fn close(&mut self, notes: &mut Notes) -> Result<()> {
         match self.open.pop() {
-            Some(Open::Elements { elements, .. }) => match self.open.last_mut() {
-                Some(Open::Items { items, .. }) => {
-                    items.push(InMemDicomObject::from_element_iter(elements));
-                    Ok(())
+            Some(Open::Elements { raw, charset, signed }) => {
+                let object = self.object(raw, charset, signed, notes);
+                match self.open.last_mut() {
+                    Some(Open::Items { items, .. }) => {
+                        items.push(object);
+                        Ok(())
+                    }
+                    _ => Err(Error::malformed("an item outside any sequence")),
                 }
-                _ => Err(Error::malformed("an item outside any sequence")),
-            },
-            Some(Open::Items { tag, vr, items }) => {
+            }
+            Some(Open::Items { tag, items }) => {
                 let sequence = DataSetSequence::new(items, Length::UNDEFINED);
-                self.add(DataElement::new(tag, vr, Value::Sequence(sequence)))
+                self.add(Raw::Ready(DataElement::new(tag, VR::SQ, Value::Sequence(sequence))))
             }
             None => Err(Error::malformed("an end without a start")),
         }
     }
 
+    /// Decodes the values of one data set or item, sorts them, and keeps the last of elements that stand twice, as pydicom does.
+    fn object(
+        &self,
+        mut raw: Vec<Raw>,
+        charset: Option<CharacterSet>,
+        signed: Option<bool>,
+        notes: &mut Notes,
+    ) -> InMemDicomObject {
+        if raw.windows(2).any(|pair| pair[0].tag() > pair[1].tag()) {
+            let at = raw.windows(2).find(|pair| pair[0].tag() > pair[1].tag()).map(|pair| pair[1].tag());
+            notes.add(Code::ElementsOutOfOrder, || format!("{} stands after a higher tag", at.unwrap_or(Tag(0, 0))));
+            raw.sort_by_key(Raw::tag);
+        }
+        let before = raw.len();
+        let mut twice = None;
+        raw.dedup_by(|later, earlier| {
+            let same = later.tag() == earlier.tag();
+            if same {
+                twice = twice.or(Some(later.tag()));
+                std::mem::swap(later, earlier);
+            }
+            same
+        });
+        if let Some(tag) = twice {
+            let more = before - raw.len();
+            notes.add(Code::ElementDuplicated, || format!("{tag} stands twice ({more} elements in excess)"));
+        }
+        let charset = charset.or_else(|| {
+            self.inherited(|open| match open {
+                Open::Elements { charset, .. } => charset.clone(),
+                Open::Items { .. } => None,
+            })
+        });
+        let signed = signed.or_else(|| {
+            self.inherited(|open| match open {
+                Open::Elements { signed, .. } => *signed,
+                Open::Items { .. } => None,
+            })
+        });
+        let context = value::Context { charset: charset.unwrap_or_default(), signed: signed.unwrap_or(false) };
+        InMemDicomObject::from_element_iter(raw.into_iter().map(|element| match element {
+            Raw::Ready(element) => element,
+            Raw::Bytes(element, bytes) => value::decode(&element, bytes, &context, notes),
+        }))
+    }
+
+    /// What the nearest enclosing data set says.
+    fn inherited<T>(&self, get: impl FnMut(&Open) -> Option<T>) -> Option<T> {
+        self.open.iter().rev().find_map(get)
+    }
+
     /// Series Instance UID, if it was read.
     fn series(&self) -> Option<String> {
-        let Some(Open::Elements { elements, .. }) = self.open.first() else { return None };
-        let element = elements.iter().find(|element| element.tag() == tags::SERIES_INSTANCE_UID)?;
-        Some(element.to_str().ok()?.trim_matches([' ', '\0']).to_owned())
+        let Some(Open::Elements { raw, .. }) = self.open.first() else { return None };
+        raw.iter().find_map(|element| match element {
+            Raw::Bytes(Element { tag: tags::SERIES_INSTANCE_UID, .. }, bytes) => {
+                Some(String::from_utf8_lossy(bytes).trim_matches([' ', '\0']).to_owned())
+            }
+            _ => None,
+        })
     }
 
     /// The outermost object. Pixel data in the root may leave nothing else open.
-    fn finish(mut self) -> Result<InMemDicomObject> {
+    fn finish(mut self, notes: &mut Notes) -> Result<InMemDicomObject> {
         match (self.open.pop(), self.open.is_empty()) {
-            (Some(Open::Elements { elements, .. }), true) => Ok(InMemDicomObject::from_element_iter(elements)),
+            (Some(Open::Elements { raw, charset, signed }), true) => Ok(self.object(raw, charset, signed, notes)),
             _ => Err(Error::malformed("the data set ends inside a sequence")),
         }
     }

@@ -9,7 +9,7 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use ndarray::Array3;
 use netra_core::{Error, Image, IntensityUnit, Limits, Result, Warning};
 
-use crate::file::warning;
+use crate::code::{Code, warning};
 use crate::source::Source;
 
 /// Pictures up to this many decoded bytes may be all but empty in the file.
@@ -43,14 +43,18 @@ impl PictureFile {
             let colour = decoder.color_type();
             let mut warnings = Vec::new();
             if colour.has_alpha() {
-                warnings.push(warning("alpha-composited", "transparent pixels were laid over black"));
+                warnings.push(warning(Code::AlphaComposited, "transparent pixels were laid over black"));
             }
             if decoder.orientation().is_ok_and(|o| o != Orientation::NoTransforms) {
-                warnings.push(warning("orientation-applied", "the picture was turned as its EXIF orientation says"));
+                warnings.push(warning(Code::OrientationApplied, "the picture was turned as its EXIF orientation says"));
             }
             let size = [rows as usize, columns as usize];
             Ok(Self { source: source.clone(), format, size, colour, warnings })
         })
+    }
+
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
     }
 
     /// Where the file lies.

@@ -5,6 +5,7 @@ use netra_core::{Acquisition, Error, Image, Limits, Result, Volume, Warning};
 use crate::images::ImageOptions;
 use crate::nifti::NiftiFile;
 use crate::picture::PictureFile;
+use crate::regrid::ReadOptions;
 use crate::series::Series;
 use crate::summary::Summary;
 
@@ -61,6 +62,15 @@ impl Scan {
             Self::Dicom(series) => series.volume(limits),
             Self::Nifti(file) => file.volume(limits),
             Self::Picture(_) => Err(Error::invalid("a single picture is not a volume")),
+        }
+    }
+
+    /// The volumes of the scan under a geometry policy, with progress: see [`Series::volumes`]. A NIfTI file is one volume
+    /// under every policy.
+    pub fn volumes(&self, options: &ReadOptions<'_>) -> Result<Vec<Volume>> {
+        match self {
+            Self::Dicom(series) => series.volumes(options),
+            Self::Nifti(_) | Self::Picture(_) => self.volume(&options.limits).map(|volume| vec![volume]),
         }
     }
 

@@ -8,7 +8,6 @@ use netra_core::{Acquisition, Error, Limits, Result, SourceFrame, Warning};
 use crate::attributes::{number, text};
 use crate::file::DicomFile;
 use crate::frames::FrameHeader;
-use crate::geometry::{Grid, Slice, audit};
 use crate::pixels::{FrameReader, PixelFormat, decode_frame};
 use crate::syntax::TransferSyntax;
 
@@ -90,7 +89,7 @@ pub struct Series {
 }
 
 /// One frame of a series.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct FrameRef {
     pub instance: usize,
     pub frame: usize,
@@ -115,16 +114,21 @@ impl Series {
 
     /// How the series was taken, from its first instance.
     pub fn acquisition(&self) -> Acquisition {
+        self.acquisition_of(0)
+    }
+
+    pub(crate) fn acquisition_of(&self, instance: usize) -> Acquisition {
+        let value = |tag| self.instances.get(instance).and_then(|instance| text(instance.header(), tag));
         let mut acquisition = Acquisition::default();
-        acquisition.sop_class_uid = self.text(tags::SOP_CLASS_UID);
-        acquisition.modality = self.text(tags::MODALITY);
-        acquisition.body_part = self.text(tags::BODY_PART_EXAMINED);
-        acquisition.view_position = self.text(tags::VIEW_POSITION);
-        acquisition.photometric_interpretation = self.text(tags::PHOTOMETRIC_INTERPRETATION);
-        acquisition.manufacturer = self.text(tags::MANUFACTURER);
-        acquisition.study_instance_uid = self.text(tags::STUDY_INSTANCE_UID);
-        acquisition.series_instance_uid = self.text(tags::SERIES_INSTANCE_UID);
-        acquisition.frame_of_reference_uid = self.text(tags::FRAME_OF_REFERENCE_UID);
+        acquisition.sop_class_uid = value(tags::SOP_CLASS_UID);
+        acquisition.modality = value(tags::MODALITY);
+        acquisition.body_part = value(tags::BODY_PART_EXAMINED);
+        acquisition.view_position = value(tags::VIEW_POSITION);
+        acquisition.photometric_interpretation = value(tags::PHOTOMETRIC_INTERPRETATION);
+        acquisition.manufacturer = value(tags::MANUFACTURER);
+        acquisition.study_instance_uid = value(tags::STUDY_INSTANCE_UID);
+        acquisition.series_instance_uid = value(tags::SERIES_INSTANCE_UID);
+        acquisition.frame_of_reference_uid = value(tags::FRAME_OF_REFERENCE_UID);
         acquisition
     }
 
@@ -133,9 +137,11 @@ impl Series {
         self.instances.iter().map(Instance::frames).sum()
     }
 
-    /// Whether the frames are slices of the patient: several of them, each with its plane.
+    /// Whether the frames are slices of the patient: several of them, most with a plane. What has none keeps them from being
+    /// one regular grid, not from being slices.
     pub fn is_volume(&self) -> bool {
-        self.frames() > 1 && self.refs().all(|r| self.header(r).plane().is_some())
+        let placed = self.refs().filter(|r| self.header(*r).plane().is_some()).count();
+        self.frames() > 1 && 2 * placed > self.frames()
     }
 
     pub(crate) fn text(&self, tag: Tag) -> Option<String> {
@@ -149,38 +155,5 @@ impl Series {
 
     pub(crate) fn header(&self, r: FrameRef) -> FrameHeader<'_> {
         self.instances[r.instance].frame_header(r.frame)
-    }
-
-    /// The audited grid of all frames.
-    pub(crate) fn grid(&self) -> Result<Grid> {
-        if !self.damaged.is_empty() {
-            let text =
-                format!("{} files of the series could not be read: {}", self.damaged.len(), self.damaged.join(", "));
-            return Err(Error::invalid(text));
-        }
-        let frame_of_reference = |i: &Instance| text(i.header(), tags::FRAME_OF_REFERENCE_UID);
-        if self.instances.windows(2).any(|pair| frame_of_reference(&pair[0]) != frame_of_reference(&pair[1])) {
-            return Err(Error::invalid("the series has more than one frame of reference"));
-        }
-        let slices = self.refs().map(|r| self.slice(r)).collect::<Result<Vec<_>>>()?;
-        let thickness = self.refs().next().and_then(|r| self.header(r).thickness());
-        audit(&slices, thickness)
-    }
-
-    fn slice(&self, r: FrameRef) -> Result<Slice> {
-        let instance = &self.instances[r.instance];
-        let number = text(instance.header(), tags::INSTANCE_NUMBER);
-        let mut name = number.map_or_else(|| instance.file.source.name(), |number| format!("instance {number}"));
-        if instance.frames() > 1 {
-            name = format!("frame {} of {name}", r.frame + 1);
-        }
-        let header = instance.frame_header(r.frame);
-        let Some(plane) = header.plane() else {
-            let text = format!("{name} has no position, orientation or pixel spacing in the patient");
-            return Err(Error::invalid(text));
-        };
-        let format = instance.pixel_format().ok_or_else(|| Error::unsupported("the instance has no pixel data"))?;
-        let is_localiser = header.image_type().iter().any(|value| value == "LOCALIZER");
-        Ok(Slice { plane, size: [format.rows, format.columns], name, is_localiser })
     }
 }

@@ -5,6 +5,8 @@ use dicom_dictionary_std::StandardSopClassDictionary;
 use netra_core::Warning;
 use serde::Serialize;
 
+use crate::audit::Audit;
+use crate::quantities::{RealWorldValue, SuvFactors};
 use crate::scan::Scan;
 use crate::series::Series;
 
@@ -63,6 +65,15 @@ pub struct Summary {
     pub spacing: Vec<f64>,
     /// Regular grid, refused with the reason, or single images.
     pub geometry: GeometryVerdict,
+    /// The audit behind it, for slices of DICOM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
+    /// Real World Value Mappings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub real_world_values: Vec<RealWorldValue>,
+    /// SUV factors of PET, or why there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suv_factors: Option<Result<SuvFactors, String>>,
     /// What reading had to tolerate.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
@@ -86,6 +97,9 @@ impl Summary {
             size: None,
             spacing: Vec::new(),
             geometry: GeometryVerdict::Images,
+            audit: None,
+            real_world_values: Vec::new(),
+            suv_factors: None,
             warnings: scan.warnings(),
         };
         match scan {
@@ -120,13 +134,14 @@ fn of_series(series: &Series, blank: Summary) -> Summary {
     let first = series.instances.iter().find_map(|i| i.pixel_format());
     let mut spacing: Vec<f64> =
         series.refs().next().and_then(|r| series.header(r).pixel_spacing()).map(Vec::from).unwrap_or_default();
-    let geometry = if series.is_volume() {
-        match series.grid() {
-            Ok(grid) => {
-                spacing = grid.geometry.spacing().to_vec();
+    let audit = series.is_volume().then(|| series.audit());
+    let geometry = if let Some(audit) = &audit {
+        match audit.refusal() {
+            None => {
+                spacing = audit.stacks.iter().filter_map(|s| s.geometry.as_ref()).flat_map(|g| g.spacing()).collect();
                 GeometryVerdict::Regular
             }
-            Err(reason) => GeometryVerdict::Refused(reason.to_string()),
+            Some(reasons) => GeometryVerdict::Refused(reasons),
         }
     } else {
         GeometryVerdict::Images
@@ -146,6 +161,9 @@ fn of_series(series: &Series, blank: Summary) -> Summary {
         size: first.map(|f| [f.rows, f.columns]),
         spacing,
         geometry,
+        audit,
+        real_world_values: series.real_world_values(),
+        suv_factors: series.suv_factors(),
         ..blank
     }
 }

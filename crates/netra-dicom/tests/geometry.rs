@@ -49,9 +49,9 @@ fn slices_are_sorted_and_the_affine_keeps_rows_and_columns_apart() {
     // Slope and intercept of the one slice that has its own.
     assert_eq!(voxels[(2, 1, 2)], 2.0 * 212.0 - 1000.0);
     assert_eq!(voxels[(3, 2, 3)], 123.0);
-    let uids: Vec<&str> = volume.frames.iter().map(|f| f.sop_instance_uid.as_str()).collect();
+    let uids: Vec<&str> = volume.frames().map(|f| f.sop_instance_uid.as_str()).collect();
     assert_eq!(uids, ["1.2.3.4", "1.2.3.3", "1.2.3.2", "1.2.3.1"]);
-    assert!(volume.frames.iter().all(|f| f.frame == 1));
+    assert!(volume.frames().all(|f| f.frame == 1));
     assert_eq!(volume.unit, netra_core::IntensityUnit::Hounsfield);
 }
 
@@ -137,7 +137,7 @@ fn mixed_kinds_are_refused() {
     assert!(refusal(&slices).contains("mixed pixel spacings"));
     let mut slices = stack(&[0.0, 5.0, 10.0]);
     slices[0].image_type = "ORIGINAL\\PRIMARY\\LOCALIZER";
-    assert!(refusal(&slices).contains("instance 1 is a localiser"));
+    assert!(refusal(&slices).contains("localisers among other images: instance 1"));
 }
 
 #[test]

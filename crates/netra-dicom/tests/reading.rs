@@ -152,7 +152,7 @@ fn an_enhanced_multi_frame_stack_is_a_volume() {
     assert_eq!(volume.geometry().affine().step(0), [-4.0, 0.0, 0.0]);
     assert_eq!(volume.geometry().affine().step(1), [0.0, 0.0, -2.0]);
     assert_eq!(volume.geometry().affine().step(2), [0.0, 3.0, 0.0]);
-    let order: Vec<u32> = volume.frames.iter().map(|f| f.frame).collect();
+    let order: Vec<u32> = volume.frames().map(|f| f.frame).collect();
     assert_eq!(order, [1, 3, 2]);
     assert_eq!(volume.voxels().as_slice().expect("contiguous"), [1.0, 2.0, 2021.0, 2022.0, 1011.0, 1012.0]);
     assert_eq!(volume.unit, IntensityUnit::Arbitrary);

@@ -9,7 +9,7 @@ use netra_core::{
 };
 use serde::Serialize;
 
-use crate::{Exporter, Pixels, Source, atomic};
+use crate::{Exporter, Pixels, ResultSet, Source, atomic};
 
 /// Names the layout of the document; it changes when a field changes its meaning or goes.
 const FORMAT: &str = "netra-findings/1";
@@ -27,7 +27,7 @@ impl Exporter for Json {
         format!("{stem}.json")
     }
 
-    fn write(&self, findings: &Findings, source: &Source<'_>, out: &Path) -> Result<()> {
+    fn write(&self, findings: &Findings, source: &Source<'_>, _: &ResultSet, out: &Path) -> Result<()> {
         let document = Document::new(findings, source)?;
         let mut text = serde_json::to_string_pretty(&document).map_err(|e| {
             Error::new(ErrorKind::InvalidInput, format!("a value has no JSON form: {e}")).at(out.display())
@@ -102,12 +102,12 @@ impl<'a> Document<'a> {
 
 impl<'a> SourceIdentity<'a> {
     fn new(source: &Source<'a>) -> Self {
-        let (kind, acquisition, spacing, frames): (_, _, _, &[SourceFrame]) = match source.pixels {
+        let (kind, acquisition, spacing, frames): (_, _, _, Vec<&SourceFrame>) = match source.pixels {
             Pixels::Image(image) => {
-                ("image", &image.acquisition, image.spacing.map(|s| s.to_vec()), image.frame.as_slice())
+                ("image", &image.acquisition, image.spacing.map(|s| s.to_vec()), image.frame.iter().collect())
             }
             Pixels::Volume(volume) => {
-                ("volume", &volume.acquisition, Some(volume.geometry().spacing().to_vec()), &volume.frames)
+                ("volume", &volume.acquisition, Some(volume.geometry().spacing().to_vec()), volume.frames().collect())
             }
         };
         Self {

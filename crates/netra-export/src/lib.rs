@@ -1,14 +1,18 @@
-//! Results in the formats others read: JSON, PNG, NIfTI, DICOM SEG. One file a format, each behind [`Exporter`].
+//! Results in the formats others read: JSON, PNG, NIfTI, DICOM SEG. One file a format, each behind [`Exporter`]. And scans
+//! themselves: [`convert`] to NIfTI and pictures.
 //!
 //! Every exporter writes to a temporary name and renames (see [`atomic`]), and every result refers to its
 //! source by UID and to its model by digest. JSON, PNG and NIfTI carry no patient's name or number; DICOM
 //! SEG does, since it must be filed in the patient's record.
 #![forbid(unsafe_code)]
 
+pub mod convert;
 mod json;
 mod nifti;
 mod picture;
 mod seg;
+mod set;
+pub mod tags;
 
 use std::path::Path;
 
@@ -18,8 +22,12 @@ use netra_dicom::Scan;
 pub use json::Json;
 pub use netra_dicom::write::atomic;
 pub use nifti::Nifti;
-pub use picture::Png;
+pub use picture::{Png, Thumbnail, Verdict, write_thumbnails};
 pub use seg::{Seg, SegKind};
+pub use set::ResultSet;
+
+/// Told how much is done, and of how much.
+pub(crate) type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// The names that [`exporter`] knows, in the order in which a user should read them.
 pub const NAMES: [&str; 5] = ["json", "png", "nii", "seg", "seg-binary"];
@@ -32,9 +40,9 @@ pub trait Exporter {
     /// The file name of a result called `stem`, with the format's own suffix.
     fn file_name(&self, stem: &str) -> String;
 
-    /// Writes `findings` on `source` to `out`, whole or not at all. Fails with
+    /// Writes `findings` on `source` to `out`, one file of `set`, whole or not at all. Fails with
     /// [`Unsupported`](netra_core::ErrorKind::Unsupported) when the format cannot hold this kind of finding or source.
-    fn write(&self, findings: &Findings, source: &Source<'_>, out: &Path) -> Result<()>;
+    fn write(&self, findings: &Findings, source: &Source<'_>, set: &ResultSet, out: &Path) -> Result<()>;
 }
 
 /// What a result was computed from.

@@ -4,7 +4,7 @@ mod common;
 
 use std::io::Read;
 
-use common::cases;
+use common::{cases, set};
 use netra_core::{Classification, CodedConcept, ErrorKind, Finding};
 use netra_export::{NAMES, exporter};
 
@@ -16,7 +16,7 @@ fn every_format_writes_every_source_under_its_own_name() {
         for name in NAMES {
             let exporter = exporter(name).unwrap();
             let path = out.path().join(exporter.file_name(case.name));
-            exporter.write(&case.findings(3), &case.source(), &path).unwrap();
+            exporter.write(&case.findings(3), &case.source(), &set(), &path).unwrap();
             assert!(path.metadata().unwrap().len() > 0);
         }
     }
@@ -30,7 +30,7 @@ fn json_carries_identities_in_a_fixed_order_and_no_patient() {
     let out = folder.path().join("out.json");
     let cases = cases(folder.path());
     let ct = &cases[0];
-    exporter("json").unwrap().write(&ct.findings(3), &ct.source(), &out).unwrap();
+    exporter("json").unwrap().write(&ct.findings(3), &ct.source(), &set(), &out).unwrap();
     let text = std::fs::read_to_string(&out).unwrap();
     for secret in [common::PATIENT, common::PATIENT_ID, "Prüfung", "19700131"] {
         assert!(!text.contains(secret), "{secret} leaked");
@@ -59,7 +59,7 @@ fn nifti_stores_labels_column_first_in_ras() {
     let out = folder.path().join("out.nii.gz");
     let cases = cases(folder.path());
     let (ct, findings) = (&cases[0], cases[0].findings(3));
-    exporter("nii").unwrap().write(&findings, &ct.source(), &out).unwrap();
+    exporter("nii").unwrap().write(&findings, &ct.source(), &set(), &out).unwrap();
     let mut bytes = Vec::new();
     flate2::read::GzDecoder::new(std::fs::File::open(&out).unwrap()).read_to_end(&mut bytes).unwrap();
     let short = |at: usize| i16::from_le_bytes([bytes[at], bytes[at + 1]]);
@@ -80,7 +80,7 @@ fn pictures_show_every_segment_colour() {
     let folder = tempfile::tempdir().unwrap();
     for case in cases(folder.path()) {
         let out = folder.path().join(format!("{}.png", case.name));
-        exporter("png").unwrap().write(&case.findings(3), &case.source(), &out).unwrap();
+        exporter("png").unwrap().write(&case.findings(3), &case.source(), &set(), &out).unwrap();
         let picture = image::open(&out).unwrap().to_rgb8();
         assert_eq!(picture.width(), 1400);
         for colour in [[66u8, 165, 245], [239, 108, 0], [102, 187, 106]] {
@@ -108,7 +108,7 @@ fn classes_are_drawn_but_are_no_label_map() {
         findings.finding = Finding::Classes(vec![class("Effusion", 0.91), class("Nodule", 0.2)]);
         for name in NAMES {
             let path = folder.path().join(exporter(name).unwrap().file_name("classes"));
-            let written = exporter(name).unwrap().write(&findings, &case.source(), &path);
+            let written = exporter(name).unwrap().write(&findings, &case.source(), &set(), &path);
             match name {
                 "json" | "png" => written.unwrap(),
                 _ => assert_eq!(written.unwrap_err().kind(), ErrorKind::Unsupported),

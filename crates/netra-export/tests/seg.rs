@@ -13,13 +13,12 @@ use ndarray::Array3;
 use netra_core::{ErrorKind, Finding, Findings};
 use netra_dicom::write::Uids;
 use netra_dicom::write::element::{first_text, items, numbers};
-use netra_export::{Exporter, Pixels, Seg, SegKind, Source};
+use netra_export::{Exporter, Pixels, ResultSet, Seg, SegKind, Source};
 
 fn export(case: &Case, findings: &Findings, kind: SegKind, folder: &Path) -> DefaultDicomObject {
     let out = folder.join(format!("{}-{kind:?}.dcm", case.name));
-    Seg::with_uids(kind, Uids::derived(format!("result of {}", case.name)))
-        .write(findings, &case.source(), &out)
-        .expect("written");
+    let set = ResultSet::with_uids(&["seg"], Uids::derived(format!("result of {}", case.name)));
+    Seg::new(kind).write(findings, &case.source(), &set, &out).expect("written");
     open_file(&out).expect("read back")
 }
 
@@ -175,13 +174,14 @@ fn what_is_no_segmentation_of_dicom_is_refused() {
     let ct = &cases[0];
     let out = folder.path().join("no.dcm");
     let seg = Seg::new(SegKind::LabelMap);
+    let set = ResultSet::new(&["seg"]).unwrap();
     let mut classes = ct.findings(3);
     classes.finding = Finding::Classes(Vec::new());
-    assert_eq!(seg.write(&classes, &ct.source(), &out).unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(seg.write(&classes, &ct.source(), &set, &out).unwrap_err().kind(), ErrorKind::Unsupported);
     let small = findings(Array3::zeros((1, 2, 2)), &[1]);
-    assert_eq!(seg.write(&small, &ct.source(), &out).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(seg.write(&small, &ct.source(), &set, &out).unwrap_err().kind(), ErrorKind::InvalidInput);
     // Pixels of one scan with the headers of another.
     let foreign = Source { scan: &cases[1].scan, pixels: ct.source().pixels };
-    assert_eq!(seg.write(&ct.findings(3), &foreign, &out).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(seg.write(&ct.findings(3), &foreign, &set, &out).unwrap_err().kind(), ErrorKind::InvalidInput);
     assert!(!out.exists());
 }

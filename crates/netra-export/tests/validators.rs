@@ -7,7 +7,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Case, Owned, cases};
+use common::{Case, Owned, cases, set};
 use netra_core::{Finding, Findings, Limits};
 use netra_export::{Exporter, Nifti, Seg, SegKind};
 
@@ -75,7 +75,7 @@ fn check_segmentations(python: &Path, case: &Case, findings: &Findings, folder: 
     }
     for kind in [SegKind::LabelMap, SegKind::Binary] {
         let out = folder.join(format!("{}-{kind:?}.dcm", case.name));
-        Seg::new(kind).write(findings, &case.source(), &out).unwrap();
+        Seg::new(kind).write(findings, &case.source(), &set(), &out).unwrap();
         if sources.is_empty() {
             validate(python, "seg.py", &[&out, &expected]);
             validate(python, "dciodvfy.py", &[&out]);
@@ -127,7 +127,7 @@ fn nifti_label_maps() {
             let findings = case.findings(last);
             let expected = expected(&case, &findings, folder.path());
             let out = folder.path().join(format!("{}-{last}.nii.gz", case.name));
-            Nifti.write(&findings, &case.source(), &out).unwrap();
+            Nifti.write(&findings, &case.source(), &set(), &out).unwrap();
             validate(&python, "nifti.py", &[&out, &expected]);
         }
     }

@@ -20,6 +20,8 @@ use crate::{GoldenReport, Input, InputSize, Placement, preprocess, verify};
 /// A part of a run, for progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
+    /// Decoding the scan; counted in frames. The pipeline itself never tells of it: whoever reads for it does.
+    Read,
     /// From scan to tensor; counted once.
     Preprocess,
     /// The network; counted in windows.
@@ -32,6 +34,7 @@ impl Stage {
     /// The name under which its time is listed in the findings.
     pub fn name(self) -> &'static str {
         match self {
+            Stage::Read => "read",
             Stage::Preprocess => "preprocess",
             Stage::Network => "network",
             Stage::Postprocess => "postprocess",
@@ -39,8 +42,8 @@ impl Stage {
     }
 }
 
-/// Told how much of a stage is done: (stage, done, total).
-pub type Progress<'a> = &'a dyn Fn(Stage, usize, usize);
+/// Told how much of a stage is done: (stage, done, total), from several threads.
+pub type Progress<'a> = &'a (dyn Fn(Stage, usize, usize) + Sync);
 
 /// Settings of a run.
 #[derive(Clone, Default)]

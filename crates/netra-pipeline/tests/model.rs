@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::cell::RefCell;
+use std::sync::Mutex;
 
 use common::{SEGMENT, convolution, manifest, model, over};
 use ndarray::Array3;
@@ -98,17 +98,17 @@ fn tiles_change_nothing_and_progress_counts_them() {
     let weights: Vec<f32> = (0..54).map(|i| ((i * 7) % 11) as f32 - 5.0).collect();
     let run = |inferer: &str| {
         let manifest = manifest("NCDHW", "kind = \"volume\"", &format!("{inferer}{TO_LABELS}{BACK}"), SEGMENT);
-        let seen = RefCell::new(Vec::new());
+        let seen = Mutex::new(Vec::new());
         let tell = |stage: Stage, done: usize, total: usize| {
             if stage == Stage::Network {
-                seen.borrow_mut().push((done, total));
+                seen.lock().expect("no panic").push((done, total));
             }
         };
         let mut options = RunOptions::default();
         options.progress = Some(&tell);
         let model = model(manifest, convolution(3, 3, weights.clone(), vec![3.0, -2.0]));
         let findings = model.run(&scan, &options).expect("in scope");
-        (labels(&findings).labels().clone(), seen.into_inner())
+        (labels(&findings).labels().clone(), seen.into_inner().expect("no panic"))
     };
     let (whole, once) = run("[inferer]\nkind = \"whole\"\n");
     assert_eq!(once, [(1, 1)]);

@@ -1,6 +1,7 @@
 //! Test support: the oracle behind the backend seam, one suite for every backend, ONNX's node tests, golden comparison.
 #![forbid(unsafe_code)]
 
+pub mod dicom;
 pub mod golden;
 pub mod graphs;
 #[allow(clippy::print_stderr)]

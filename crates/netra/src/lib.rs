@@ -22,6 +22,7 @@
 mod device;
 mod model;
 pub mod phantom;
+pub mod receipt;
 mod spread;
 
 pub use device::{Adapter, Chosen, Device, Devices, adapters};

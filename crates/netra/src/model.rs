@@ -1,15 +1,16 @@
 //! The short way: a model opened, put on a device, run on scans.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use netra_core::{Error, Findings, Image, Limits, Result, StageTiming, Volume};
-use netra_dicom::{ImageOptions, Scan};
-use netra_export::Source;
+use netra_core::{Error, Findings, Image, Limits, Result, StageTiming, Volume, Warning};
+use netra_dicom::{Deidentifier, GeometryPolicy, ImageOptions, ReadOptions, Scan};
+use netra_export::{ResultSet, Source};
 use netra_graph::Precision;
 use netra_package::manifest::{InputKind, Voi};
 use netra_package::{Package, TuningFile, catalogue, scope};
-use netra_pipeline::{Input, RunOptions, RunPlan};
+use netra_pipeline::{Input, RunOptions, RunPlan, Stage};
 
 use crate::{Chosen, Device};
 
@@ -42,7 +43,13 @@ impl Model {
     /// Puts the model on a backend that is already up.
     pub fn with(&self, chosen: Chosen) -> Result<Engine> {
         let model = netra_pipeline::Model::new(self.0.clone(), chosen.backend)?;
-        Ok(Engine { package: self.0.clone(), model, name: chosen.name, why: chosen.why })
+        Ok(Engine {
+            package: self.0.clone(),
+            model,
+            policy: GeometryPolicy::default(),
+            name: chosen.name,
+            why: chosen.why,
+        })
     }
 }
 
@@ -50,6 +57,7 @@ impl Model {
 pub struct Engine {
     package: Arc<Package>,
     model: netra_pipeline::Model,
+    policy: GeometryPolicy,
     name: String,
     why: String,
 }
@@ -69,6 +77,18 @@ impl Engine {
     pub fn tuning(mut self, tuning: Option<TuningFile>) -> Self {
         self.model = self.model.with_tuning(tuning);
         self
+    }
+
+    /// Sets what to do about series that are no regular grid; they are refused unless set. The results tell what was done.
+    #[must_use]
+    pub fn policy(mut self, policy: GeometryPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// What is done about series that are no regular grid.
+    pub fn geometry_policy(&self) -> GeometryPolicy {
+        self.policy
     }
 
     /// The package.
@@ -91,7 +111,8 @@ impl Engine {
         &self.why
     }
 
-    /// Runs the model on a scan: one reading for a volume, one a picture otherwise. Fails with
+    /// Runs the model on a scan: one reading a volume (several where the [policy](Self::policy) splits a mixed series), one a
+    /// picture otherwise. Fails with
     /// [`OutOfScope`](netra_core::ErrorKind::OutOfScope) and every reason when the scan is not what the model was made
     /// for.
     pub fn run<'s>(&self, scan: &'s Scan) -> Result<Vec<Reading<'s>>> {
@@ -101,25 +122,26 @@ impl Engine {
     /// As [`run`](Self::run), with settings: progress, limits, a bound on the network's memory.
     pub fn run_with<'s>(&self, scan: &'s Scan, options: &RunOptions<'_>) -> Result<Vec<Reading<'s>>> {
         let started = std::time::Instant::now();
-        let pixels = self.read(scan, &options.limits)?;
+        let pixels = self.read(scan, options)?;
         let seconds = started.elapsed().as_secs_f64() / pixels.len().max(1) as f64;
         let readings = pixels.into_iter().map(|pixels| {
             let mut findings = self.model.run(pixels.input(), options)?;
-            findings.timings.insert(0, StageTiming { stage: "read".into(), seconds });
-            findings.warnings.splice(0..0, scan.warnings());
-            Ok(Reading { findings, scan, pixels })
+            findings.timings.insert(0, StageTiming { stage: Stage::Read.name().into(), seconds });
+            findings.warnings.splice(0..0, scan.warnings().into_iter().chain(pixels.corrections().iter().cloned()));
+            Ok(Reading { findings, scan: Cow::Borrowed(scan), pixels })
         });
         readings.collect()
     }
 
     /// Memory of a run on each picture or volume of a scan. The scan is decoded and preprocessed, the network is not run.
     pub fn plan(&self, scan: &Scan, options: &RunOptions<'_>) -> Result<Vec<RunPlan>> {
-        let pixels = self.read(scan, &options.limits)?;
+        let pixels = self.read(scan, options)?;
         pixels.iter().map(|pixels| self.model.plan_input(pixels.input(), options)).collect()
     }
 
     /// Decodes what the model's input contract asks of a scan.
-    fn read(&self, scan: &Scan, limits: &Limits) -> Result<Vec<Pixels>> {
+    fn read(&self, scan: &Scan, options: &RunOptions<'_>) -> Result<Vec<Pixels>> {
+        let limits = &options.limits;
         let contract = &self.package.manifest().input;
         let kind = match scan {
             // The slices of a series can be read one by one, too.
@@ -131,7 +153,12 @@ impl Engine {
             scope::check_header(contract, kind, &scan.acquisition())?;
         }
         match contract.kind {
-            InputKind::Volume => Ok(vec![Pixels::Volume(scan.volume(limits)?)]),
+            InputKind::Volume => {
+                let tell =
+                    |done, total| options.progress.iter().for_each(|progress| progress(Stage::Read, done, total));
+                let volumes = scan.volumes(&ReadOptions::new(self.policy).limits(limits).progress(&tell))?;
+                Ok(volumes.into_iter().map(Pixels::Volume).collect())
+            }
             InputKind::Image => {
                 let voi = match contract.voi {
                     Voi::Apply => netra_dicom::Voi::Apply,
@@ -155,6 +182,13 @@ pub enum Pixels {
 }
 
 impl Pixels {
+    fn corrections(&self) -> &[Warning] {
+        match self {
+            Pixels::Image(_) => &[],
+            Pixels::Volume(volume) => &volume.corrections,
+        }
+    }
+
     fn input(&self) -> Input<'_> {
         match self {
             Pixels::Image(image) => Input::Image(image),
@@ -169,13 +203,35 @@ pub struct Reading<'s> {
     pub findings: Findings,
     /// The pixels.
     pub pixels: Pixels,
-    scan: &'s Scan,
+    scan: Cow<'s, Scan>,
 }
 
 impl Reading<'_> {
-    /// Writes the findings in a format of [`netra_export::NAMES`], whole or not at all.
+    /// Writes the findings in one format of [`netra_export::NAMES`], whole or not at all. Files that should refer to each other
+    /// are written with one [`ResultSet`](netra_export::ResultSet), by its exporters.
     pub fn write(&self, format: &str, path: &Path) -> Result<()> {
-        netra_export::exporter(format)?.write(&self.findings, &self.source(), path)
+        let set = ResultSet::new(&[format])?;
+        netra_export::exporter(format)?.write(&self.findings, &self.source(), &set, path)
+    }
+
+    /// The reading without its patient: whatever is written of it names nobody and refers to nothing by a true identifier.
+    #[must_use]
+    pub fn deidentified(self, deidentifier: &Deidentifier) -> Self {
+        let scan = Cow::Owned(deidentifier.scan(&self.scan));
+        let pixels = match self.pixels {
+            Pixels::Volume(volume) => Pixels::Volume(deidentifier.volume(volume)),
+            Pixels::Image(mut image) => {
+                image.acquisition = deidentifier.acquisition(image.acquisition);
+                image.frame.iter_mut().for_each(|frame| deidentifier.frame(frame));
+                Pixels::Image(image)
+            }
+        };
+        Self { findings: self.findings, pixels, scan }
+    }
+
+    /// The scan, as exporters see it.
+    pub fn scan(&self) -> &Scan {
+        &self.scan
     }
 
     /// The scan and pixels, for an exporter.
@@ -184,6 +240,6 @@ impl Reading<'_> {
             Pixels::Image(image) => netra_export::Pixels::Image(image),
             Pixels::Volume(volume) => netra_export::Pixels::Volume(volume),
         };
-        Source { scan: self.scan, pixels }
+        Source { scan: &self.scan, pixels }
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use netra::Model;
 
-use super::run::{announce, batch};
+use super::run::{Results, announce, batch};
 use crate::args::DemoArgs;
 use crate::terminal::Terminal;
 
@@ -17,5 +17,6 @@ pub fn run(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let engines = args.backend.engines(&Model::lung_fields()?)?;
     announce(&engines, terminal);
     let formats = ["seg", "png", "json"].map(String::from);
-    batch(&engines, &[phantom], &formats, &args.out, terminal)
+    let results = Results { formats: &formats, out: &args.out, deidentifier: None };
+    batch(&engines, &[phantom], &results, terminal)
 }

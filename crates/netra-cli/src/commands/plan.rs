@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use netra::RunOptions;
+use netra::{Engine, RunOptions};
 use serde_json::json;
 
 use crate::args::PlanArgs;
@@ -12,6 +12,7 @@ use crate::terminal::{Terminal, bytes};
 /// Runs the command.
 pub fn run(args: &PlanArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let engines = args.backend.engines(&resolve::model(&args.model)?)?;
+    let engines: Vec<Engine> = engines.into_iter().map(|engine| engine.policy(args.policy.policy)).collect();
     super::run::announce(&engines, terminal);
     let collection = netra::open(&args.input)?;
     let mut plans = Vec::new();

@@ -5,14 +5,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use netra::core::{ExtentMeasure, Warning};
+use netra::dicom::Deidentifier;
+use netra::dicom::write::Uids;
+use netra::export::ResultSet;
 use netra::pipeline::Stage;
+use netra::receipt::{Receipt, ReceiptInput, ReceiptOutput, file_sha256};
 use netra::{Engine, Error, Event, Finding, Reading, RunOptions, Scan};
 use serde::Serialize;
 
 use crate::args::RunArgs;
 use crate::progress::Line;
 use crate::terminal::Terminal;
-use crate::{exit, resolve, tuning};
+use crate::{exit, receipts, resolve, tuning};
 
 /// What became of one picture, volume or unreadable file.
 #[derive(Serialize)]
@@ -42,14 +46,18 @@ enum Outcome {
 struct Case {
     place: usize,
     name: String,
+    /// What the user pointed to.
+    input: PathBuf,
     scan: netra::Result<Scan>,
 }
 
 /// Runs the command.
 pub fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let engines = args.backend.engines(&resolve::model(&args.model)?)?;
+    let engines: Vec<Engine> = engines.into_iter().map(|engine| engine.policy(args.policy.policy)).collect();
     announce(&engines, terminal);
-    batch(&engines, &args.inputs, &args.emit, &args.out, terminal)
+    let deidentifier = if args.deidentify { Some(Deidentifier::new(Uids::random()?)) } else { None };
+    batch(&engines, &args.inputs, &Results { formats: &args.emit, out: &args.out, deidentifier }, terminal)
 }
 
 /// Says which model runs where, and why there.
@@ -65,14 +73,24 @@ pub fn announce(engines: &[Engine], terminal: &Terminal) {
     }
 }
 
+/// How the results of a batch are written.
+pub struct Results<'a> {
+    /// Names of exporters.
+    pub formats: &'a [String],
+    /// The folder.
+    pub out: &'a Path,
+    /// Replaces every identifier, when results must name nobody.
+    pub deidentifier: Option<Deidentifier>,
+}
+
 /// Runs a model on everything that can be read under `inputs`; a failure is reported and the batch goes on.
 pub fn batch(
     engines: &[Engine],
     inputs: &[PathBuf],
-    formats: &[String],
-    out: &Path,
+    results: &Results<'_>,
     terminal: &Terminal,
 ) -> anyhow::Result<ExitCode> {
+    let Results { formats, out, .. } = *results;
     for format in formats {
         netra::export::exporter(format)?;
     }
@@ -82,7 +100,7 @@ pub fn batch(
     netra::spread(
         engines,
         cases(inputs),
-        |engine, case| work(engine, case, formats, out, &line),
+        |engine, case| work(engine, case, results, &line),
         |event| match event {
             Event::Retired { engine, why } => {
                 let device = engines[engine].device();
@@ -109,7 +127,8 @@ pub fn batch(
 fn cases(inputs: &[PathBuf]) -> impl Iterator<Item = Case> + Send {
     // How many scans of each name there were: files of one name in two folders must not share a result.
     let mut names: HashMap<String, usize> = HashMap::new();
-    inputs.iter().flat_map(|input| found(input)).enumerate().map(move |(place, (name, scan))| {
+    let all = inputs.iter().flat_map(|input| found(input).into_iter().map(move |found| (input.clone(), found)));
+    all.enumerate().map(move |(place, (input, (name, scan)))| {
         let name = match &scan {
             Err(_) => name,
             Ok(_) => {
@@ -118,7 +137,7 @@ fn cases(inputs: &[PathBuf]) -> impl Iterator<Item = Case> + Send {
                 if *seen == 1 { name } else { format!("{name}~{seen}") }
             }
         };
-        Case { place, name, scan }
+        Case { place, name, input, scan }
     })
 }
 
@@ -137,7 +156,7 @@ fn found(input: &Path) -> Vec<(String, netra::Result<Scan>)> {
 }
 
 /// Runs the model on a case and writes what it found. What could not be read has no outcome here.
-fn work(engine: &Engine, case: &Case, formats: &[String], out: &Path, line: &Line) -> netra::Result<Vec<Outcome>> {
+fn work(engine: &Engine, case: &Case, results: &Results<'_>, line: &Line) -> netra::Result<Vec<Outcome>> {
     let Ok(scan) = &case.scan else { return Ok(Vec::new()) };
     let progress = |stage: Stage, done: usize, total: usize| line.tell(case.place, &case.name, stage, done, total);
     let mut options = RunOptions::default();
@@ -145,27 +164,44 @@ fn work(engine: &Engine, case: &Case, formats: &[String], out: &Path, line: &Lin
     let result = engine.run_with(scan, &options);
     line.end(case.place);
     let readings = result?;
+    let mut files = scan.digests(&options.limits)?;
+    let (mut name, mut path) = (case.name.clone(), Some(case.input.display().to_string()));
+    if let Some(deidentifier) = &results.deidentifier {
+        // Paths and file names may tell who it is; the digests tell which files they were to whoever has them.
+        path = None;
+        name = deidentifier.uid(&name);
+        files.iter_mut().flat_map(|file| &mut file.sop_instance_uid).for_each(|uid| *uid = deidentifier.uid(uid));
+    }
+    let several = readings.len() > 1;
     let mut outcomes = Vec::new();
-    for (i, reading) in readings.iter().enumerate() {
-        let stem = if readings.len() > 1 { format!("{}-{}", case.name, i + 1) } else { case.name.clone() };
-        write(reading, engine.device(), stem, formats, out, &mut outcomes);
+    for (i, mut reading) in readings.into_iter().enumerate() {
+        if let Some(deidentifier) = &results.deidentifier {
+            reading = reading.deidentified(deidentifier);
+        }
+        let stem = if several { format!("{name}-{}", i + 1) } else { name.clone() };
+        let input = ReceiptInput { path: path.clone(), scan: name.clone(), reading: i, files: files.clone() };
+        write(&reading, Receipt::new(engine, &reading, input), stem, results, &mut outcomes)?;
     }
     Ok(outcomes)
 }
 
+/// Writes a reading in every format, and its receipt beside them.
 fn write(
     reading: &Reading<'_>,
-    device: &str,
+    mut receipt: Receipt,
     stem: String,
-    formats: &[String],
-    out: &Path,
+    results: &Results<'_>,
     outcomes: &mut Vec<Outcome>,
-) {
+) -> netra::Result<()> {
+    let Results { formats, out, .. } = *results;
     let mut files = Vec::new();
+    let set = ResultSet::new(formats)?;
     for format in formats {
         let written = netra::export::exporter(format).and_then(|exporter| {
-            let path = out.join(exporter.file_name(&stem));
-            exporter.write(&reading.findings, &reading.source(), &path)?;
+            let file = exporter.file_name(&stem);
+            let path = out.join(&file);
+            exporter.write(&reading.findings, &reading.source(), &set, &path)?;
+            receipt.outputs.push(ReceiptOutput { format: format.clone(), file, sha256: file_sha256(&path)? });
             Ok(path)
         });
         match written {
@@ -173,14 +209,20 @@ fn write(
             Err(error) => outcomes.push(failed(format!("{stem} as {format}"), &error)),
         }
     }
+    let device = receipt.device.clone();
+    match receipts::write(receipt, out, &stem) {
+        Ok(path) => files.push(path),
+        Err(error) => outcomes.push(failed(format!("{stem} as receipt"), &error)),
+    }
     outcomes.push(Outcome::Done {
         input: stem,
-        device: device.to_owned(),
+        device,
         summary: summary(&reading.findings.finding),
         files,
         seconds: reading.findings.timings.iter().map(|t| t.seconds).sum(),
         warnings: reading.findings.warnings.clone(),
     });
+    Ok(())
 }
 
 fn failed(input: String, error: &Error) -> Outcome {
@@ -203,7 +245,6 @@ fn print(outcome: &Outcome, terminal: &Terminal) {
     }
 }
 
-/// 0 when nothing failed; 1 when something was done; else the failures' own code when they agree on one.
 fn exit_code(outcomes: &[Outcome]) -> ExitCode {
     let codes: Vec<u8> = outcomes
         .iter()
@@ -212,12 +253,7 @@ fn exit_code(outcomes: &[Outcome]) -> ExitCode {
             Outcome::Done { .. } => None,
         })
         .collect();
-    ExitCode::from(match codes.as_slice() {
-        [] => 0,
-        some if some.len() < outcomes.len() => exit::PARTIAL,
-        [first, rest @ ..] if rest.iter().all(|code| code == first) => *first,
-        _ => 3,
-    })
+    exit::of_batch(&codes, outcomes.len())
 }
 
 /// A finding in one line.

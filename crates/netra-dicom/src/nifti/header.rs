@@ -2,7 +2,7 @@
 
 use netra_core::{Affine, Error, Geometry, Result, Warning};
 
-use crate::file::warning;
+use crate::code::{Code, warning};
 
 /// Where voxels start at the latest: header extensions (texts, a DICOM header) are far smaller.
 const LAST_START: f64 = (64 << 20) as f64;
@@ -216,7 +216,7 @@ fn ras(fields: &Fields<'_>, warnings: &mut Vec<Warning>) -> Result<[[f64; 4]; 3]
         quaternion(fields)
     } else {
         warnings
-            .push(warning("orientation-missing", "neither sform nor qform is set: axes are taken as RAS, origin 0"));
+            .push(warning(Code::OrientationMissing, "neither sform nor qform is set: axes are taken as RAS, origin 0"));
         let size = |i: usize| fields.float(76, 104, i + 1).abs();
         std::array::from_fn(|r| std::array::from_fn(|c| if r == c { size(r) } else { 0.0 }))
     };
@@ -227,7 +227,7 @@ fn ras(fields: &Fields<'_>, warnings: &mut Vec<Warning>) -> Result<[[f64; 4]; 3]
         _ => 1.0,
     };
     if to_mm != 1.0 {
-        warnings.push(warning("units-converted", format!("lengths were multiplied by {to_mm} to give millimetres")));
+        warnings.push(warning(Code::UnitsConverted, format!("lengths were multiplied by {to_mm} to give millimetres")));
         rows.iter_mut().flatten().for_each(|v| *v *= to_mm);
     }
     if rows.iter().flatten().all(|v| v.is_finite()) {

@@ -40,6 +40,10 @@ impl NiftiFile {
         Ok(file)
     }
 
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// Where the file lies.
     pub fn path(&self) -> std::path::PathBuf {
         self.source.path()

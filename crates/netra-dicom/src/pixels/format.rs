@@ -5,8 +5,10 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use netra_core::{Error, Limits, Result};
 
+use super::{cut, samples};
 use crate::attributes::{integer, text};
-use crate::dataset::{PixelElement, Place};
+use crate::code::{Code, Notes};
+use crate::fragments::{Ending, PixelElement, Place};
 use crate::syntax::{Codec, Encoding, TransferSyntax};
 
 /// Whether samples are integers or IEEE 754 numbers.
@@ -49,17 +51,16 @@ pub struct PixelFormat {
     pub(crate) swapped: bool,
 }
 
-/// Notes for warnings: `(code, message)`.
-type Notes = Vec<(&'static str, String)>;
-
 impl PixelFormat {
+    /// Reads and checks the attributes against the bytes that are there, which decide in case of doubt.
     pub(crate) fn read(
         header: &InMemDicomObject,
-        element: &PixelElement,
+        element: PixelElement,
         syntax: &TransferSyntax,
         limits: &Limits,
-    ) -> Result<(Self, Notes)> {
-        let mut format = Self::attributes(header, element)?;
+        notes: &mut Notes,
+    ) -> Result<(Self, Place)> {
+        let mut format = Self::attributes(header, &element, notes)?;
         // A frame costs as much as a file of its own, however little it holds.
         if format.frames > limits.files {
             let text = format!("{} frames, the limit is {}", format.frames, limits.files);
@@ -67,50 +68,78 @@ impl PixelFormat {
         }
         let big = syntax.encoding() == Encoding::ExplicitBig;
         format.swapped = big && element.vr == VR::OW && format.bits_allocated <= 8;
-        let mut notes = Notes::new();
         let frame = format.frame_bytes().filter(|&bytes| bytes <= limits.frame_bytes).ok_or_else(|| {
             let Self { rows, columns, samples, bits_allocated, .. } = format;
             let text = format!("a frame of {rows} x {columns} x {samples} samples of {bits_allocated} bits");
             Error::limit(format!("{text} is over the limit of {} bytes", limits.frame_bytes))
         })?;
-        match &element.place {
-            Place::Native { len, .. } => {
-                format.subsampled = format.photometric == "YBR_FULL_422" && format.samples == 3;
-                let whole = format.bytes_of(format.frames, format.subsampled);
-                // Some writers say 4:2:2 and store every sample.
-                if format.subsampled && format.bytes_of(format.frames, false).is_some_and(|bytes| bytes <= *len) {
-                    format.subsampled = false;
-                    notes.push(("ybr-422-not-subsampled", "YBR_FULL_422 with every chrominance sample stored".into()));
-                } else if whole.is_none_or(|whole| whole > *len) {
-                    let needed = whole.map_or_else(|| "more than 2^64".to_owned(), |whole| whole.to_string());
-                    let text = format!("the pixel data has {len} bytes, its {} frames need {needed}", format.frames);
-                    return Err(Error::malformed(text).at(element.tag));
-                } else if whole.is_some_and(|whole| len - whole > 1) {
-                    notes.push((
-                        "pixel-data-longer",
-                        format!("the pixel data has {len} bytes, more than its frames need"),
-                    ));
+        let PixelElement { tag, ending, mut place, .. } = element;
+        let is_cut = ending == Ending::Cut;
+        match &mut place {
+            Place::Native { len, .. } => format.fit_native(*len, is_cut, notes).map_err(|e| e.at(tag))?,
+            Place::Encapsulated { offsets, fragments } => {
+                // Without delimiter, what lies there may have been cut between two fragments.
+                if is_cut || (ending == Ending::Open && fragments.len() < format.frames && !fragments.is_empty()) {
+                    format.frames = cut::whole_frames(format.frames, is_cut, offsets, fragments, notes);
                 }
-            }
-            Place::Encapsulated { fragments, .. } => {
                 if fragments.is_empty() || (format.frames > 1 && fragments.len() < format.frames) {
                     let text = format!("{} fragments hold {} frames", fragments.len(), format.frames);
-                    return Err(Error::malformed(text).at(element.tag));
+                    return Err(Error::malformed(text).at(tag));
                 }
                 let uncompressed = syntax.codec() == Some(Codec::Native);
                 format.subsampled = uncompressed && format.photometric == "YBR_FULL_422" && frame > 0;
             }
         }
-        Ok((format, notes))
+        Ok((format, place))
     }
 
-    fn attributes(header: &InMemDicomObject, element: &PixelElement) -> Result<Self> {
+    /// Compares the frames with the `len` bytes of native pixel data.
+    fn fit_native(&mut self, len: u64, is_cut: bool, notes: &mut Notes) -> Result<()> {
+        self.subsampled = self.photometric == "YBR_FULL_422" && self.samples == 3;
+        let whole = self.bytes_of(self.frames, self.subsampled);
+        // Some writers say 4:2:2 and store every sample.
+        if self.subsampled && self.bytes_of(self.frames, false).is_some_and(|bytes| bytes <= len) {
+            self.subsampled = false;
+            notes.add(Code::Ybr422NotSubsampled, || "YBR_FULL_422 with every chrominance sample stored".to_owned());
+        } else if whole.is_none_or(|whole| whole > len) {
+            let frames = if is_cut { self.frames_in(len) } else { 0 };
+            if frames == 0 {
+                let needed = whole.map_or_else(|| "more than 2^64".to_owned(), |whole| whole.to_string());
+                let text = format!("the pixel data has {len} bytes, its {} frames need {needed}", self.frames);
+                return Err(Error::malformed(text));
+            }
+            cut::note(frames, self.frames, notes);
+            self.frames = frames;
+        } else if whole.is_some_and(|whole| len - whole > 1) {
+            notes.add(Code::PixelDataLonger, || format!("the pixel data has {len} bytes, more than its frames need"));
+        }
+        Ok(())
+    }
+
+    /// Frames that `len` bytes of a cut file hold: the whole ones, or the single one when more than half of it is there. Half
+    /// a frame or less is no picture, and colour by plane without its last plane is another picture.
+    fn frames_in(&self, len: u64) -> usize {
+        let pixels = self.bytes_of(1, self.subsampled).unwrap_or(u64::MAX);
+        if self.frames == 1 {
+            let by_plane = self.planar && self.samples > 1;
+            return usize::from(len > pixels / 2 && !by_plane);
+        }
+        // Frames of single bits need not start at a byte.
+        let bits = if self.bits_allocated == 1 { self.pixels() as u64 } else { pixels.saturating_mul(8) };
+        usize::try_from(len.saturating_mul(8) / bits.max(1)).unwrap_or(0).min(self.frames)
+    }
+
+    fn attributes(header: &InMemDicomObject, element: &PixelElement, notes: &mut Notes) -> Result<Self> {
         let need = |tag| integer(header, tag).ok_or_else(|| Error::malformed("missing or not a number").at(tag));
         let (rows, columns) = (need(tags::ROWS)?, need(tags::COLUMNS)?);
         if rows == 0 || columns == 0 {
             return Err(Error::malformed(format!("an image of {rows} x {columns} pixels")));
         }
-        let kind = if element.tag == tags::PIXEL_DATA { SampleKind::Integer } else { SampleKind::Float };
+        let kind = if matches!(element.tag, tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA) {
+            SampleKind::Float
+        } else {
+            SampleKind::Integer
+        };
         let bits_allocated = match kind {
             SampleKind::Integer => need(tags::BITS_ALLOCATED)?,
             SampleKind::Float if element.tag == tags::FLOAT_PIXEL_DATA => 32,
@@ -119,8 +148,17 @@ impl PixelFormat {
         if !matches!(bits_allocated, 1 | 8 | 16 | 32 | 64) {
             return Err(Error::unsupported(format!("{bits_allocated} bits allocated")).at(tags::BITS_ALLOCATED));
         }
-        let bits_stored = integer(header, tags::BITS_STORED).unwrap_or(bits_allocated);
-        let high_bit = integer(header, tags::HIGH_BIT).unwrap_or(bits_stored.saturating_sub(1));
+        let mut usual = |tag, value: u32| {
+            integer(header, tag).unwrap_or_else(|| {
+                if kind == SampleKind::Integer {
+                    notes.add(Code::PixelAttributeMissing, || format!("{tag} is missing, {value} was taken"));
+                }
+                value
+            })
+        };
+        let bits_stored = usual(tags::BITS_STORED, bits_allocated);
+        let high_bit = usual(tags::HIGH_BIT, bits_stored.saturating_sub(1));
+        let signed = usual(tags::PIXEL_REPRESENTATION, 0) == 1;
         let fits = kind == SampleKind::Float
             || ((1..=bits_allocated).contains(&bits_stored)
                 && high_bit < bits_allocated
@@ -129,18 +167,19 @@ impl PixelFormat {
             let text = format!("{bits_stored} bits stored up to bit {high_bit} of {bits_allocated} allocated");
             return Err(Error::malformed(text).at(tags::BITS_STORED));
         }
-        let samples = integer(header, tags::SAMPLES_PER_PIXEL).unwrap_or(1);
-        if !matches!(samples, 1 | 3) {
-            return Err(Error::unsupported(format!("{samples} samples per pixel")).at(tags::SAMPLES_PER_PIXEL));
-        }
         let frames = match text(header, tags::NUMBER_OF_FRAMES) {
             None => 1,
-            Some(text) => {
+            Some(_) => {
                 let wrong = || Error::malformed("the number of frames is not a number").at(tags::NUMBER_OF_FRAMES);
-                text.parse::<u32>().map_err(|_| wrong())?.max(1)
+                integer(header, tags::NUMBER_OF_FRAMES).ok_or_else(wrong)?.max(1)
             }
         };
-        let grey = if samples == 1 { "MONOCHROME2" } else { "RGB" };
+        let image = [rows, columns, frames, bits_allocated];
+        let (samples, photometric) = samples::settle(header, element, image, notes)?;
+        let planar = integer(header, tags::PLANAR_CONFIGURATION);
+        if samples == 3 && planar.is_none() && matches!(element.place, Place::Native { .. }) {
+            notes.add(Code::PlanarConfigurationMissing, || "colour by pixel is assumed".to_owned());
+        }
         Ok(Self {
             rows: rows as usize,
             columns: columns as usize,
@@ -149,9 +188,9 @@ impl PixelFormat {
             bits_allocated,
             bits_stored,
             high_bit,
-            signed: integer(header, tags::PIXEL_REPRESENTATION) == Some(1),
-            planar: integer(header, tags::PLANAR_CONFIGURATION) == Some(1),
-            photometric: text(header, tags::PHOTOMETRIC_INTERPRETATION).unwrap_or_else(|| grey.to_owned()),
+            signed,
+            planar: planar == Some(1),
+            photometric,
             kind,
             subsampled: false,
             swapped: false,

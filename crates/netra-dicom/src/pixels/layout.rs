@@ -8,9 +8,8 @@ use netra_core::{Error, Limits, Result};
 
 use super::codec::{self, Decoded};
 use super::format::PixelFormat;
-use crate::dataset::Place;
 use crate::file::DicomFile;
-use crate::prescan::Fragment;
+use crate::fragments::{Fragment, Place};
 use crate::source::Stream;
 use crate::syntax::Encoding;
 
@@ -68,10 +67,9 @@ impl<'a> FrameReader<'a> {
         }
         match self.place {
             Place::Native { offset, len } => {
-                let (start, count, bit) = self.format.native_span(frame).ok_or_else(missing)?;
-                if start.checked_add(count).is_none_or(|end| end > *len) {
-                    return Err(Error::malformed(format!("the pixel data ends before frame {}", frame + 1)));
-                }
+                let (start, whole, bit) = self.format.native_span(frame).ok_or_else(missing)?;
+                // Shorter for the last frame of a file that was cut, see `PixelFormat::read`.
+                let count = whole.min(len.saturating_sub(start));
                 let start = offset.saturating_add(start);
                 let shared = start.checked_sub(self.tail.0).and_then(|skip| self.tail.1.get(skip as usize..));
                 let mut bytes = shared.unwrap_or_default().to_vec();
@@ -82,6 +80,7 @@ impl<'a> FrameReader<'a> {
                 append(&mut bytes, self.stream.bytes(left)?);
                 let kept = bytes.len().saturating_sub(2);
                 self.tail = (start.saturating_add(kept as u64), bytes[kept..].to_vec());
+                bytes.resize(whole as usize, 0);
                 Ok(EncodedFrame { bytes, bit })
             }
             Place::Encapsulated { fragments, .. } => {

@@ -2,6 +2,7 @@
 
 mod codec;
 mod colour;
+mod cut;
 mod format;
 mod jpeg;
 #[cfg(feature = "codecs")]
@@ -13,6 +14,7 @@ mod layout;
 mod native;
 mod palette;
 mod rle;
+mod samples;
 mod segments;
 mod stored;
 mod voi;

@@ -78,9 +78,9 @@ impl<'a> Radiograph<'a> {
 
         let mut object = InMemDicomObject::new_empty();
         let class = uids::DIGITAL_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION;
-        module::sop_common(&mut object, class, &uids.uid("instance")?, now);
-        self.put_patient_and_study(&mut object, &uids.uid("study")?, now);
-        module::series(&mut object, "DX", &uids.uid("series")?, 1, self.description, now);
+        module::sop_common(&mut object, class, &uids.uid("instance"), now);
+        self.put_patient_and_study(&mut object, &uids.uid("study"), now);
+        module::series(&mut object, "DX", &uids.uid("series"), 1, self.description, now);
         text(&mut object, tags::PRESENTATION_INTENT_TYPE, VR::CS, "FOR PRESENTATION");
         let made_by = Equipment { model_name: "Netra phantom", serial_number: "simulated", versions: &[] };
         module::equipment(&mut object, &made_by);

@@ -11,7 +11,7 @@ use super::font::{GAP, Stroke, glyph};
 use crate::atomic;
 
 /// Rows of 8-bit RGB pixels; coordinates are pixels from the upper left corner, and what lies outside is not drawn.
-pub(super) struct Canvas {
+pub(crate) struct Canvas {
     width: usize,
     height: usize,
     pixels: Vec<Rgb>,
@@ -138,6 +138,24 @@ pub(super) fn shortened(size: f32, text: &str, width: f32) -> String {
     String::new()
 }
 
+/// `text` in lines of at most `width` pixels, broken at spaces where there are some; what `most` lines do not hold is cut.
+pub(super) fn wrapped(size: f32, text: &str, width: f32, most: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() && lines.len() < most {
+        if lines.len() + 1 == most || text_width(size, rest) <= width {
+            lines.push(shortened(size, rest, width));
+            break;
+        }
+        let ends = rest.char_indices().map(|(at, c)| at + c.len_utf8());
+        let fits = ends.take_while(|&end| text_width(size, &rest[..end]) <= width).last().unwrap_or(rest.len());
+        let end = rest[..fits].rfind(' ').filter(|at| *at > 0).unwrap_or(fits);
+        lines.push(rest[..end].trim_end().to_owned());
+        rest = rest[end..].trim_start();
+    }
+    lines
+}
+
 fn segments(stroke: &Stroke, origin: (f32, f32), unit: f32) -> Vec<[(f32, f32); 2]> {
     let place = |(x, y): (f32, f32)| (origin.0 + x * unit, origin.1 - y * unit);
     let points: Vec<(f32, f32)> = match *stroke {
@@ -172,6 +190,15 @@ mod tests {
         let short = shortened(12.0, text, 120.0);
         assert!(short.ends_with('\u{2026}') && text_width(12.0, &short) <= 120.0, "{short}");
         assert_eq!(shortened(12.0, "Lung", 120.0), "Lung");
+    }
+
+    #[test]
+    fn text_is_wrapped_at_spaces_and_where_it_must() {
+        let lines = wrapped(10.0, "gantry tilt: the slices are stacked off their normal", 150.0, 9);
+        assert_eq!(lines.join(" "), "gantry tilt: the slices are stacked off their normal");
+        let lines = wrapped(10.0, "1.2.840.113619.2.30.1.1762295590.1623.978668949.886", 150.0, 2);
+        assert!(lines.len() == 2 && lines[1].ends_with('\u{2026}'), "{lines:?}");
+        assert!(lines.iter().all(|line| text_width(10.0, line) <= 150.0), "{lines:?}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ const SAMPLES: usize = 200_000;
 
 /// The range of values that black and white stand for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Window {
+pub(crate) struct Window {
     low: f32,
     high: f32,
 }
@@ -27,6 +27,11 @@ impl Window {
         };
         let (low, high) = (at(0.005), at(0.995));
         Self { low, high: if high > low { high } else { low + 1.0 } }
+    }
+
+    /// The values of black and white.
+    pub fn range(&self) -> [f32; 2] {
+        [self.low, self.high]
     }
 
     /// A value as grey from 0 to 1.

@@ -1,21 +1,35 @@
-//! The finding as a PNG picture for people: overlay, montage or bars. No patient's name or number.
+//! PNG pictures for people: a finding as overlay, montage or bars; the frames of a scan; one picture of each scan. No
+//! patient's name or number.
 
 mod bars;
 mod canvas;
 mod font;
+mod frame;
 mod grey;
 mod montage;
 mod overlay;
 mod page;
 mod panels;
 mod resize;
+mod sheet;
 mod view;
 
 use std::path::Path;
 
 use netra_core::{Error, Finding, Findings, Result};
 
-use crate::{Exporter, Pixels, Source, label_map};
+use crate::{Exporter, Pixels, ResultSet, Source, label_map};
+
+pub(crate) use frame::{Mapping, png, rgb};
+pub(crate) use grey::Window;
+pub(crate) use sheet::frames;
+pub use sheet::{Thumbnail, Verdict};
+pub(crate) use view::{Axes, View};
+
+/// Writes a contact sheet: each picture with its scan's id, kind and verdict below.
+pub fn write_thumbnails(thumbnails: &[Thumbnail], out: &Path) -> Result<()> {
+    sheet::contact(thumbnails).write(out)
+}
 
 /// A picture of about 1400 pixels' width. A segmentation of an image: the source beside the overlay. A segmentation of
 /// a volume: rows of axial, coronal and sagittal planes through the labelled extent, head up, the patient's right on the
@@ -32,7 +46,7 @@ impl Exporter for Png {
         format!("{stem}.png")
     }
 
-    fn write(&self, findings: &Findings, source: &Source<'_>, out: &Path) -> Result<()> {
+    fn write(&self, findings: &Findings, source: &Source<'_>, _: &ResultSet, out: &Path) -> Result<()> {
         let canvas = match (&findings.finding, source.pixels) {
             (Finding::Segmentation { extents, .. }, pixels) => {
                 let map = label_map(findings, source, "PNG")?;

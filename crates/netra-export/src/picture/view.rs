@@ -5,7 +5,7 @@ use netra_core::Geometry;
 
 /// A family of parallel planes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum View {
+pub(crate) enum View {
     Axial,
     Coronal,
     Sagittal,
@@ -42,7 +42,7 @@ impl View {
 
 /// Which array axis runs along each world axis, and whether against it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Axes {
+pub(crate) struct Axes {
     /// Array axis for world axis left, back, head.
     pub array: [usize; 3],
     /// Whether the array axis runs to the right, the front or the feet instead.

@@ -3,7 +3,7 @@
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
-use netra_core::{Error, Result};
+use netra_core::{Error, Result, SlicePart};
 use netra_dicom::write::element::{at, code, copy, dcm, ds, empty, is, sequence, text, ul, us};
 
 use super::SegKind;
@@ -142,20 +142,24 @@ fn frame_groups(frame: Frame, planes: &SourcePlanes<'_>, dimensions: &[Dimension
     Ok(groups)
 }
 
-/// Which stored frame this one was computed from.
+/// Which stored frames this one was computed from: several, and not pixel by pixel, where the source was put on a regular grid.
 fn derivation(plane: &Plane) -> InMemDicomObject {
-    let mut source = InMemDicomObject::new_empty();
-    text(&mut source, tags::REFERENCED_SOP_CLASS_UID, VR::UI, &plane.frame.sop_class_uid);
-    text(&mut source, tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, &plane.frame.sop_instance_uid);
-    if plane.multi_frame {
-        // Frame numbers are 32 bits in our types and an integer string, at most 2^31 - 1, in the standard.
-        is(&mut source, tags::REFERENCED_FRAME_NUMBER, i32::try_from(plane.frame.frame).unwrap_or(i32::MAX));
-    }
-    text(&mut source, tags::SPATIAL_LOCATIONS_PRESERVED, VR::CS, "YES");
+    let preserved = if plane.source.is_whole() { "YES" } else { "NO" };
     let purpose = dcm("121322", "Source image for image processing operation");
-    code(&mut source, tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, &purpose);
+    let sources = plane.source.parts().map(|SlicePart { frame, .. }| {
+        let mut source = InMemDicomObject::new_empty();
+        text(&mut source, tags::REFERENCED_SOP_CLASS_UID, VR::UI, &frame.sop_class_uid);
+        text(&mut source, tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, &frame.sop_instance_uid);
+        if plane.multi_frame {
+            // Frame numbers are 32 bits in our types and an integer string, at most 2^31 - 1, in the standard.
+            is(&mut source, tags::REFERENCED_FRAME_NUMBER, i32::try_from(frame.frame).unwrap_or(i32::MAX));
+        }
+        text(&mut source, tags::SPATIAL_LOCATIONS_PRESERVED, VR::CS, preserved);
+        code(&mut source, tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, &purpose);
+        source
+    });
     let mut item = InMemDicomObject::new_empty();
-    sequence(&mut item, tags::SOURCE_IMAGE_SEQUENCE, vec![source]);
+    sequence(&mut item, tags::SOURCE_IMAGE_SEQUENCE, sources.collect());
     code(&mut item, tags::DERIVATION_CODE_SEQUENCE, &dcm("113076", "Segmentation"));
     item
 }

@@ -12,9 +12,9 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use netra_core::{Error, Findings, Result};
 use netra_dicom::write::element::{empty, first_text, is, sequence, text, texts, us};
-use netra_dicom::write::{Moment, Uids, module, write_part10};
+use netra_dicom::write::{Moment, module, write_part10};
 
-use crate::{Exporter, Source, label_map};
+use crate::{Exporter, ResultSet, Source, label_map};
 use planes::SourcePlanes;
 
 /// Label Map Segmentation Storage.
@@ -30,25 +30,24 @@ pub enum SegKind {
 }
 
 /// A segmentation object in the study of its source, with identifiers of its own.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Seg {
     kind: SegKind,
-    uids: Uids,
 }
 
 impl Seg {
-    /// With fresh random identifiers at every write.
+    /// An exporter of this kind.
     pub fn new(kind: SegKind) -> Self {
-        Self { kind, uids: Uids::random() }
-    }
-
-    /// With identifiers from `uids`, so that a test can write the same object twice.
-    pub fn with_uids(kind: SegKind, uids: Uids) -> Self {
-        Self { kind, uids }
+        Self { kind }
     }
 
     /// The data set and its transfer syntax.
-    fn data_set(&self, findings: &Findings, source: &Source<'_>) -> Result<(InMemDicomObject, &'static str)> {
+    fn data_set(
+        &self,
+        findings: &Findings,
+        source: &Source<'_>,
+        set: &ResultSet,
+    ) -> Result<(InMemDicomObject, &'static str)> {
         let map = label_map(findings, source, "DICOM SEG")?;
         if map.segments().is_empty() {
             return Err(Error::invalid("a label map without segments makes no segmentation"));
@@ -58,15 +57,15 @@ impl Seg {
         let (Ok(rows), Ok(columns)) = (u16::try_from(rows), u16::try_from(columns)) else {
             return Err(Error::limit(format!("{rows} x {columns} pixels do not fit Rows and Columns")));
         };
-        let now = Moment::now();
+        let now = set.now();
         let mut object = InMemDicomObject::new_empty();
-        self.put_identity(&mut object, findings, planes.header, &now)?;
-        put_image(&mut object, planes.header, &now);
+        self.put_identity(&mut object, findings, planes.header, set)?;
+        put_image(&mut object, planes.header, now);
         us(&mut object, tags::ROWS, &[rows]);
         us(&mut object, tags::COLUMNS, &[columns]);
 
         let numbered = segments::Numbered::of(map, self.kind);
-        let sequence_items = segments::items(&numbered, self.kind, &findings.model, &self.uids)?;
+        let sequence_items = segments::items(&numbered, self.kind, &findings.model, set);
         sequence(&mut object, tags::SEGMENT_SEQUENCE, sequence_items);
         text(&mut object, tags::SEGMENTS_OVERLAP, VR::CS, "NO");
         text(
@@ -89,11 +88,11 @@ impl Seg {
                 &match &planes.frame_of_reference {
                     Some(uid) => uid.clone(),
                     // A source with positions but without a frame of reference gets one of its own.
-                    None => self.uids.uid("frame-of-reference")?,
+                    None => set.uid("frame-of-reference"),
                 },
             );
         }
-        frames::put(&mut object, &frames, &planes, self.kind, &self.uids.uid("dimensions")?)?;
+        frames::put(&mut object, &frames, &planes, self.kind, &set.uid(&format!("{}/dimensions", self.name())))?;
         let transfer_syntax = pixels::put(&mut object, map, &numbered, &frames, self.kind)?;
         Ok((object, transfer_syntax))
     }
@@ -104,17 +103,18 @@ impl Seg {
         object: &mut InMemDicomObject,
         findings: &Findings,
         header: &InMemDicomObject,
-        now: &Moment,
+        set: &ResultSet,
     ) -> Result<()> {
+        let now = set.now();
         let class = match self.kind {
             SegKind::LabelMap => LABEL_MAP_STORAGE,
             SegKind::Binary => uids::SEGMENTATION_STORAGE,
         };
         let model = &findings.model;
-        module::sop_common(object, class, &self.uids.uid("instance")?, now);
+        module::sop_common(object, class, &set.instance_uid(self.name()), now);
         module::patient_and_study_from(object, header)?;
         let description = format!("{} segmentation", model.name);
-        module::series(object, "SEG", &self.uids.uid("series")?, series_number(header), &description, now);
+        module::series(object, "SEG", &set.series_uid(self.name()), series_number(header), &description, now);
         module::equipment(
             object,
             &module::Equipment {
@@ -146,8 +146,8 @@ impl Exporter for Seg {
         }
     }
 
-    fn write(&self, findings: &Findings, source: &Source<'_>, out: &Path) -> Result<()> {
-        let (object, transfer_syntax) = self.data_set(findings, source)?;
+    fn write(&self, findings: &Findings, source: &Source<'_>, set: &ResultSet, out: &Path) -> Result<()> {
+        let (object, transfer_syntax) = self.data_set(findings, source, set)?;
         write_part10(object, transfer_syntax, out)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
-use netra_core::{Error, Image, Result, SourceFrame, Volume};
+use netra_core::{Error, Image, Result, SliceSource, SourceFrame, Volume};
 use netra_dicom::Scan;
 use netra_dicom::write::element::{first_text, items, numbers};
 
@@ -13,8 +13,8 @@ use crate::{Pixels, Source};
 
 /// One plane of the label map.
 pub(super) struct Plane {
-    /// The stored frame it came from.
-    pub frame: SourceFrame,
+    /// The stored frames it came from.
+    pub source: SliceSource,
     /// Whether the instance has more than one frame, so that a reference must name the frame.
     pub multi_frame: bool,
     /// Image Position (Patient); `None` for a picture outside any patient space.
@@ -49,14 +49,16 @@ impl<'a> SourcePlanes<'a> {
         let Scan::Dicom(series) = source.scan else {
             return Err(Error::unsupported("DICOM SEG refers to DICOM images, and this source is none"));
         };
-        let (frames, acquisition) = match source.pixels {
-            Pixels::Image(image) => (image.frame.as_slice(), &image.acquisition),
-            Pixels::Volume(volume) => (volume.frames.as_slice(), &volume.acquisition),
+        let (slices, acquisition) = match source.pixels {
+            Pixels::Image(image) => (image.frame.iter().cloned().map(SliceSource::whole).collect(), &image.acquisition),
+            Pixels::Volume(volume) => (volume.slices.clone(), &volume.acquisition),
         };
-        if frames.is_empty() || frames.len() != source.pixels.shape()[0] {
-            let slices = source.pixels.shape()[0];
-            return Err(Error::invalid(format!("{slices} planes with {} source frames", frames.len())));
-        }
+        let slices: Vec<SliceSource> = slices;
+        let count = source.pixels.shape()[0];
+        let Some(first) = slices.first().map(|slice| slice.main.frame.clone()).filter(|_| slices.len() == count) else {
+            return Err(Error::invalid(format!("{count} planes with {} source frames", slices.len())));
+        };
+        let frames = || slices.iter().flat_map(SliceSource::parts).map(|part| &part.frame);
         let header_of = |frame: &SourceFrame| {
             series
                 .instances
@@ -67,8 +69,8 @@ impl<'a> SourcePlanes<'a> {
                 })
                 .ok_or_else(|| Error::invalid("a source frame of another scan").at(&frame.sop_instance_uid))
         };
-        let header = header_of(&frames[0])?;
-        for frame in frames {
+        let header = header_of(&first)?;
+        for frame in frames() {
             if frame.sop_class_uid.is_empty() || frame.sop_instance_uid.is_empty() {
                 return Err(Error::malformed(
                     "a source instance without SOP Class or Instance UID cannot be referred to",
@@ -76,8 +78,7 @@ impl<'a> SourcePlanes<'a> {
             }
         }
         let mut seen = HashSet::new();
-        let instances = frames
-            .iter()
+        let instances = frames()
             .filter(|frame| seen.insert(frame.sop_instance_uid.as_str()))
             .map(|frame| (frame.sop_class_uid.clone(), frame.sop_instance_uid.clone()))
             .collect();
@@ -88,17 +89,18 @@ impl<'a> SourcePlanes<'a> {
         let multi_frame = numbers(header, tags::NUMBER_OF_FRAMES).is_some_and(|n| n[0] > 1.0);
         let mut planes = Self {
             header,
-            planes: frames.iter().map(|frame| Plane { frame: frame.clone(), multi_frame, position: None }).collect(),
+            planes: Vec::new(),
             orientation: None,
             spacing: None,
             between_slices: None,
-            thickness: functional(header, frames[0].frame, tags::PIXEL_MEASURES_SEQUENCE, tags::SLICE_THICKNESS)
+            thickness: functional(header, first.frame, tags::PIXEL_MEASURES_SEQUENCE, tags::SLICE_THICKNESS)
                 .map(|values| values[0])
                 .filter(|&mm| mm > 0.0),
             frame_of_reference: acquisition.frame_of_reference_uid.clone(),
             instances,
             series: series_uid,
         };
+        planes.planes = slices.into_iter().map(|source| Plane { source, multi_frame, position: None }).collect();
         match source.pixels {
             Pixels::Volume(volume) => planes.place_volume(volume),
             Pixels::Image(image) => planes.place_image(image),
@@ -125,7 +127,7 @@ impl<'a> SourcePlanes<'a> {
     fn place_image(&mut self, image: &Image) {
         self.spacing = image.spacing;
         let Some(plane) = self.planes.first_mut() else { return };
-        let find = |sequence, tag| functional(self.header, plane.frame.frame, sequence, tag);
+        let find = |sequence, tag| functional(self.header, plane.source.main.frame.frame, sequence, tag);
         let position = find(tags::PLANE_POSITION_SEQUENCE, tags::IMAGE_POSITION_PATIENT);
         let orientation = find(tags::PLANE_ORIENTATION_SEQUENCE, tags::IMAGE_ORIENTATION_PATIENT);
         let placed = position.and_then(|p| p.try_into().ok()).zip(orientation.and_then(|o| o.try_into().ok()));

@@ -3,11 +3,11 @@
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
-use netra_core::{LabelMap, ModelIdentity, Result, Rgb, Segment};
-use netra_dicom::write::Uids;
+use netra_core::{LabelMap, ModelIdentity, Rgb, Segment};
 use netra_dicom::write::element::{code, dcm, sequence, text, us};
 
 use super::SegKind;
+use crate::ResultSet;
 
 /// The segments of a map with the numbers they carry in the object.
 pub(super) struct Numbered<'a> {
@@ -33,8 +33,8 @@ pub(super) fn items(
     numbered: &Numbered<'_>,
     kind: SegKind,
     model: &ModelIdentity,
-    uids: &Uids,
-) -> Result<Vec<InMemDicomObject>> {
+    set: &ResultSet,
+) -> Vec<InMemDicomObject> {
     let mut items = Vec::with_capacity(numbered.segments.len() + 1);
     if kind == SegKind::LabelMap {
         items.push(background(model));
@@ -48,11 +48,11 @@ pub(super) fn items(
         algorithm(&mut item, model);
         sequence(&mut item, tags::SEGMENTATION_ALGORITHM_IDENTIFICATION_SEQUENCE, vec![identification(model)]);
         text(&mut item, tags::TRACKING_ID, VR::UT, &format!("{}/{}", model.id, segment.label));
-        text(&mut item, tags::TRACKING_UID, VR::UI, &uids.uid(&format!("tracking/{number}"))?);
+        text(&mut item, tags::TRACKING_UID, VR::UI, &set.tracking_uid(segment));
         us(&mut item, tags::RECOMMENDED_DISPLAY_CIE_LAB_VALUE, &cie_lab(segment.colour));
         items.push(item);
     }
-    Ok(items)
+    items
 }
 
 fn background(model: &ModelIdentity) -> InMemDicomObject {

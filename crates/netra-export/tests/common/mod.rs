@@ -16,7 +16,7 @@ use netra_core::{
 use netra_dicom::write::element::{ds, empty, is, sequence, text, texts, us};
 use netra_dicom::write::{Moment, Uids, dx::Radiograph, module, write_part10};
 use netra_dicom::{ImageOptions, Scan};
-use netra_export::{Pixels, Source};
+use netra_export::{NAMES, Pixels, ResultSet, Source};
 
 pub const PATIENT: &str = "Prüfung^Export";
 pub const PATIENT_ID: &str = "PHI-4711";
@@ -46,7 +46,7 @@ impl Case {
     pub fn frames(&self) -> Vec<SourceFrame> {
         match &self.pixels {
             Owned::Image(image) => image.frame.iter().cloned().collect(),
-            Owned::Volume(volume) => volume.frames.clone(),
+            Owned::Volume(volume) => volume.frames().cloned().collect(),
         }
     }
 
@@ -75,6 +75,11 @@ impl Case {
         });
         findings(labels, &[1, 2, last])
     }
+}
+
+/// A set with fresh identifiers.
+pub fn set() -> ResultSet {
+    ResultSet::new(&NAMES).unwrap()
 }
 
 pub fn findings(labels: Array3<u16>, numbers: &[u16]) -> Findings {
@@ -130,22 +135,22 @@ pub fn cases(root: &Path) -> Vec<Case> {
 
 fn record(object: &mut InMemDicomObject, class: &str, modality: &str, uids: &Uids, instance: &str) {
     let now = Moment::now();
-    module::sop_common(object, class, &uids.uid(instance).unwrap(), &now);
+    module::sop_common(object, class, &uids.uid(instance), &now);
     text(object, tags::PATIENT_NAME, VR::PN, PATIENT);
     text(object, tags::PATIENT_ID, VR::LO, PATIENT_ID);
     text(object, tags::PATIENT_BIRTH_DATE, VR::DA, "19700131");
     text(object, tags::PATIENT_SEX, VR::CS, "O");
-    text(object, tags::STUDY_INSTANCE_UID, VR::UI, &uids.uid("study").unwrap());
+    text(object, tags::STUDY_INSTANCE_UID, VR::UI, &uids.uid("study"));
     text(object, tags::STUDY_DATE, VR::DA, "20240501");
     text(object, tags::STUDY_TIME, VR::TM, "101500");
     empty(object, tags::REFERRING_PHYSICIAN_NAME, VR::PN);
     text(object, tags::STUDY_ID, VR::SH, "7");
     empty(object, tags::ACCESSION_NUMBER, VR::SH);
-    module::series(object, modality, &uids.uid("series").unwrap(), 4, "source", &now);
+    module::series(object, modality, &uids.uid("series"), 4, "source", &now);
     text(object, tags::MANUFACTURER, VR::LO, "Maker");
     text(object, tags::CONTENT_DATE, VR::DA, &now.date);
     text(object, tags::CONTENT_TIME, VR::TM, &now.time);
-    text(object, tags::FRAME_OF_REFERENCE_UID, VR::UI, &uids.uid("space").unwrap());
+    text(object, tags::FRAME_OF_REFERENCE_UID, VR::UI, &uids.uid("space"));
     empty(object, tags::POSITION_REFERENCE_INDICATOR, VR::LO);
 }
 

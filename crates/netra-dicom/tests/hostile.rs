@@ -170,3 +170,22 @@ fn deflate_bombs() {
     let file = Bytes::default().raw(&deflate(&many)).file(DEFLATED);
     assert_eq!(refusal("many", &file).kind(), ErrorKind::Limit);
 }
+
+/// The decoder of ISO 2022 JP that dicom-encoding brings never ends at a byte outside the set.
+#[test]
+fn kanji_that_are_none() {
+    for bytes in [
+        &b"\x1b$B\x7fm$&\x1b(B"[..],
+        b"\x1b$B$?\x7fm\x1b(B",
+        b"\x1b$B$",
+        b"\x1b$B \n\x1b(B",
+        b"\x1b$(D$\x7f$",
+        b"\x1b$B\x00\x00",
+    ] {
+        let name = Bytes::default()
+            .text(0x08, 0x05, "CS", "\\ISO 2022 IR 87\\ISO 2022 IR 159")
+            .put(0x08, 0x80, "LO", bytes)
+            .put(0x10, 0x10, "PN", bytes);
+        judged("kanji", &name.file(EXPLICIT));
+    }
+}

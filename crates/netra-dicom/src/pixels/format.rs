@@ -61,6 +61,11 @@ impl PixelFormat {
         notes: &mut Notes,
     ) -> Result<(Self, Place)> {
         let mut format = Self::attributes(header, &element, notes)?;
+        // A frame costs as much as a file of its own, however little it holds.
+        if format.frames > limits.files {
+            let text = format!("{} frames, the limit is {}", format.frames, limits.files);
+            return Err(Error::limit(text).at(tags::NUMBER_OF_FRAMES));
+        }
         let big = syntax.encoding() == Encoding::ExplicitBig;
         format.swapped = big && element.vr == VR::OW && format.bits_allocated <= 8;
         let frame = format.frame_bytes().filter(|&bytes| bytes <= limits.frame_bytes).ok_or_else(|| {

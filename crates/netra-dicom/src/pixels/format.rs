@@ -51,6 +51,13 @@ pub struct PixelFormat {
     pub(crate) swapped: bool,
 }
 
+/// How many frames of so many bytes fill native pixel data to the last byte.
+fn whole_frames(place: &Place, frame: u64) -> Option<u32> {
+    let Place::Native { len, .. } = place else { return None };
+    let frames = len.checked_div(frame)?;
+    (frames > 0 && len.is_multiple_of(frame)).then_some(u32::try_from(frames).ok()?)
+}
+
 impl PixelFormat {
     /// Reads and checks the attributes against the bytes that are there, which decide in case of doubt.
     pub(crate) fn read(
@@ -169,14 +176,20 @@ impl PixelFormat {
         }
         let frames = match text(header, tags::NUMBER_OF_FRAMES) {
             None => 1,
-            Some(text) => {
-                let wrong = || Error::malformed("the number of frames is not a number").at(tags::NUMBER_OF_FRAMES);
-                let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-                if digits.len() < text.len() {
-                    notes.add(Code::NumberRepaired, || format!("a number of frames of {text:?}: its digits count"));
+            Some(text) => match text.parse::<u32>() {
+                Ok(frames) => frames.max(1),
+                Err(_) => {
+                    let samples = integer(header, tags::SAMPLES_PER_PIXEL).unwrap_or(1);
+                    let bits = [columns, samples, bits_allocated].into_iter().map(u64::from);
+                    let frame = bits.fold(u64::from(rows), u64::saturating_mul).div_ceil(8);
+                    let wrong = || Error::malformed("the number of frames is not a number").at(tags::NUMBER_OF_FRAMES);
+                    let frames = whole_frames(&element.place, frame).ok_or_else(wrong)?;
+                    notes.add(Code::NumberRepaired, || {
+                        format!("a number of frames of {text:?}: {frames} fill the data")
+                    });
+                    frames
                 }
-                digits.parse::<u32>().map_err(|_| wrong())?.max(1)
-            }
+            },
         };
         let image = [rows, columns, frames, bits_allocated];
         let (samples, photometric) = samples::settle(header, element, image, notes)?;

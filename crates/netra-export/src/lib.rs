@@ -1,12 +1,12 @@
-//! Results in the formats others read: JSON, PNG, HTML, CSV, NIfTI, FHIR, DICOM SEG. One file a format, each behind [`Exporter`]. And scans
-//! themselves: [`convert`] to NIfTI and pictures.
+//! Results in the formats others read: JSON, PNG, HTML, CSV, NIfTI, FHIR, DICOM SEG, Secondary Capture. One file or folder a
+//! format, each behind [`Exporter`]. And scans themselves: [`convert`] to NIfTI and pictures.
 //!
-//! Every exporter writes to a temporary name and renames (see [`atomic`]), and every result refers to its
-//! source by UID and to its model by digest. Only DICOM
-//! SEG carries a patient's name or number, since it must be filed in the patient's record.
+//! Every exporter writes to a temporary name and renames (see [`atomic`]), and every result refers to its source by UID and to
+//! its model by digest. Only DICOM objects carry a patient's name or number, since they must be filed in the patient's record.
 #![forbid(unsafe_code)]
 
 mod base64;
+mod capture;
 pub mod convert;
 pub mod fhir;
 mod json;
@@ -25,6 +25,7 @@ use std::path::Path;
 use netra_core::{Error, Finding, Findings, Image, LabelMap, Result, Volume};
 use netra_dicom::Scan;
 
+pub use capture::SecondaryCapture;
 pub use fhir::Fhir;
 pub use json::Json;
 pub use netra_dicom::write::atomic;
@@ -39,7 +40,7 @@ pub use table::Csv;
 pub(crate) type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// The names that [`exporter`] knows, in the order in which a user should read them.
-pub const NAMES: [&str; 9] = ["json", "png", "html", "csv", "nii", "seg", "seg-binary", "fhir", "fhir-midas"];
+pub const NAMES: [&str; 10] = ["json", "png", "html", "csv", "nii", "seg", "seg-binary", "sc", "fhir", "fhir-midas"];
 
 /// One output format.
 pub trait Exporter {
@@ -92,6 +93,7 @@ pub fn exporter(name: &str) -> Result<Box<dyn Exporter>> {
         "nii" => Box::new(Nifti),
         "seg" => Box::new(Seg::new(SegKind::LabelMap)),
         "seg-binary" => Box::new(Seg::new(SegKind::Binary)),
+        "sc" => Box::new(SecondaryCapture),
         "fhir" => Box::new(Fhir::new(fhir::Profile::R4)),
         "fhir-midas" => Box::new(Fhir::new(fhir::Profile::Midas)),
         _ => return Err(Error::invalid(format!("no output format {name:?}; there are {}", NAMES.join(", ")))),

@@ -11,7 +11,7 @@ use netra_core::{Classification, CodedConcept, ErrorKind, ExtentMeasure, Finding
 use netra_dicom::write::Uids;
 use netra_dicom::{Deidentifier, FileDigest, ImageOptions};
 use netra_export::fhir::{Interpreter, Profile};
-use netra_export::{Exporter, Fhir, Pixels, ResultSet, Source};
+use netra_export::{Exporter, Fhir, Pixels, ResultSet, Source, exporter};
 use serde_json::Value;
 
 const ABDM: &str = "https://nrces.in/ndhm/fhir/r4/StructureDefinition/DiagnosticReportImaging";
@@ -21,10 +21,10 @@ fn read(path: &Path) -> Value {
 }
 
 /// The bundle of `findings` on `case`.
-fn bundle(exporter: &Fhir, findings: &Findings, case: &Case, set: &ResultSet) -> Value {
+fn bundle(fhir: &Fhir, findings: &Findings, case: &Case, set: &ResultSet) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out.json");
-    exporter.write(findings, &case.source(), set, &out).unwrap();
+    fhir.write(findings, &case.source(), set, &out).unwrap();
     read(&out)
 }
 
@@ -173,6 +173,7 @@ fn only_a_package_recommends_and_only_to_midas() {
     assert_eq!(coding["code"], "urgent-refer-to-hospital");
     assert_eq!(coding["system"], "https://terminology.midas.iisc.ac.in/remote-screening-recommendation");
     // The picture is linked whether or not the set holds it as a file.
+    assert!(only(&midas, "Media").get("identifier").is_none());
     let link = &only(&midas, "DiagnosticReport")["media"][0]["link"]["reference"];
     let entry = midas["entry"].as_array().unwrap().iter().find(|entry| &entry["fullUrl"] == link).unwrap();
     assert_eq!(entry["resource"]["content"]["contentType"], "image/png");
@@ -191,10 +192,10 @@ fn the_profile_of_abdm_is_claimed_with_an_interpreter_and_a_picture_only() {
     };
     let (nobody, someone) = (Fhir::new(Profile::R4), Fhir::new(Profile::R4).interpreted_by(interpreter()));
     for (exporter, formats, claimed, status, media) in [
-        (&nobody, &["png", "sc"][..], false, "preliminary", 2),
+        (&nobody, &["png", "sc"][..], false, "preliminary", 1),
         (&someone, &["fhir"], false, "final", 0),
         (&someone, &["png"], true, "final", 1),
-        (&someone, &["png", "sc"], true, "final", 1),
+        (&someone, &["sc"], true, "final", 1),
     ] {
         let report = report(exporter, formats);
         assert_eq!(report["meta"]["profile"][0] == ABDM, claimed, "{formats:?}");
@@ -205,6 +206,21 @@ fn the_profile_of_abdm_is_claimed_with_an_interpreter_and_a_picture_only() {
         assert_eq!(report["code"]["coding"][0]["system"], "http://loinc.org");
         assert_eq!(report["category"][0]["coding"][0]["system"], "http://snomed.info/sct");
     }
+}
+
+#[test]
+fn a_picture_is_embedded_and_bears_the_uid_of_its_secondary_capture() {
+    let folder = tempfile::tempdir().unwrap();
+    let ct = &cases(folder.path())[0];
+    let set = set();
+    let bundle = bundle(&Fhir::new(Profile::R4), &ct.findings(3), ct, &set);
+    let media = only(&bundle, "Media");
+    assert_eq!(media["identifier"][0]["value"], format!("urn:oid:{}", set.instance_uid("sc")).as_str());
+    let out = folder.path().join("same.png");
+    exporter("png").unwrap().write(&ct.findings(3), &ct.source(), &set, &out).unwrap();
+    // Base64 writes three bytes as four characters.
+    let size = out.metadata().unwrap().len().div_ceil(3) * 4;
+    assert_eq!(media["content"]["data"].as_str().unwrap().len() as u64, size);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use common::{Case, Owned, cases, set};
 use netra_core::{Finding, Findings, Limits};
-use netra_export::{Exporter, Nifti, Seg, SegKind};
+use netra_export::{Exporter, Nifti, SecondaryCapture, Seg, SegKind};
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -115,6 +115,17 @@ fn segmentations_of_real_scans() {
     ] {
         let case = Case::open(name, &assets.join(path));
         check_segmentations(&python, &case, &case.findings(3), folder.path());
+    }
+}
+
+#[test]
+fn secondary_captures() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for case in cases(folder.path()) {
+        let out = folder.path().join(format!("{}.sc.dcm", case.name));
+        SecondaryCapture.write(&case.findings(3), &case.source(), &set(), &out).unwrap();
+        validate(&python, "dciodvfy.py", &[&out]);
     }
 }
 

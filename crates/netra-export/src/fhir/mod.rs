@@ -181,17 +181,12 @@ impl Case<'_> {
         })
     }
 
-    /// Pictures of the result, with their full URLs.
+    /// The picture of the result with its full URL, where the set holds one or the profile asks for it.
     fn media(&self, source: &Source<'_>) -> Result<Vec<(String, Value)>> {
-        let mut media = Vec::new();
-        if self.set.holds("png") || self.profile == Profile::Midas {
-            let png = picture::draw(self.findings, source)?.png()?;
-            media.push((url(self.set, "media/png"), report::picture(self, &png)));
+        if !self.set.holds("png") && !self.set.holds("sc") && self.profile != Profile::Midas {
+            return Ok(Vec::new());
         }
-        // ABDM wants every linked picture embedded, so a report that may claim its profile links no other.
-        if self.set.holds("sc") && self.interpreter.is_none() {
-            media.push((url(self.set, "media/sc"), report::secondary_capture(self)));
-        }
-        Ok(media)
+        let png = picture::drawn(self.findings, source)?.png()?;
+        Ok(vec![(url(self.set, "media"), report::picture(self, &png))])
     }
 }

@@ -41,37 +41,27 @@ pub(super) fn diagnostic_report(case: &Case<'_>, observations: &[String], media:
     })
 }
 
-/// The PNG of the result, embedded.
+/// The picture of the result, embedded as PNG; its identifier is the Secondary Capture of the same picture, where the set holds one.
 pub(super) fn picture(case: &Case<'_>, png: &[u8]) -> Value {
-    let mut media = media(case);
-    media["content"] = json!({
-        "contentType": "image/png",
-        "data": base64::encode(png),
-        "title": format!("{}, machine output", case.findings.model.name),
-        "creation": case.set.now().rfc3339(),
-    });
-    media
-}
-
-/// The Secondary Capture of the result, by its SOP Instance UID.
-pub(super) fn secondary_capture(case: &Case<'_>) -> Value {
-    let uid = case.set.instance_uid("sc");
-    let mut media = media(case);
-    media["identifier"] = json!([uid_identifier(&uid)]);
-    media["content"] = json!({ "contentType": "application/dicom", "url": format!("urn:oid:{uid}") });
-    media
-}
-
-fn media(case: &Case<'_>) -> Value {
+    let now = case.set.now().rfc3339();
+    // Only pictures of DICOM sources become Secondary Captures.
+    let captured = case.set.holds("sc") && case.study.resource.is_some();
     json!({
         "resourceType": "Media",
         "meta": { "security": [case.asserted()] },
+        "identifier": [captured.then(|| uid_identifier(&case.set.instance_uid("sc")))],
         "status": "completed",
         "type": concept("http://terminology.hl7.org/CodeSystem/media-type", "image", "Image"),
         "subject": case.study.subject,
-        "createdDateTime": case.set.now().rfc3339(),
+        "createdDateTime": now,
         "bodySite": case.study.region,
         "deviceName": case.findings.model.name,
+        "content": {
+            "contentType": "image/png",
+            "data": base64::encode(png),
+            "title": format!("{}, machine output", case.findings.model.name),
+            "creation": now,
+        },
     })
 }
 

@@ -102,6 +102,26 @@ impl Canvas {
         }
     }
 
+    /// The same picture below a strip of one colour with a line of text.
+    pub fn under_banner(self, colour: Rgb, ink: Rgb, text: &str) -> Self {
+        const HEIGHT: usize = 46;
+        let mut taller = Self::new(self.width, self.height + HEIGHT, colour);
+        taller.pixels[self.width * HEIGHT..].copy_from_slice(&self.pixels);
+        let room = self.width as f32 - 72.0;
+        taller.text((36.0, 30.0), 14.0, ink, 1.0, &shortened(14.0, text, room));
+        taller
+    }
+
+    /// Rows and columns.
+    pub fn size(&self) -> [usize; 2] {
+        [self.height, self.width]
+    }
+
+    /// Red, green and blue of each pixel, row by row.
+    pub fn rgb(&self) -> &[u8] {
+        self.pixels.as_flattened()
+    }
+
     /// The canvas as the bytes of a PNG file.
     pub fn png(&self) -> Result<Vec<u8>> {
         let too_large = || Error::limit(format!("{} x {} pixels make no PNG", self.width, self.height));
@@ -109,14 +129,9 @@ impl Canvas {
         let height = u32::try_from(self.height).map_err(|_| too_large())?;
         let mut bytes = Vec::new();
         PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive)
-            .write_image(self.pixels.as_flattened(), width, height, ExtendedColorType::Rgb8)
+            .write_image(self.rgb(), width, height, ExtendedColorType::Rgb8)
             .map_err(|e| Error::new(ErrorKind::Io, e.to_string()).with_source(e))?;
         Ok(bytes)
-    }
-
-    /// Width and height in pixels.
-    pub fn size(&self) -> [usize; 2] {
-        [self.width, self.height]
     }
 
     /// Writes the canvas as PNG.

@@ -48,15 +48,15 @@ impl Exporter for Png {
     }
 
     fn write(&self, findings: &Findings, source: &Source<'_>, _: &ResultSet, out: &Path) -> Result<()> {
-        draw(findings, source)?.write(out)
+        drawn(findings, source)?.write(out)
     }
 }
 
-/// The picture that [`Png`] writes.
-pub(crate) fn draw(findings: &Findings, source: &Source<'_>) -> Result<Canvas> {
+/// A finding as a picture for people.
+pub(crate) fn drawn(findings: &Findings, source: &Source<'_>) -> Result<Canvas> {
     Ok(match (&findings.finding, source.pixels) {
         (Finding::Segmentation { extents, .. }, pixels) => {
-            let map = label_map(findings, source, "PNG")?;
+            let map = label_map(findings, source, "a picture")?;
             match pixels {
                 Pixels::Image(image) => panels::segmentation(findings, map, extents, image),
                 Pixels::Volume(volume) => montage::segmentation(findings, map, extents, volume),
@@ -64,6 +64,6 @@ pub(crate) fn draw(findings: &Findings, source: &Source<'_>) -> Result<Canvas> {
         }
         (Finding::Classes(classes), pixels) => bars::classes(findings, classes, pixels),
         (Finding::Generated(map), _) => panels::generated(findings, map)?,
-        _ => return Err(Error::unsupported("PNG does not know this kind of finding")),
+        _ => return Err(Error::unsupported("no picture of this kind of finding is known")),
     })
 }

@@ -93,8 +93,8 @@ fn header(findings: &Findings, set: &ResultSet) -> Vec<Markup> {
 }
 
 fn figure(findings: &Findings, source: &Source<'_>) -> Result<Markup> {
-    let canvas = picture::draw(findings, source)?;
-    let [width, height] = canvas.size().map(|n| n.to_string());
+    let canvas = picture::drawn(findings, source)?;
+    let [height, width] = canvas.size().map(|n| n.to_string());
     let data = format!("data:image/png;base64,{}", base64::encode(&canvas.png()?));
     let alternative = results::described(&findings.finding, source);
     let image = Markup::start("img", &[("src", &data), ("alt", &alternative), ("width", &width), ("height", &height)]);

@@ -11,7 +11,7 @@ use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use netra_core::{Error, Findings, Result};
-use netra_dicom::write::element::{empty, first_text, is, sequence, text, texts, us};
+use netra_dicom::write::element::{empty, is, sequence, text, texts, us};
 use netra_dicom::write::{Moment, module, write_part10};
 
 use crate::{Exporter, ResultSet, Source, label_map};
@@ -114,7 +114,14 @@ impl Seg {
         module::sop_common(object, class, &set.instance_uid(self.name()), now);
         module::patient_and_study_from(object, header)?;
         let description = format!("{} segmentation", model.name);
-        module::series(object, "SEG", &set.series_uid(self.name()), series_number(header), &description, now);
+        module::series(
+            object,
+            "SEG",
+            &set.series_uid(self.name()),
+            module::result_series_number(header),
+            &description,
+            now,
+        );
         module::equipment(
             object,
             &module::Equipment {
@@ -150,12 +157,6 @@ impl Exporter for Seg {
         let (object, transfer_syntax) = self.data_set(findings, source, set)?;
         write_part10(object, transfer_syntax, out)
     }
-}
-
-/// A number after the source's, so that a list of series shows the result below its source's thousand.
-fn series_number(header: &InMemDicomObject) -> i32 {
-    let source = first_text(header, tags::SERIES_NUMBER).and_then(|text| text.parse::<i32>().ok());
-    1000 + source.filter(|number| (0..1_000_000).contains(number)).unwrap_or(0)
 }
 
 /// General Image, Image Pixel and Segmentation Image, as far as they do not depend on the labels.

@@ -53,8 +53,9 @@ fn primitive(vr: VR, value: &PrimitiveValue) -> Option<(String, Value)> {
 
 fn one(vr: VR, text: &str) -> Value {
     let number = || match text.parse::<i64>() {
-        Ok(whole) => Some(whole.into()),
-        Err(_) => text.parse().ok().and_then(Number::from_f64),
+        // JSON knows a negative zero, an integer does not.
+        Ok(whole) if whole != 0 || !text.starts_with('-') => Some(whole.into()),
+        _ => text.parse().ok().and_then(Number::from_f64),
     };
     match vr {
         _ if text.is_empty() => Value::Null,

@@ -60,6 +60,11 @@ impl PixelFormat {
         limits: &Limits,
     ) -> Result<(Self, Notes)> {
         let mut format = Self::attributes(header, element)?;
+        // A frame costs as much as a file of its own, however little it holds.
+        if format.frames > limits.files {
+            let text = format!("{} frames, the limit is {}", format.frames, limits.files);
+            return Err(Error::limit(text).at(tags::NUMBER_OF_FRAMES));
+        }
         let big = syntax.encoding() == Encoding::ExplicitBig;
         format.swapped = big && element.vr == VR::OW && format.bits_allocated <= 8;
         let mut notes = Notes::new();

@@ -1,17 +1,20 @@
-//! Results in the formats others read: JSON, PNG, NIfTI, DICOM SEG. One file a format, each behind [`Exporter`]. And scans
+//! Results in the formats others read: JSON, PNG, NIfTI, DICOM SEG and SR. One file a format, each behind [`Exporter`]. And scans
 //! themselves: [`convert`] to NIfTI and pictures.
 //!
 //! Every exporter writes to a temporary name and renames (see [`atomic`]), and every result refers to its
 //! source by UID and to its model by digest. JSON, PNG and NIfTI carry no patient's name or number; DICOM
-//! SEG does, since it must be filed in the patient's record.
+//! objects do, since they must be filed in the patient's record.
 #![forbid(unsafe_code)]
 
 pub mod convert;
+mod identity;
 mod json;
 mod nifti;
 mod picture;
+mod planes;
 mod seg;
 mod set;
+mod sr;
 pub mod tags;
 
 use std::path::Path;
@@ -25,12 +28,13 @@ pub use nifti::Nifti;
 pub use picture::{Png, Thumbnail, Verdict, write_thumbnails};
 pub use seg::{Seg, SegKind};
 pub use set::ResultSet;
+pub use sr::Sr;
 
 /// Told how much is done, and of how much.
 pub(crate) type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// The names that [`exporter`] knows, in the order in which a user should read them.
-pub const NAMES: [&str; 5] = ["json", "png", "nii", "seg", "seg-binary"];
+pub const NAMES: [&str; 6] = ["json", "png", "nii", "seg", "seg-binary", "sr"];
 
 /// One output format.
 pub trait Exporter {
@@ -81,6 +85,7 @@ pub fn exporter(name: &str) -> Result<Box<dyn Exporter>> {
         "nii" => Box::new(Nifti),
         "seg" => Box::new(Seg::new(SegKind::LabelMap)),
         "seg-binary" => Box::new(Seg::new(SegKind::Binary)),
+        "sr" => Box::new(Sr),
         _ => return Err(Error::invalid(format!("no output format {name:?}; there are {}", NAMES.join(", ")))),
     })
 }

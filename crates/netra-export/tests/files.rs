@@ -93,7 +93,7 @@ fn pictures_show_every_segment_colour() {
 }
 
 #[test]
-fn classes_are_drawn_but_are_no_label_map() {
+fn classes_are_drawn_and_reported_but_are_no_label_map() {
     let folder = tempfile::tempdir().unwrap();
     let cases = cases(folder.path());
     let class = |label: &str, probability: f32| Classification {
@@ -110,7 +110,7 @@ fn classes_are_drawn_but_are_no_label_map() {
             let path = folder.path().join(exporter(name).unwrap().file_name("classes"));
             let written = exporter(name).unwrap().write(&findings, &case.source(), &set(), &path);
             match name {
-                "json" | "png" => written.unwrap(),
+                "json" | "png" | "sr" => written.unwrap(),
                 _ => assert_eq!(written.unwrap_err().kind(), ErrorKind::Unsupported),
             }
         }

@@ -5,74 +5,16 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use common::{Case, Owned, cases, set};
-use netra_core::{Finding, Findings, Limits};
+use common::peers::{expected, python, validate};
+use common::{Case, cases, set};
+use netra_core::{Findings, Limits};
 use netra_export::{Exporter, Nifti, Seg, SegKind};
-
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// The interpreter that has the validators.
-fn python() -> Option<PathBuf> {
-    let beside = workspace().join(".venv/bin/python");
-    let python = std::env::var_os("NETRA_PYTHON").map_or(beside, PathBuf::from);
-    let usable =
-        Command::new(&python).args(["-c", "import highdicom, nibabel"]).output().is_ok_and(|o| o.status.success());
-    if !usable {
-        eprintln!("skipped: no validators in {} (run tests/setup or set NETRA_PYTHON)", python.display());
-    }
-    usable.then_some(python)
-}
-
-/// Runs a script of `tests/validate`; its output is shown when it fails.
-fn validate(python: &Path, script: &str, arguments: &[&Path]) {
-    let script = workspace().join("tests/validate").join(script);
-    let output = Command::new(python).arg(&script).args(arguments).output().expect("starts");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}:\n{text}", script.display());
-    eprint!("{text}");
-}
-
-/// Writes what the file must hold, for the scripts.
-fn expected(case: &Case, findings: &Findings, folder: &Path) -> PathBuf {
-    let Finding::Segmentation { labels, .. } = &findings.finding else { panic!("labels") };
-    let bytes: Vec<u8> = labels.labels().iter().flat_map(|label| label.to_le_bytes()).collect();
-    let name = format!("{}.u16", case.name);
-    std::fs::write(folder.join(&name), bytes).unwrap();
-    let mut numbers: Vec<u16> = labels.segments().iter().map(|segment| segment.number).collect();
-    numbers.sort_unstable();
-    let frames: Vec<(String, u32)> = case.frames().into_iter().map(|f| (f.sop_instance_uid, f.frame)).collect();
-    let (affine, position) = match &case.pixels {
-        Owned::Volume(volume) => {
-            let affine = volume.geometry().affine();
-            let slices = volume.geometry().shape()[0];
-            let positions: Vec<_> = (0..slices).map(|s| affine.apply([s as f64, 0.0, 0.0])).collect();
-            (Some(affine.0), Some(positions))
-        }
-        Owned::Image(_) => (None, None),
-    };
-    let wide = numbers.iter().any(|&number| number > 255);
-    let document = serde_json::json!({
-        "shape": labels.labels().shape(), "labels": name, "numbers": numbers, "frames": frames,
-        "affine": affine, "position": position, "dtype": if wide { "uint16" } else { "uint8" },
-    });
-    let path = folder.join(format!("{}.expected.json", case.name));
-    std::fs::write(&path, document.to_string()).unwrap();
-    path
-}
 
 /// Both kinds of segmentation of one source: read back alike, 0 errors, no more warnings than highdicom's own.
 fn check_segmentations(python: &Path, case: &Case, findings: &Findings, folder: &Path) {
     let expected = expected(case, findings, folder);
-    let mut sources: Vec<PathBuf> = Vec::new();
-    if case.folder.is_dir() {
-        sources.extend(std::fs::read_dir(&case.folder).unwrap().map(|entry| entry.unwrap().path()));
-    } else if case.folder.extension().is_none_or(|suffix| suffix != "zip") {
-        sources.push(case.folder.clone());
-    }
+    let sources = case.files();
     for kind in [SegKind::LabelMap, SegKind::Binary] {
         let out = folder.join(format!("{}-{kind:?}.dcm", case.name));
         Seg::new(kind).write(findings, &case.source(), &set(), &out).unwrap();

@@ -2,7 +2,6 @@
 
 mod frames;
 mod pixels;
-mod planes;
 mod segments;
 
 use std::path::Path;
@@ -10,12 +9,12 @@ use std::path::Path;
 use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
-use netra_core::{Error, Findings, Result};
-use netra_dicom::write::element::{empty, first_text, is, sequence, text, texts, us};
+use netra_core::{Error, Findings, LabelMap, ModelIdentity, Result, Segment};
+use netra_dicom::write::element::{empty, is, sequence, text, texts, us};
 use netra_dicom::write::{Moment, module, write_part10};
 
-use crate::{Exporter, ResultSet, Source, label_map};
-use planes::SourcePlanes;
+use crate::planes::SourcePlanes;
+use crate::{Exporter, ResultSet, Source, identity, label_map};
 
 /// Label Map Segmentation Storage.
 const LABEL_MAP_STORAGE: &str = uids::LABEL_MAP_SEGMENTATION_STORAGE;
@@ -59,7 +58,16 @@ impl Seg {
         };
         let now = set.now();
         let mut object = InMemDicomObject::new_empty();
-        self.put_identity(&mut object, findings, planes.header, set)?;
+        let series = identity::Series {
+            class: match self.kind {
+                SegKind::LabelMap => LABEL_MAP_STORAGE,
+                SegKind::Binary => uids::SEGMENTATION_STORAGE,
+            },
+            modality: "SEG",
+            description: &format!("{} segmentation", findings.model.name),
+        };
+        identity::put(&mut object, self.name(), &series, &findings.model, &planes, set)?;
+        put_content_identification(&mut object, &findings.model);
         put_image(&mut object, planes.header, now);
         us(&mut object, tags::ROWS, &[rows]);
         us(&mut object, tags::COLUMNS, &[columns]);
@@ -96,39 +104,34 @@ impl Seg {
         let transfer_syntax = pixels::put(&mut object, map, &numbered, &frames, self.kind)?;
         Ok((object, transfer_syntax))
     }
+}
 
-    /// Who and where: SOP Common, the patient's record, the series, the equipment, Content Identification.
-    fn put_identity(
-        &self,
-        object: &mut InMemDicomObject,
-        findings: &Findings,
-        header: &InMemDicomObject,
-        set: &ResultSet,
-    ) -> Result<()> {
-        let now = set.now();
-        let class = match self.kind {
-            SegKind::LabelMap => LABEL_MAP_STORAGE,
-            SegKind::Binary => uids::SEGMENTATION_STORAGE,
-        };
-        let model = &findings.model;
-        module::sop_common(object, class, &set.instance_uid(self.name()), now);
-        module::patient_and_study_from(object, header)?;
-        let description = format!("{} segmentation", model.name);
-        module::series(object, "SEG", &set.series_uid(self.name()), series_number(header), &description, now);
-        module::equipment(
-            object,
-            &module::Equipment {
-                model_name: &model.name,
-                serial_number: &model.digest,
-                versions: &[&format!("{} {}", model.id, model.version)],
-            },
-        );
-        module::contributing_equipment(object, header, now);
-        text(object, tags::CONTENT_LABEL, VR::CS, "SEGMENTATION");
-        text(object, tags::CONTENT_DESCRIPTION, VR::LO, &format!("{} {}", model.name, model.version));
-        empty(object, tags::CONTENT_CREATOR_NAME, VR::PN);
-        Ok(())
+/// Where a segment stands in the binary segmentation of its map.
+pub(crate) struct BinaryPlace {
+    /// Label in the map.
+    pub label: u16,
+    /// Segment Number.
+    pub number: u16,
+    /// Its first frame, counted from 1; `None` when no voxel has the label.
+    pub first_frame: Option<i32>,
+}
+
+/// The place of every segment of `map`, for reports that refer to it.
+pub(crate) fn binary_places(map: &LabelMap) -> Vec<BinaryPlace> {
+    let numbered = segments::Numbered::of(map, SegKind::Binary);
+    let frames = pixels::frames(map, &numbered, SegKind::Binary);
+    let mut first = vec![None; numbered.segments.len()];
+    for (frame, number) in frames.iter().zip(1i32..) {
+        if let Some(slot) = frame.segment.and_then(|index| first.get_mut(index)) {
+            slot.get_or_insert(number);
+        }
     }
+    let place = |((number, segment), first_frame): (&(u16, &Segment), Option<i32>)| BinaryPlace {
+        label: segment.number,
+        number: *number,
+        first_frame,
+    };
+    numbered.segments.iter().zip(first).map(place).collect()
 }
 
 impl Exporter for Seg {
@@ -152,10 +155,11 @@ impl Exporter for Seg {
     }
 }
 
-/// A number after the source's, so that a list of series shows the result below its source's thousand.
-fn series_number(header: &InMemDicomObject) -> i32 {
-    let source = first_text(header, tags::SERIES_NUMBER).and_then(|text| text.parse::<i32>().ok());
-    1000 + source.filter(|number| (0..1_000_000).contains(number)).unwrap_or(0)
+/// Content Identification (PS3.3 table 10-12).
+fn put_content_identification(object: &mut InMemDicomObject, model: &ModelIdentity) {
+    text(object, tags::CONTENT_LABEL, VR::CS, "SEGMENTATION");
+    text(object, tags::CONTENT_DESCRIPTION, VR::LO, &format!("{} {}", model.name, model.version));
+    empty(object, tags::CONTENT_CREATOR_NAME, VR::PN);
 }
 
 /// General Image, Image Pixel and Segmentation Image, as far as they do not depend on the labels.

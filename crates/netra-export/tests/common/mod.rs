@@ -2,6 +2,8 @@
 // Each test crate uses its own part of this.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod peers;
+
 use std::path::{Path, PathBuf};
 
 use dicom_core::value::PrimitiveValue;
@@ -73,7 +75,34 @@ impl Case {
             let left_out = slices > 1 && (s == 0 || (s == slices - 1 && label == 2));
             if left_out { 0 } else { label }
         });
-        findings(labels, &[1, 2, last])
+        let mut findings = findings(labels, &[1, 2, last]);
+        self.measure(&mut findings);
+        findings
+    }
+
+    /// Gives the segments their true sizes.
+    pub fn measure(&self, findings: &mut Findings) {
+        let Finding::Segmentation { labels, extents } = &mut findings.finding else { panic!("labels") };
+        let size = |n: u64| match &self.pixels {
+            Owned::Volume(volume) => ExtentMeasure::VolumeMm3(n as f64 * volume.geometry().voxel_volume()),
+            Owned::Image(image) => match image.spacing {
+                Some([row, column]) => ExtentMeasure::AreaMm2(n as f64 * row * column),
+                None => ExtentMeasure::PixelShare(n as f64 / labels.labels().len() as f64),
+            },
+        };
+        *extents = labels.counts().into_iter().map(|n| (n, size(n))).collect();
+    }
+
+    /// The files that it was read from; none of an archive.
+    pub fn files(&self) -> Vec<PathBuf> {
+        if self.folder.is_dir() {
+            std::fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+        } else {
+            Some(self.folder.clone())
+                .filter(|path| path.extension().is_none_or(|end| end != "zip"))
+                .into_iter()
+                .collect()
+        }
     }
 }
 

@@ -152,8 +152,10 @@ def other_readers(path, values):
         print("skipped: no dsr2html (apt install dcmtk)")
 
 
-def reference(meant, out, paths):
-    """highdicom's report with one group of the kind that Netra writes."""
+def reference(report, meant, out, paths):
+    """highdicom's report on the same procedure with one group of the kind that Netra writes."""
+    (item,) = sr.utils.find_content_items(report, name=codes.DCM.ProcedureReported)
+    procedure = item.value
     images = [pydicom.dcmread(path) for path in paths]
     for image in images:
         for name in ("AccessionNumber", "StudyID", "StudyDate", "StudyTime", "PatientID", "PatientName", "PatientBirthDate", "PatientSex"):
@@ -197,7 +199,6 @@ def reference(meant, out, paths):
         group = sr.PlanarROIMeasurementsAndQualitativeEvaluations(measurements=[number], **place, **common, **found)
     device = sr.DeviceObserverIdentifyingAttributes(hd.UID(), "name", "maker", "model", "serial")
     context = sr.ObservationContext(sr.ObserverContext(codes.DCM.Device, device))
-    procedure = pydicom.sr.coding.Code("363679005", "SCT", "Imaging procedure")
     try:
         report = sr.MeasurementReport(context, procedure, [group], referenced_images=images)
     except (AttributeError, TypeError):  # the library wants attributes that some images lack
@@ -225,7 +226,7 @@ def main(arguments):
     values = check_classes(report, meant) if "classes" in meant else check_segments(report, meant, expected.parent)
     other_readers(path, values)
     if arguments[2:3] == ["--reference"]:
-        reference(meant, arguments[3], arguments[4:])
+        reference(report, meant, arguments[3], arguments[4:])
     print(f"{path}: {len(values)} values, equal")
 
 

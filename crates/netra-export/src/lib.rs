@@ -26,7 +26,7 @@ pub use json::Json;
 pub use netra_dicom::write::atomic;
 pub use nifti::Nifti;
 pub use picture::{Png, Thumbnail, Verdict, write_thumbnails};
-pub use seg::{Seg, SegKind};
+pub use seg::{Encoding, Seg, SegKind};
 pub use set::ResultSet;
 pub use sr::Sr;
 
@@ -34,7 +34,7 @@ pub use sr::Sr;
 pub(crate) type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// The names that [`exporter`] knows, in the order in which a user should read them.
-pub const NAMES: [&str; 6] = ["json", "png", "nii", "seg", "seg-binary", "sr"];
+pub const NAMES: [&str; 7] = ["json", "png", "nii", "seg", "seg-native", "seg-binary", "sr"];
 
 /// One output format.
 pub trait Exporter {
@@ -83,7 +83,8 @@ pub fn exporter(name: &str) -> Result<Box<dyn Exporter>> {
         "json" => Box::new(Json),
         "png" => Box::new(Png),
         "nii" => Box::new(Nifti),
-        "seg" => Box::new(Seg::new(SegKind::LabelMap)),
+        "seg" => Box::new(Seg::new(SegKind::LabelMap(Encoding::RunLengths))),
+        "seg-native" => Box::new(Seg::new(SegKind::LabelMap(Encoding::Native))),
         "seg-binary" => Box::new(Seg::new(SegKind::Binary)),
         "sr" => Box::new(Sr),
         _ => return Err(Error::invalid(format!("no output format {name:?}; there are {}", NAMES.join(", ")))),

@@ -238,6 +238,7 @@ fn reports_of_made_up_sources() {
     for case in cases(folder.path()) {
         check_reports(&python, &case, folder.path());
     }
+    check_reports(&python, &common::corrected(folder.path()), folder.path());
 }
 
 #[test]

@@ -24,8 +24,8 @@ impl Dimension {
         match (kind, planes.orientation.is_some()) {
             (SegKind::Binary, true) => vec![Self::Segment, Self::Position],
             (SegKind::Binary, false) => vec![Self::Segment],
-            (SegKind::LabelMap, true) => vec![Self::Position],
-            (SegKind::LabelMap, false) => vec![Self::Label],
+            (SegKind::LabelMap(_), true) => vec![Self::Position],
+            (SegKind::LabelMap(_), false) => vec![Self::Label],
         }
     }
 
@@ -61,7 +61,7 @@ pub(super) fn put(
         item
     });
     sequence(object, tags::DIMENSION_INDEX_SEQUENCE, index.collect());
-    if kind == SegKind::LabelMap && planes.between_slices.is_some() {
+    if kind != SegKind::Binary && planes.between_slices.is_some() {
         text(object, tags::DIMENSION_ORGANIZATION_TYPE, VR::CS, "3D");
     }
 

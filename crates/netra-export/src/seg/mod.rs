@@ -19,11 +19,20 @@ use crate::{Exporter, ResultSet, Source, identity, label_map};
 /// Label Map Segmentation Storage.
 const LABEL_MAP_STORAGE: &str = uids::LABEL_MAP_SEGMENTATION_STORAGE;
 
+/// How the pixels of a label map are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// RLE Lossless: small.
+    RunLengths,
+    /// As they are, for readers without RLE.
+    Native,
+}
+
 /// How the labels are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SegKind {
-    /// One frame a plane, whose pixels are the segment numbers, 8 or 16 bits, RLE compressed. Compact, young (2024).
-    LabelMap,
+    /// One frame a plane, whose pixels are the segment numbers, 8 or 16 bits. Compact, young (2024).
+    LabelMap(Encoding),
     /// One frame a plane and segment, one bit a pixel; planes without the segment are left out. Read everywhere.
     Binary,
 }
@@ -60,7 +69,7 @@ impl Seg {
         let mut object = InMemDicomObject::new_empty();
         let series = identity::Series {
             class: match self.kind {
-                SegKind::LabelMap => LABEL_MAP_STORAGE,
+                SegKind::LabelMap(_) => LABEL_MAP_STORAGE,
                 SegKind::Binary => uids::SEGMENTATION_STORAGE,
             },
             modality: "SEG",
@@ -81,7 +90,7 @@ impl Seg {
             tags::SEGMENTATION_TYPE,
             VR::CS,
             match self.kind {
-                SegKind::LabelMap => "LABELMAP",
+                SegKind::LabelMap(_) => "LABELMAP",
                 SegKind::Binary => "BINARY",
             },
         );
@@ -137,16 +146,14 @@ pub(crate) fn binary_places(map: &LabelMap) -> Vec<BinaryPlace> {
 impl Exporter for Seg {
     fn name(&self) -> &'static str {
         match self.kind {
-            SegKind::LabelMap => "seg",
+            SegKind::LabelMap(Encoding::RunLengths) => "seg",
+            SegKind::LabelMap(Encoding::Native) => "seg-native",
             SegKind::Binary => "seg-binary",
         }
     }
 
     fn file_name(&self, stem: &str) -> String {
-        match self.kind {
-            SegKind::LabelMap => format!("{stem}.seg.dcm"),
-            SegKind::Binary => format!("{stem}.seg-binary.dcm"),
-        }
+        format!("{stem}.{}.dcm", self.name())
     }
 
     fn write(&self, findings: &Findings, source: &Source<'_>, set: &ResultSet, out: &Path) -> Result<()> {

@@ -95,12 +95,14 @@ fn put_document(object: &mut InMemDicomObject, report: &Report<'_>) {
     let mut evidence = vec![series(&planes.series, planes.instances.iter().map(|i| (&*i.class, &*i.uid)))];
     let mut pertinent = Vec::new();
     if matches!(report.findings.finding, Finding::Segmentation { .. }) {
-        for (format, class, list) in [
-            ("seg-binary", uids::SEGMENTATION_STORAGE, &mut evidence),
-            ("seg", uids::LABEL_MAP_SEGMENTATION_STORAGE, &mut pertinent),
+        for (format, class) in [
+            ("seg-binary", uids::SEGMENTATION_STORAGE),
+            ("seg", uids::LABEL_MAP_SEGMENTATION_STORAGE),
+            ("seg-native", uids::LABEL_MAP_SEGMENTATION_STORAGE),
         ] {
             if report.set.holds(format) {
                 let instance = report.set.instance_uid(format);
+                let list = if format == "seg-binary" { &mut evidence } else { &mut pertinent };
                 list.push(series(&report.set.series_uid(format), [(class, &*instance)].into_iter()));
             }
         }

@@ -17,7 +17,7 @@ use netra_core::{
 };
 use netra_dicom::write::element::{ds, empty, is, sequence, text, texts, us};
 use netra_dicom::write::{Moment, Uids, dx::Radiograph, module, write_part10};
-use netra_dicom::{ImageOptions, Scan};
+use netra_dicom::{GeometryPolicy, ImageOptions, ReadOptions, Scan};
 use netra_export::{NAMES, Pixels, ResultSet, Source};
 
 pub const PATIENT: &str = "Prüfung^Export";
@@ -67,6 +67,15 @@ impl Case {
         Self { name, folder: folder.to_owned(), scan, pixels }
     }
 
+    /// Opens `folder` and takes its first scan as a volume on a regular grid that its frames do not lie on.
+    pub fn open_corrected(name: &'static str, folder: &Path) -> Self {
+        let scan = netra_dicom::open(folder, &Limits::default()).expect("opens").scans.remove(0);
+        let volumes = scan.volumes(&ReadOptions::new(GeometryPolicy::Correct)).expect("corrected");
+        let volume = volumes.into_iter().next().expect("a volume");
+        assert!(volume.slices.iter().any(|slice| !slice.is_whole()), "{name} needed no correction");
+        Self { name, folder: folder.to_owned(), scan, pixels: Owned::Volume(Box::new(volume)) }
+    }
+
     /// Blocks of the labels 1, 2 and `last`, different in every slice; the first slice of a volume stays empty, and its last has no label 2.
     pub fn findings(&self, last: u16) -> Findings {
         let [slices, rows, columns] = self.source().pixels.shape();
@@ -91,6 +100,11 @@ impl Case {
             },
         };
         *extents = labels.counts().into_iter().map(|n| (n, size(n))).collect();
+    }
+
+    /// Whether a slice is something else than a stored frame, pixel by pixel.
+    pub fn is_corrected(&self) -> bool {
+        matches!(&self.pixels, Owned::Volume(volume) if volume.slices.iter().any(|slice| !slice.is_whole()))
     }
 
     /// The files that it was read from; none of an archive.
@@ -159,7 +173,22 @@ pub fn cases(root: &Path) -> Vec<Case> {
         write(&folder);
         Case::open(name, &folder)
     };
-    vec![make("ct", write_ct), make("enhanced", write_enhanced_mr), make("dx", write_dx), make("photo", write_photo)]
+    vec![
+        make("ct", write_ct),
+        make("enhanced", |folder| write_multi_frame(folder, uids::ENHANCED_MR_IMAGE_STORAGE, "MR")),
+        make("dx", write_dx),
+        make("photo", write_photo),
+        make("legacy", |folder| write_multi_frame(folder, uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE, "CT")),
+    ]
+}
+
+/// A series that lacks its third slice, which is put in between its neighbours.
+pub fn corrected(root: &Path) -> Case {
+    let folder = root.join("corrected");
+    std::fs::create_dir(&folder).expect("folder");
+    write_ct(&folder);
+    std::fs::remove_file(folder.join("2.dcm")).unwrap();
+    Case::open_corrected("corrected", &folder)
 }
 
 fn record(object: &mut InMemDicomObject, class: &str, modality: &str, uids: &Uids, instance: &str) {
@@ -216,25 +245,31 @@ pub fn position(slice: usize) -> Vec<f64> {
 }
 
 fn write_ct(folder: &Path) {
+    write_series(folder, [5, 12, 17]);
+}
+
+/// A CT series of so many slices, rows and columns.
+pub fn write_series(folder: &Path, [slices, rows, columns]: [u16; 3]) {
     let uids = Uids::derived("ct");
     let [row, column, _] = oblique();
-    for slice in 0..5usize {
+    for slice in 0..slices {
         let mut object = InMemDicomObject::new_empty();
         record(&mut object, uids::CT_IMAGE_STORAGE, "CT", &uids, &format!("instance/{slice}"));
         texts(&mut object, tags::IMAGE_TYPE, VR::CS, &["ORIGINAL", "PRIMARY", "AXIAL"]);
         // Numbered against the geometry, so that only the positions give the order.
-        is(&mut object, tags::INSTANCE_NUMBER, 5 - slice as i32);
+        is(&mut object, tags::INSTANCE_NUMBER, i32::from(slices - slice));
         is(&mut object, tags::ACQUISITION_NUMBER, 1);
         ds(&mut object, tags::KVP, &[120.0]);
         ds(&mut object, tags::SLICE_THICKNESS, &[2.0]);
         ds(&mut object, tags::PIXEL_SPACING, &[0.7, 0.9]);
-        ds(&mut object, tags::IMAGE_POSITION_PATIENT, &position(slice));
+        ds(&mut object, tags::IMAGE_POSITION_PATIENT, &position(slice.into()));
         ds(&mut object, tags::IMAGE_ORIENTATION_PATIENT, &[row, column].concat());
         ds(&mut object, tags::RESCALE_INTERCEPT, &[-1024.0]);
         ds(&mut object, tags::RESCALE_SLOPE, &[1.0]);
         text(&mut object, tags::RESCALE_TYPE, VR::LO, "HU");
-        let pixels = (0..12 * 17).map(|i| (i * 9 + slice * 50) as u16 % 4096).collect();
-        grey(&mut object, 12, 17, pixels);
+        let count = u32::from(rows) * u32::from(columns);
+        let pixels = (0..count).map(|i| ((i * 9 + u32::from(slice) * 50) % 4096) as u16).collect();
+        grey(&mut object, rows, columns, pixels);
         write_part10(object, uids::EXPLICIT_VR_LITTLE_ENDIAN, &folder.join(format!("{slice}.dcm"))).unwrap();
     }
 }
@@ -247,11 +282,11 @@ fn group(tag: dicom_core::Tag, fill: impl FnOnce(&mut InMemDicomObject)) -> impl
     }
 }
 
-fn write_enhanced_mr(folder: &Path) {
-    let uids = Uids::derived("enhanced");
+fn write_multi_frame(folder: &Path, class: &str, modality: &str) {
+    let uids = Uids::derived(format!("multi-frame {modality}"));
     let [row, column, _] = oblique();
     let mut object = InMemDicomObject::new_empty();
-    record(&mut object, uids::ENHANCED_MR_IMAGE_STORAGE, "MR", &uids, "instance");
+    record(&mut object, class, modality, &uids, "instance");
     texts(&mut object, tags::IMAGE_TYPE, VR::CS, &["ORIGINAL", "PRIMARY", "ANATOMY", "NONE"]);
     is(&mut object, tags::INSTANCE_NUMBER, 1);
     is(&mut object, tags::NUMBER_OF_FRAMES, 4);
@@ -277,7 +312,7 @@ fn write_enhanced_mr(folder: &Path) {
     ds(&mut object, tags::LOSSY_IMAGE_COMPRESSION_RATIO, &[10.0]);
     text(&mut object, tags::LOSSY_IMAGE_COMPRESSION_METHOD, VR::CS, "ISO_10918_1");
     grey(&mut object, 10, 9, (0..4 * 90).map(|i| (i * 5) as u16).collect());
-    write_part10(object, uids::EXPLICIT_VR_LITTLE_ENDIAN, &folder.join("enhanced.dcm")).unwrap();
+    write_part10(object, uids::EXPLICIT_VR_LITTLE_ENDIAN, &folder.join("frames.dcm")).unwrap();
 }
 
 pub fn write_dx(folder: &Path) {

@@ -132,7 +132,8 @@ pub struct RunArgs {
     /// Folder for the results; made when missing.
     #[arg(long, short, value_name = "DIR")]
     pub out: PathBuf,
-    /// Formats to write, separated by commas: json, png, nii, seg (label map), seg-binary.
+    /// Formats to write, separated by commas: json, png, nii, seg (label map),
+    /// seg-native (label map, uncompressed), seg-binary, sr (measurements; refers to seg-binary when that is written too).
     #[arg(long, value_delimiter = ',', default_value = "json,png,seg", value_name = "FORMATS")]
     pub emit: Vec<String>,
     /// Write results that name nobody: no attribute of the patient or the place, and a fresh identifier for every identifier.

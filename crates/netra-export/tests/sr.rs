@@ -172,6 +172,29 @@ fn classes_carry_certainty_answer_and_threshold() {
 }
 
 #[test]
+fn a_report_without_a_patient_names_nobody_and_is_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    for case in cases(folder.path()) {
+        let nobody = case.deidentified();
+        let secrets = [common::PATIENT, common::PATIENT_ID, "19700131", "20240501"].map(str::to_owned);
+        let uids = case.frames().into_iter().map(|frame| frame.sop_instance_uid);
+        let secrets: Vec<String> = secrets.into_iter().chain(uids).collect();
+        for (name, findings) in [("segments", nobody.findings(3)), ("classes", classes(&nobody))] {
+            let out = folder.path().join(format!("{}-{name}-nobody.dcm", case.name));
+            export(&nobody, &findings, &["seg-binary", "sr"], &out);
+            let bytes = std::fs::read(&out).unwrap();
+            for secret in &secrets {
+                let leaked = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+                assert!(!leaked, "{}: {secret} in the report on {name}", case.name);
+            }
+            if let Some(python) = python() {
+                validate(&python, "dciodvfy.py", &[&out]);
+            }
+        }
+    }
+}
+
+#[test]
 fn what_has_no_measurement_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let cases = cases(folder.path());

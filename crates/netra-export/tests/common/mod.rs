@@ -17,7 +17,7 @@ use netra_core::{
 };
 use netra_dicom::write::element::{ds, empty, is, sequence, text, texts, us};
 use netra_dicom::write::{Moment, Uids, dx::Radiograph, module, write_part10};
-use netra_dicom::{GeometryPolicy, ImageOptions, ReadOptions, Scan};
+use netra_dicom::{Deidentifier, GeometryPolicy, ImageOptions, ReadOptions, Scan};
 use netra_export::{NAMES, Pixels, ResultSet, Source};
 
 pub const PATIENT: &str = "Prüfung^Export";
@@ -100,6 +100,21 @@ impl Case {
             },
         };
         *extents = labels.counts().into_iter().map(|n| (n, size(n))).collect();
+    }
+
+    /// As exporters are handed it when results must name nobody.
+    pub fn deidentified(&self) -> Self {
+        let nobody = Deidentifier::new(Uids::derived("nobody"));
+        let pixels = match &self.pixels {
+            Owned::Volume(volume) => Owned::Volume(Box::new(nobody.volume((**volume).clone()))),
+            Owned::Image(image) => {
+                let mut image = (**image).clone();
+                image.acquisition = nobody.acquisition(image.acquisition);
+                image.frame.iter_mut().for_each(|frame| nobody.frame(frame));
+                Owned::Image(Box::new(image))
+            }
+        };
+        Self { name: self.name, folder: self.folder.clone(), scan: nobody.scan(&self.scan), pixels }
     }
 
     /// Whether a slice is something else than a stored frame, pixel by pixel.

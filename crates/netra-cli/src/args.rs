@@ -1,11 +1,16 @@
 //! The command line.
 
+mod scans;
+mod timing;
+
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use netra::dicom::GeometryPolicy;
+use clap::{Args, Parser, Subcommand};
 use netra::graph::Precision;
 use netra::{Device, Devices, Engine, Model};
+
+pub use scans::{ConvertArgs, InspectArgs, PolicyArg, VoiArg};
+pub use timing::{BenchArgs, TuneArgs};
 
 use crate::tuning::Source;
 
@@ -74,16 +79,6 @@ impl DevicesArg {
     }
 }
 
-/// What to do about slices that lie on no regular grid.
-#[derive(Clone, Copy, Debug, Args)]
-pub struct PolicyArg {
-    /// refuse; correct: a volume for each stack of a mixed series, tilted and shifted slices moved to their places, gaps filled
-    /// by linear interpolation; or nearest: the same, but every voxel keeps the value of the nearest stored pixel. What was done
-    /// is among the warnings of the result.
-    #[arg(long, default_value_t, value_name = "POLICY")]
-    pub policy: GeometryPolicy,
-}
-
 /// Which device, for what runs on one.
 #[derive(Clone, Debug, Args)]
 pub struct BackendArg {
@@ -132,8 +127,9 @@ pub struct RunArgs {
     /// Folder for the results; made when missing.
     #[arg(long, short, value_name = "DIR")]
     pub out: PathBuf,
-    /// Formats to write, separated by commas: json, png, nii, seg (label map),
-    /// seg-native (label map, uncompressed), seg-binary, sr (measurements; refers to seg-binary when that is written too).
+    /// Formats to write, separated by commas: json, png, html, csv, nii, seg (label map), seg-native (the same without
+    /// compression), seg-binary, sr (measurements; refers to seg-binary when that is written too), sc (the picture as Secondary
+    /// Capture), fhir, fhir-midas (as MIDAS' gateway files it).
     #[arg(long, value_delimiter = ',', default_value = "json,png,seg", value_name = "FORMATS")]
     pub emit: Vec<String>,
     /// Write results that name nobody: no attribute of the patient or the place, and a fresh identifier for every identifier.
@@ -185,65 +181,6 @@ pub struct DemoArgs {
     pub seed: u64,
     #[command(flatten)]
     pub backend: DevicesArg,
-}
-
-/// `netra inspect`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  netra inspect series.zip
-  netra inspect --tags chest.dcm
-  netra inspect --thumbnail overview.png folder-of-scans")]
-pub struct InspectArgs {
-    /// A scan (file, folder, zip) or a package folder.
-    pub path: PathBuf,
-    /// Show every element of the headers of DICOM files (with --json in the DICOM JSON model) instead of a summary. What may
-    /// identify the patient is withheld (PS3.15 Table E.1-1).
-    #[arg(long, conflicts_with = "thumbnail")]
-    pub tags: bool,
-    /// Show what --tags withholds.
-    #[arg(long, requires = "tags")]
-    pub show_patient: bool,
-    /// Write a picture of each scan, with its id and verdict, on one sheet.
-    #[arg(long, value_name = "PNG")]
-    pub thumbnail: Option<PathBuf>,
-}
-
-/// `netra convert`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Several scans (or stacks of one) in INPUT become out-1.nii.gz, out-2.nii.gz ...; each file has its report beside it, as
-out-1.nii.gz.audit.json.
-
-Examples:
-  netra convert series.zip brain.nii.gz
-  netra convert chest.dcm chest.png
-  netra convert chest.dcm chest16.png --voi ignore")]
-pub struct ConvertArgs {
-    /// A file, folder or zip: DICOM, NIfTI, PNG, JPEG, TIFF.
-    pub input: PathBuf,
-    /// The file to write. .nii or .nii.gz: voxels in modality units with their place in the patient; .png: the frame at its size,
-    /// or a montage of all frames; .zip: a PNG of each frame.
-    pub out: PathBuf,
-    #[command(flatten)]
-    pub policy: PolicyArg,
-    /// Grey values of pictures: apply the file's window (8 bits), or ignore it and keep modality values (16 bits; the report tells
-    /// slope and offset).
-    #[arg(long, value_enum, default_value_t)]
-    pub voi: VoiArg,
-    /// Replace files that exist.
-    #[arg(long)]
-    pub force: bool,
-}
-
-/// Whether a window is applied.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub enum VoiArg {
-    /// Display values.
-    #[default]
-    Apply,
-    /// Modality values.
-    Ignore,
 }
 
 /// `netra verify`.
@@ -328,64 +265,4 @@ pub enum GraphCommand {
         #[command(flatten)]
         backend: BackendArg,
     },
-}
-
-/// `netra bench`.
-#[derive(Debug, Args)]
-pub struct BenchArgs {
-    /// A package folder, the name of a model, or an ONNX file.
-    pub model: String,
-    /// Backends to time, separated by commas.
-    #[arg(long, value_delimiter = ',', default_value = "cpu", value_name = "BACKENDS")]
-    pub backends: Vec<Device>,
-    /// Input shape, for example 1,1,64,64,64; by default the first golden case's, else the sizes the graph states.
-    #[arg(long, value_delimiter = ',', value_name = "SIZES")]
-    pub shape: Vec<usize>,
-    /// Timed runs after one warm-up.
-    #[arg(long, default_value_t = 10)]
-    pub runs: usize,
-    /// exact, fast, f16, bf16 or int8, as of `netra run`; nothing checks here whether a model allows the last three, and int8
-    /// is calibrated on the input that is timed.
-    #[arg(long, default_value = "fast", value_name = "MODE")]
-    pub precision: Precision,
-    /// Threads of the CPU backend; by default one for each core that the process may use.
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-    #[command(flatten)]
-    pub tuning: TuningArg,
-    /// Load the model on the first backend, then answer each line `run N` on standard input with the times of N runs, one
-    /// JSON document a line.
-    #[arg(long)]
-    pub serve: bool,
-}
-
-/// `netra tune`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Takes some seconds to minutes; nothing else should run meanwhile. The file holds for this device, number of threads,
-precision mode and version of Netra, and for steps of the shapes that were measured; elsewhere it is ignored, and said so.
-
-Examples:
-  netra tune meshnet-18
-  netra tune net.onnx --out net-tuning.json && netra bench net.onnx --tuning net-tuning.json")]
-pub struct TuneArgs {
-    /// A package folder, the name of a model, or an ONNX file.
-    pub model: String,
-    /// The file to write; by default tuning.json in the package's folder, where `run`, `bench`, `plan` and `verify` find it.
-    #[arg(long, short, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-    /// The backend; a tuning holds for its device alone.
-    #[arg(long, short, default_value = "cpu", value_name = "BACKEND")]
-    pub backend: Device,
-    /// exact, fast, f16, bf16 or int8, as of `netra run`: int8 is calibrated on golden cases, or of a bare file on the input that
-    /// is timed.
-    #[arg(long, default_value = "fast", value_name = "MODE")]
-    pub precision: Precision,
-    /// Input shape, for example 1,1,64,64,64; by default the window of a model that slides one, else the first golden case's,
-    /// else the sizes the graph states.
-    #[arg(long, value_delimiter = ',', value_name = "SIZES")]
-    pub shape: Vec<usize>,
-    /// Threads of the CPU backend; by default one for each core that the process may use, as in `netra run`.
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
 }

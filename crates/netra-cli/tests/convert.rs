@@ -184,8 +184,19 @@ fn a_sheet_shows_every_scan() {
 
 /// dcm2niix, SimpleITK and nibabel on every series (`tests/validate/geometry.py`).
 #[test]
-#[allow(clippy::print_stderr)]
 fn other_converters_agree_or_the_reason_is_known() {
+    validate("geometry.py");
+}
+
+/// pydicom on every header (`tests/validate/tags.py`).
+#[test]
+fn pydicom_reads_the_same_tags_and_finds_no_patient() {
+    validate("tags.py");
+}
+
+/// Runs a script of `tests/validate` with the binary and the shared scans, where there are some.
+#[allow(clippy::print_stderr)]
+fn validate(script: &str) {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let beside = workspace.join(".venv/bin/python");
     let python = std::env::var_os("NETRA_PYTHON").map_or(beside, PathBuf::from);
@@ -195,8 +206,8 @@ fn other_converters_agree_or_the_reason_is_known() {
         return;
     }
     let mut command = Command::new(python);
-    command.arg(workspace.join("tests/validate/geometry.py")).arg(env!("CARGO_BIN_EXE_netra"));
-    // Without the shared scans: the handmade series and those of pydicom-data.
+    command.arg(workspace.join("tests/validate").join(script)).arg(env!("CARGO_BIN_EXE_netra"));
+    // Without the shared scans: what pydicom-data has, and handmade series.
     command.args(netra_testkit::assets());
     let output = command.output().expect("starts");
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));

@@ -8,7 +8,7 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Bytes of all members of one archive once inflated.
     pub archive_bytes: u64,
-    /// Files of one folder or archive.
+    /// Files of one folder or archive, and frames of one file.
     pub files: usize,
     /// Depth of folders, and of nested sequences in one DICOM file.
     pub nesting: usize,

@@ -144,7 +144,12 @@ impl Set {
         };
         match self {
             Self::Ascii => bytes.is_ascii().then(|| bytes.iter().map(|&b| char::from(b)).collect()),
-            Self::Kanji | Self::SupplementaryKanji if bytes.iter().any(|b| *b >= 0x80) => None,
+            // Two bytes a character. The decoder never ends where one is none of them (0x7F: encoding 0.2).
+            Self::Kanji | Self::SupplementaryKanji
+                if bytes.len() % 2 == 1 || !bytes.iter().all(|b| (0x21..=0x7E).contains(b)) =>
+            {
+                None
+            }
             Self::Kanji => framed(b"\x1b$B"),
             Self::SupplementaryKanji => framed(b"\x1b$(D"),
             Self::Katakana => by_name("ISO_IR 13", bytes),

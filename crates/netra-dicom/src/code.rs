@@ -55,7 +55,7 @@ codes! {
     CharacterSetRepaired "character-set-repaired" "A term of Specific Character Set is misspelt; read as the defined term that it resembles."
     CharacterSetUnknown "character-set-unknown" "A term of Specific Character Set is none; the default repertoire was taken."
     CharacterSetUndeclared "character-set-undeclared" "Text outside the repertoire in force; read in another declared one, else as UTF-8, else as Latin-1, whichever is the first that holds it."
-    NumberRepaired "number-repaired" "A decimal or integer string with a decimal comma, inner blanks or a Fortran exponent; read as the number meant."
+    NumberRepaired "number-repaired" "A decimal or integer string with a decimal comma, inner blanks or a Fortran exponent, read as the number meant; or a number of frames that is none, and the pixel data counts them."
     UidRepaired "uid-repaired" "A UID with blanks; read without them."
     PixelDataInOldGroup "pixel-data-in-old-group" "The pixel data lies in the group that the retired Image Location names; read from there."
     PixelDataNotCompressed "pixel-data-not-compressed" "The transfer syntax says compressed, the pixel data is native; read as native."

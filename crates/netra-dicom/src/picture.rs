@@ -1,5 +1,6 @@
 //! PNG, JPEG and TIFF pictures through the `image` crate, under its limits.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -12,7 +13,7 @@ use crate::code::{Code, warning};
 use crate::source::Source;
 
 /// Pictures up to this many decoded bytes may be all but empty in the file.
-const SMALL: u64 = 64 << 20;
+const SMALL: u64 = 16 << 20;
 
 /// A picture whose header was read; the pixels stay in the file.
 #[derive(Clone, Debug)]
@@ -128,8 +129,9 @@ fn with_decoder<T>(
     limits: &Limits,
     f: impl FnOnce(Box<dyn ImageDecoder + '_>) -> Result<T>,
 ) -> Result<T> {
+    let bytes = if format == ImageFormat::Png { without_profile(bytes) } else { Cow::Borrowed(bytes) };
     let run = || {
-        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+        let mut reader = ImageReader::with_format(Cursor::new(&*bytes), format);
         let mut bounds = image::Limits::default();
         bounds.max_alloc = Some(limits.frame_bytes);
         reader.limits(bounds);
@@ -142,6 +144,22 @@ fn with_decoder<T>(
         f(Box::new(decoder))
     };
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(Error::malformed("the decoder failed on this picture")))
+}
+
+/// A PNG without its colour profiles, which nothing here uses, and which decoders inflate to whatever size they have.
+fn without_profile(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let mut kept = Cow::Borrowed(bytes);
+    // Behind the signature: length, kind, data, checksum.
+    let mut at = 8;
+    while let Some([l0, l1, l2, l3, kind @ ..]) = kept.get(at..at + 8) {
+        let end = at.saturating_add(12).saturating_add(u32::from_be_bytes([*l0, *l1, *l2, *l3]) as usize);
+        match kind {
+            b"IDAT" => break,
+            b"iCCP" if end <= kept.len() => drop(kept.to_mut().drain(at..end)),
+            _ => at = end,
+        }
+    }
+    kept
 }
 
 fn convert(picture: &DynamicImage) -> Result<Image> {

@@ -146,7 +146,7 @@ fn of_series(audit: &Audit, stack: &Stack, [number, of]: [usize; 2]) -> Vec<Warn
             Irregularity::DamagedFiles { .. } => "the volume lacks them".to_owned(),
             _ => format!("this is volume {number} of {of}{which}"),
         };
-        crate::file::warning(&format!("{}-corrected", fault.code()), format!("{fault}: {done}"))
+        crate::file::warning(format!("{}-corrected", fault.code()), format!("{fault}: {done}"))
     };
     audit.irregularities.iter().filter(|found| found.is_fault()).map(note).collect()
 }

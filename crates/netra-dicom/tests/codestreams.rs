@@ -265,7 +265,7 @@ fn a_few_bytes_of_jpeg_2000_do_not_ask_for_much() {
     precincts[style + 3] += 2;
     precincts[style + 4] |= 1;
     precincts.splice(style + 14..style + 14, [0x11, 0x11]);
-    for (stream, reason) in [(tiles, "tiles are missing"), (blocks, "code-blocks in"), (precincts, "precincts or")] {
+    for (stream, reason) in [(tiles, "tiles are missing"), (blocks, "code-blocks in"), (precincts, "packets or")] {
         let path = folder.path().join("a.dcm");
         std::fs::write(&path, seed.file(&stream)).expect("written");
         let error = frames(&path).expect_err(reason).to_string();

@@ -5,7 +5,6 @@ use netra_core::{ModelIdentity, Result};
 use netra_dicom::write::module;
 
 use crate::ResultSet;
-use crate::planes::SourcePlanes;
 
 /// What the results of one format have of their own.
 pub(crate) struct Series<'a> {
@@ -18,19 +17,19 @@ pub(crate) struct Series<'a> {
 }
 
 /// Puts SOP Common, the record of the source's patient and study, a series of the result's own, and the equipment: the model
-/// with its digest, and what acquired the source. `format` is the name under which `set` knows the file.
+/// with its digest, and what acquired the source. `header` is the source's, `format` is the name under which `set` knows the file.
 pub(crate) fn put(
     object: &mut InMemDicomObject,
     format: &str,
     series: &Series<'_>,
     model: &ModelIdentity,
-    planes: &SourcePlanes<'_>,
+    header: &InMemDicomObject,
     set: &ResultSet,
 ) -> Result<()> {
     let now = set.now();
     module::sop_common(object, series.class, &set.instance_uid(format), now);
-    module::patient_and_study_from(object, planes.header)?;
-    let number = planes.result_series_number();
+    module::patient_and_study_from(object, header)?;
+    let number = module::result_series_number(header);
     module::series(object, series.modality, &set.series_uid(format), number, series.description, now);
     module::equipment(
         object,
@@ -40,6 +39,6 @@ pub(crate) fn put(
             versions: &[&format!("{} {}", model.id, model.version)],
         },
     );
-    module::contributing_equipment(object, planes.header, now);
+    module::contributing_equipment(object, header, now);
     Ok(())
 }

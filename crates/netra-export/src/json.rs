@@ -5,11 +5,12 @@ use std::path::Path;
 
 use netra_core::{
     BackendIdentity, Classification, Error, ErrorKind, ExtentMeasure, Finding, Findings, ModelIdentity, Result,
-    Segment, SourceFrame, StageTiming, Warning,
+    Segment, StageTiming, Warning,
 };
 use serde::Serialize;
 
-use crate::{Exporter, Pixels, ResultSet, Source, atomic};
+use crate::origin::Origin;
+use crate::{Exporter, ResultSet, Source, atomic};
 
 /// Names the layout of the document; it changes when a field changes its meaning or goes.
 const FORMAT: &str = "netra-findings/1";
@@ -102,14 +103,7 @@ impl<'a> Document<'a> {
 
 impl<'a> SourceIdentity<'a> {
     fn new(source: &Source<'a>) -> Self {
-        let (kind, acquisition, spacing, frames): (_, _, _, Vec<&SourceFrame>) = match source.pixels {
-            Pixels::Image(image) => {
-                ("image", &image.acquisition, image.spacing.map(|s| s.to_vec()), image.frame.iter().collect())
-            }
-            Pixels::Volume(volume) => {
-                ("volume", &volume.acquisition, Some(volume.geometry().spacing().to_vec()), volume.frames().collect())
-            }
-        };
+        let Origin { kind, acquisition, spacing, frames, .. } = Origin::of(source);
         Self {
             id: source.scan.id(),
             kind,

@@ -1,20 +1,26 @@
-//! Results in the formats others read: JSON, PNG, NIfTI, DICOM SEG and SR. One file a format, each behind [`Exporter`]. And scans
-//! themselves: [`convert`] to NIfTI and pictures.
+//! Results in the formats others read: JSON, PNG, HTML, CSV, NIfTI, FHIR, DICOM SEG, SR, Secondary Capture. One file or folder a
+//! format, each behind [`Exporter`]. And scans themselves: [`convert`] to NIfTI and pictures.
 //!
-//! Every exporter writes to a temporary name and renames (see [`atomic`]), and every result refers to its
-//! source by UID and to its model by digest. JSON, PNG and NIfTI carry no patient's name or number; DICOM
-//! objects do, since they must be filed in the patient's record.
+//! Every exporter writes to a temporary name and renames (see [`atomic`]), and every result refers to its source by UID and to
+//! its model by digest. Only DICOM objects carry a patient's name or number, since they must be filed in the patient's record.
 #![forbid(unsafe_code)]
 
+mod base64;
+mod capture;
 pub mod convert;
+pub mod fhir;
 mod identity;
 mod json;
 mod nifti;
+mod origin;
 mod picture;
 mod planes;
+mod quantity;
+mod report;
 mod seg;
 mod set;
 mod sr;
+pub mod table;
 pub mod tags;
 
 use std::path::Path;
@@ -22,19 +28,24 @@ use std::path::Path;
 use netra_core::{Error, Finding, Findings, Image, LabelMap, Result, Volume};
 use netra_dicom::Scan;
 
+pub use capture::SecondaryCapture;
+pub use fhir::Fhir;
 pub use json::Json;
 pub use netra_dicom::write::atomic;
 pub use nifti::Nifti;
 pub use picture::{Png, Thumbnail, Verdict, write_thumbnails};
+pub use report::Html;
 pub use seg::{Encoding, Seg, SegKind};
 pub use set::ResultSet;
 pub use sr::Sr;
+pub use table::Csv;
 
 /// Told how much is done, and of how much.
 pub(crate) type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// The names that [`exporter`] knows, in the order in which a user should read them.
-pub const NAMES: [&str; 7] = ["json", "png", "nii", "seg", "seg-native", "seg-binary", "sr"];
+pub const NAMES: [&str; 12] =
+    ["json", "png", "html", "csv", "nii", "seg", "seg-native", "seg-binary", "sr", "sc", "fhir", "fhir-midas"];
 
 /// One output format.
 pub trait Exporter {
@@ -82,11 +93,16 @@ pub fn exporter(name: &str) -> Result<Box<dyn Exporter>> {
     Ok(match name {
         "json" => Box::new(Json),
         "png" => Box::new(Png),
+        "html" => Box::new(Html),
+        "csv" => Box::new(Csv),
         "nii" => Box::new(Nifti),
         "seg" => Box::new(Seg::new(SegKind::LabelMap(Encoding::RunLengths))),
         "seg-native" => Box::new(Seg::new(SegKind::LabelMap(Encoding::Native))),
         "seg-binary" => Box::new(Seg::new(SegKind::Binary)),
         "sr" => Box::new(Sr),
+        "sc" => Box::new(SecondaryCapture),
+        "fhir" => Box::new(Fhir::new(fhir::Profile::R4)),
+        "fhir-midas" => Box::new(Fhir::new(fhir::Profile::Midas)),
         _ => return Err(Error::invalid(format!("no output format {name:?}; there are {}", NAMES.join(", ")))),
     })
 }

@@ -126,12 +126,6 @@ impl<'a> SourcePlanes<'a> {
         }
     }
 
-    /// Series Number of a result: in the source's own thousand, so that a list of series shows the result below its source.
-    pub fn result_series_number(&self) -> i32 {
-        let source = first_text(self.header, tags::SERIES_NUMBER).and_then(|text| text.parse::<i32>().ok());
-        1000 + source.filter(|number| (0..1_000_000).contains(number)).unwrap_or(0)
-    }
-
     /// The grid of a volume gives every plane its place.
     fn place_volume(&mut self, volume: &Volume) {
         let geometry = volume.geometry();

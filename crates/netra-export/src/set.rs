@@ -1,6 +1,7 @@
 //! What the files of one reading share.
 
 use netra_core::{Result, Segment};
+use netra_dicom::FileDigest;
 use netra_dicom::write::{Moment, Uids};
 
 /// The files that are written of one reading: they carry one time, and each can refer to the others before they exist.
@@ -9,6 +10,7 @@ pub struct ResultSet {
     uids: Uids,
     now: Moment,
     formats: Vec<String>,
+    inputs: Vec<FileDigest>,
 }
 
 impl ResultSet {
@@ -19,7 +21,14 @@ impl ResultSet {
 
     /// With identifiers from `uids`, so that a test can write the same objects twice.
     pub fn with_uids<S: AsRef<str>>(formats: &[S], uids: Uids) -> Self {
-        Self { uids, now: Moment::now(), formats: formats.iter().map(|f| f.as_ref().to_owned()).collect() }
+        let formats = formats.iter().map(|f| f.as_ref().to_owned()).collect();
+        Self { uids, now: Moment::now(), formats, inputs: Vec::new() }
+    }
+
+    /// The same set, which knows the digests of the files that were read. Leave them out where nobody may find the source again.
+    pub fn with_inputs(mut self, inputs: Vec<FileDigest>) -> Self {
+        self.inputs = inputs;
+        self
     }
 
     /// The identifier for a role in this set, such as `seg/series` or `tracking/3`: the same for every file that asks.
@@ -45,6 +54,11 @@ impl ResultSet {
     /// Whether a file of this format is part of the set.
     pub fn holds(&self, format: &str) -> bool {
         self.formats.iter().any(|f| f == format)
+    }
+
+    /// The files that were read; none when nobody digested them.
+    pub fn inputs(&self) -> &[FileDigest] {
+        &self.inputs
     }
 
     /// When the set was made.

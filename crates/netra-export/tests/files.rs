@@ -5,7 +5,10 @@ mod common;
 use std::io::Read;
 
 use common::{cases, set};
-use netra_core::{Classification, CodedConcept, ErrorKind, Finding};
+use dicom_dictionary_std::tags;
+use netra_core::{Classification, CodedConcept, ErrorKind, Finding, Limits};
+use netra_dicom::ImageOptions;
+use netra_dicom::write::element::{first_text, items};
 use netra_export::{NAMES, exporter};
 
 #[test]
@@ -111,9 +114,34 @@ fn classes_are_drawn_and_reported_but_are_no_label_map() {
             let path = folder.path().join(exporter(name).unwrap().file_name("classes"));
             let written = exporter(name).unwrap().write(&findings, &case.source(), &set(), &path);
             match name {
-                "json" | "png" | "sr" => written.unwrap(),
+                "json" | "png" | "html" | "csv" | "sr" | "sc" | "fhir" | "fhir-midas" => written.unwrap(),
                 _ => assert_eq!(written.unwrap_err().kind(), ErrorKind::Unsupported),
             }
         }
+    }
+}
+
+#[test]
+fn a_secondary_capture_is_a_colour_image_that_names_its_source() {
+    let folder = tempfile::tempdir().unwrap();
+    for case in cases(folder.path()) {
+        let path = folder.path().join(format!("{}.sc.dcm", case.name));
+        let set = set();
+        exporter("sc").unwrap().write(&case.findings(3), &case.source(), &set, &path).unwrap();
+        let object = dicom_object::open_file(&path).unwrap();
+        let uid = first_text(&object, tags::SOP_INSTANCE_UID);
+        assert_eq!(uid.as_deref(), Some(set.instance_uid("sc").as_str()));
+        let mut wanted: Vec<String> = case.frames().into_iter().map(|frame| frame.sop_instance_uid).collect();
+        wanted.dedup();
+        let sources = items(&object, tags::SOURCE_IMAGE_SEQUENCE).iter();
+        let named: Vec<String> = sources.filter_map(|i| first_text(i, tags::REFERENCED_SOP_INSTANCE_UID)).collect();
+        assert_eq!(named, wanted);
+        let scan = netra_dicom::open(&path, &Limits::default()).unwrap().scans.remove(0);
+        let image = scan.images(&ImageOptions::default(), &Limits::default()).unwrap().remove(0);
+        let [rows, columns] = image.size();
+        assert_eq!((image.pixels().dim().0, columns), (3, 1400));
+        assert!(rows > 400);
+        // The banner is amber.
+        assert_eq!([0, 1, 2].map(|c| image.pixels()[(c, 2, 2)]), [255.0, 191.0, 71.0]);
     }
 }

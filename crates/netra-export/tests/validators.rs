@@ -10,7 +10,7 @@ use common::peers::{expected, python, validate};
 use common::{Case, cases, set};
 use ndarray::Array3;
 use netra_core::{Findings, Limits};
-use netra_export::{Encoding, Exporter, Nifti, Seg, SegKind};
+use netra_export::{Encoding, Exporter, Nifti, SecondaryCapture, Seg, SegKind};
 
 const KINDS: [SegKind; 3] =
     [SegKind::LabelMap(Encoding::RunLengths), SegKind::LabelMap(Encoding::Native), SegKind::Binary];
@@ -81,6 +81,17 @@ fn segmentations_of_real_scans() {
     }
     let tilted = Case::open_corrected("ct-tilted", &assets.join("scans/ct_head_ge_tilt.zip"));
     check_segmentations(&python, &tilted, &tilted.findings(3), folder.path());
+}
+
+#[test]
+fn secondary_captures() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for case in cases(folder.path()) {
+        let out = folder.path().join(format!("{}.sc.dcm", case.name));
+        SecondaryCapture.write(&case.findings(3), &case.source(), &set(), &out).unwrap();
+        validate(&python, "dciodvfy.py", &[&out]);
+    }
 }
 
 #[test]

@@ -217,7 +217,7 @@ impl fmt::Display for Irregularity {
             }
             Self::Mixed { aspect, values } => write!(f, "mixed {}: {}", aspect.plural(), listed(values)),
             Self::DamagedFiles { files } => {
-                write!(f, "{} files of the series could not be read: {}", files.len(), listed(files))
+                write!(f, "{} files of the series could not be read whole: {}", files.len(), listed(files))
             }
             Self::CosinesNotOrthonormal { cosines: [row, column], deviation } => {
                 write!(
@@ -272,4 +272,42 @@ fn listed(values: &[String]) -> String {
         _ => shown.join(", "),
     };
     if more > 0 { format!("{text} and {more} more") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_of_the_docs_has_every_code() {
+        let (word, number) = (String::new, 0.0);
+        let all = [
+            Irregularity::Mixed { aspect: Aspect::Size, values: Vec::new() },
+            Irregularity::DamagedFiles { files: Vec::new() },
+            Irregularity::CosinesNotOrthonormal { cosines: [[number; 3]; 2], deviation: number },
+            Irregularity::PixelSpacingImpossible { spacing_mm: [number; 2] },
+            Irregularity::GantryTilt { degrees: number },
+            Irregularity::ShiftedInPlane { frame: word(), distance_mm: number },
+            Irregularity::MissingSlices { spacing_mm: number, gaps: Vec::new() },
+            Irregularity::UnevenSpacing { gaps_mm: [number; 3], first: word() },
+            Irregularity::DuplicatePositions { frames: [word(), word()], depth_mm: number, surplus: 0 },
+            Irregularity::CosinesRounded { deviation: number },
+            Irregularity::RescaleVaries { pairs: 2 },
+            Irregularity::ThicknessMissing,
+            Irregularity::InstanceNumbersMissing { count: 1, first: 1 },
+        ];
+        let page =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/geometry.md")).expect("there");
+        let listed: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+        let codes: Vec<&str> = all.iter().map(Irregularity::code).collect();
+        let policies = ["refuse", "correct", "nearest"];
+        assert_eq!(listed, [policies.as_slice(), &codes].concat());
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let files = (1..=20).map(|i| i.to_string()).collect();
+        let text = Irregularity::DamagedFiles { files }.to_string();
+        assert!(text.ends_with("1, 2, 3, 4, 5, 6, 7, 8 and 12 more"), "{text}");
+    }
 }

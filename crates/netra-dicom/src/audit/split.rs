@@ -139,7 +139,8 @@ fn by_takers(series: &Series, group: Group, mixed: &mut Mixed) -> Vec<Group> {
     groups.into_iter().flat_map(|group| by_turn(group, mixed)).collect()
 }
 
-/// Groups of equal values; none when there are more than `most`: then the value counts frames and not volumes.
+/// Groups of equal values; none when there are more than `most`: then the value counts frames and not volumes. Stacks and
+/// segments are named to be told apart, however many there are.
 fn by_value(series: &Series, slices: &[Slice], aspect: Aspect, most: usize) -> Vec<(String, Vec<Slice>)> {
     let mut at: HashMap<String, usize> = HashMap::new();
     let mut parts: Vec<(String, Vec<Slice>)> = Vec::new();
@@ -148,7 +149,8 @@ fn by_value(series: &Series, slices: &[Slice], aspect: Aspect, most: usize) -> V
         let next = parts.len();
         let known = *at.entry(value.clone()).or_insert(next);
         if known == next {
-            if next == most {
+            let named = matches!(aspect, Aspect::Stack | Aspect::Segment);
+            if next == if named { GROUPS } else { most } {
                 return Vec::new();
             }
             parts.push((value, Vec::new()));

@@ -4,6 +4,8 @@ use netra_core::{Affine, Error, Geometry, Result, Warning};
 
 use crate::code::{Code, warning};
 
+/// Where voxels start at the latest: header extensions (texts, a DICOM header) are far smaller.
+const LAST_START: f64 = (64 << 20) as f64;
 /// Bytes of the longer header.
 pub(super) const LONGEST: usize = 540;
 
@@ -147,7 +149,7 @@ impl Header {
         let geometry = Geometry::new(shape, affine)?;
         let offset = if second { fields.integer(0, 168, 0) as f64 } else { fields.float(108, 0, 0) };
         let least = if second { 540.0 } else { 348.0 };
-        if !offset.is_finite() || offset < least || offset > 1e15 {
+        if !offset.is_finite() || offset < least || offset > LAST_START {
             return Err(Error::malformed(format!("the voxels are said to start at byte {offset}")));
         }
         let (slope, inter) = (fields.float(112, 176, 0), fields.float(116, 184, 0));

@@ -10,8 +10,9 @@ use super::{jpeg, jpegls, native, rle};
 use crate::source::Stream;
 use crate::syntax::{Codec, TransferSyntax};
 
-/// Frames up to this size may be all but empty once compressed.
+/// Frames up to this size and this many samples may be all but empty once compressed. Some decoders hold 16 bytes a sample.
 const SMALL_FRAME: u64 = 32 << 20;
+const SMALL_SAMPLES: u64 = 1 << 24;
 
 /// A decoded frame: [`PixelFormat::decoded_bytes`] bytes, little endian, colour by pixel.
 pub(crate) struct Decoded {
@@ -36,7 +37,9 @@ pub(crate) fn decode(
     limits: &Limits,
 ) -> Result<Decoded> {
     let size = format.decoded_bytes() as u64;
-    if !native_place && size > SMALL_FRAME.max((frame.bytes.len() as u64).saturating_mul(limits.inflation)) {
+    let samples = format.pixels() as u64 * format.samples as u64;
+    let most = (frame.bytes.len() as u64).saturating_mul(limits.inflation);
+    if !native_place && (size > SMALL_FRAME.max(most) || samples > SMALL_SAMPLES.max(most)) {
         return Err(Error::limit(format!("{} bytes are said to decode to {size}", frame.bytes.len())));
     }
     let codec = if native_place { Some(Codec::Native) } else { syntax.codec() };

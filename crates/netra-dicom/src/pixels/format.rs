@@ -51,6 +51,13 @@ pub struct PixelFormat {
     pub(crate) swapped: bool,
 }
 
+/// How many frames of so many bytes fill native pixel data to the last byte.
+fn whole_frames(place: &Place, frame: u64) -> Option<u32> {
+    let Place::Native { len, .. } = place else { return None };
+    let frames = len.checked_div(frame)?;
+    (frames > 0 && len.is_multiple_of(frame)).then_some(u32::try_from(frames).ok()?)
+}
+
 impl PixelFormat {
     /// Reads and checks the attributes against the bytes that are there, which decide in case of doubt.
     pub(crate) fn read(
@@ -61,6 +68,11 @@ impl PixelFormat {
         notes: &mut Notes,
     ) -> Result<(Self, Place)> {
         let mut format = Self::attributes(header, &element, notes)?;
+        // A frame costs as much as a file of its own, however little it holds.
+        if format.frames > limits.files {
+            let text = format!("{} frames, the limit is {}", format.frames, limits.files);
+            return Err(Error::limit(text).at(tags::NUMBER_OF_FRAMES));
+        }
         let big = syntax.encoding() == Encoding::ExplicitBig;
         format.swapped = big && element.vr == VR::OW && format.bits_allocated <= 8;
         let frame = format.frame_bytes().filter(|&bytes| bytes <= limits.frame_bytes).ok_or_else(|| {
@@ -164,10 +176,20 @@ impl PixelFormat {
         }
         let frames = match text(header, tags::NUMBER_OF_FRAMES) {
             None => 1,
-            Some(_) => {
-                let wrong = || Error::malformed("the number of frames is not a number").at(tags::NUMBER_OF_FRAMES);
-                integer(header, tags::NUMBER_OF_FRAMES).ok_or_else(wrong)?.max(1)
-            }
+            Some(text) => match text.parse::<u32>() {
+                Ok(frames) => frames.max(1),
+                Err(_) => {
+                    let samples = integer(header, tags::SAMPLES_PER_PIXEL).unwrap_or(1);
+                    let bits = [columns, samples, bits_allocated].into_iter().map(u64::from);
+                    let frame = bits.fold(u64::from(rows), u64::saturating_mul).div_ceil(8);
+                    let wrong = || Error::malformed("the number of frames is not a number").at(tags::NUMBER_OF_FRAMES);
+                    let frames = whole_frames(&element.place, frame).ok_or_else(wrong)?;
+                    notes.add(Code::NumberRepaired, || {
+                        format!("a number of frames of {text:?}: {frames} fill the data")
+                    });
+                    frames
+                }
+            },
         };
         let image = [rows, columns, frames, bits_allocated];
         let (samples, photometric) = samples::settle(header, element, image, notes)?;

@@ -6,10 +6,15 @@ use netra_core::{Error, Result};
 use super::codec::{ColourModel, Decoded, check_geometry};
 use super::format::PixelFormat;
 
+/// Working memory of a frame that holds next to nothing, and what each of its bytes allows on top.
+const BLANK: usize = 160 << 20;
+const EACH_BYTE: usize = 1024;
+
 pub(super) fn decode(format: &PixelFormat, bytes: &[u8]) -> Result<Decoded> {
     let failed = |e| Error::malformed("the JPEG XL codestream is damaged").with_source(e);
     // Working buffers hold a few 32-bit planes of the frame, and some fixed tables.
     let memory = format.pixels().saturating_mul(4 * 16).saturating_add(32 << 20);
+    let memory = memory.min(bytes.len().saturating_mul(EACH_BYTE).saturating_add(BLANK));
     let image = JxlImage::builder().alloc_tracker(AllocTracker::with_limit(memory)).read(bytes).map_err(failed)?;
     let samples = if image.pixel_format().is_grayscale() { 1 } else { 3 };
     check_geometry(format, image.height().into(), image.width().into(), samples)?;

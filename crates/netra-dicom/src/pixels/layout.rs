@@ -13,6 +13,9 @@ use crate::fragments::{Fragment, Place};
 use crate::source::Stream;
 use crate::syntax::Encoding;
 
+/// Encapsulated frames may decode to this much in all, however little they hold: most frames of a segmentation are empty.
+const SMALL: u64 = 512 << 20;
+
 /// The undecoded bytes of one frame.
 pub(crate) struct EncodedFrame {
     pub bytes: Vec<u8>,
@@ -43,6 +46,11 @@ impl<'a> FrameReader<'a> {
         let fragments = match place {
             Place::Native { .. } => Vec::new(),
             Place::Encapsulated { offsets, fragments } => {
+                let encoded: u64 = fragments.iter().map(|fragment| u64::from(fragment.len)).sum();
+                let decoded = (format.decoded_bytes() as u64).saturating_mul(format.frames as u64);
+                if decoded > SMALL.max(encoded.saturating_mul(limits.inflation)) {
+                    return Err(Error::limit(format!("{encoded} bytes are said to decode to {decoded}")));
+                }
                 let starts = || codestream_starts(file, fragments, limits);
                 assign(&file.header, format.frames, offsets, fragments, starts)?
             }

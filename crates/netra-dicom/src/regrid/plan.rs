@@ -240,6 +240,6 @@ fn corrections(stack: &Stack, geometry: &Geometry, policy: GeometryPolicy) -> Ve
         _ => "the cosines were made orthonormal, the row's kept".to_owned(),
     };
     let note =
-        |fault: &Irregularity| warning(&format!("{}-corrected", fault.code()), format!("{fault}: {}", done(fault)));
+        |fault: &Irregularity| warning(format!("{}-corrected", fault.code()), format!("{fault}: {}", done(fault)));
     stack.faults().map(note).collect()
 }

@@ -76,6 +76,12 @@ pub fn series(
     text(object, tags::SERIES_TIME, VR::TM, &now.time);
 }
 
+/// A number after the source's, so that a list of series shows the result below its source's thousand.
+pub fn result_series_number(header: &InMemDicomObject) -> i32 {
+    let source = element::first_text(header, tags::SERIES_NUMBER).and_then(|text| text.parse::<i32>().ok());
+    1000 + source.filter(|number| (0..1_000_000).contains(number)).unwrap_or(0)
+}
+
 /// What made an object, as General and Enhanced General Equipment (C.7.5.1, C.7.5.2) put it; the manufacturer is Netra.
 #[derive(Clone, Debug)]
 pub struct Equipment<'a> {

@@ -1,5 +1,6 @@
 //! A picture to draw on: rectangles, lines and text, with smooth edges.
 
+use std::io::Write;
 use std::path::Path;
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
@@ -101,19 +102,42 @@ impl Canvas {
         }
     }
 
-    /// Writes the canvas as PNG.
-    pub fn write(&self, out: &Path) -> Result<()> {
-        let bytes = self.pixels.as_flattened();
-        let too_large =
-            || Error::limit(format!("{} x {} pixels make no PNG", self.width, self.height)).at(out.display());
+    /// The same picture below a strip of one colour with a line of text.
+    pub fn under_banner(self, colour: Rgb, ink: Rgb, text: &str) -> Self {
+        const HEIGHT: usize = 46;
+        let mut taller = Self::new(self.width, self.height + HEIGHT, colour);
+        taller.pixels[self.width * HEIGHT..].copy_from_slice(&self.pixels);
+        let room = self.width as f32 - 72.0;
+        taller.text((36.0, 30.0), 14.0, ink, 1.0, &shortened(14.0, text, room));
+        taller
+    }
+
+    /// Rows and columns.
+    pub fn size(&self) -> [usize; 2] {
+        [self.height, self.width]
+    }
+
+    /// Red, green and blue of each pixel, row by row.
+    pub fn rgb(&self) -> &[u8] {
+        self.pixels.as_flattened()
+    }
+
+    /// The canvas as the bytes of a PNG file.
+    pub fn png(&self) -> Result<Vec<u8>> {
+        let too_large = || Error::limit(format!("{} x {} pixels make no PNG", self.width, self.height));
         let width = u32::try_from(self.width).map_err(|_| too_large())?;
         let height = u32::try_from(self.height).map_err(|_| too_large())?;
-        atomic::write(out, |file| {
-            let buffered = std::io::BufWriter::new(file);
-            PngEncoder::new_with_quality(buffered, CompressionType::Default, FilterType::Adaptive)
-                .write_image(bytes, width, height, ExtendedColorType::Rgb8)
-                .map_err(|e| Error::new(ErrorKind::Io, e.to_string()).at(out.display()).with_source(e))
-        })
+        let mut bytes = Vec::new();
+        PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive)
+            .write_image(self.rgb(), width, height, ExtendedColorType::Rgb8)
+            .map_err(|e| Error::new(ErrorKind::Io, e.to_string()).with_source(e))?;
+        Ok(bytes)
+    }
+
+    /// Writes the canvas as PNG.
+    pub fn write(&self, out: &Path) -> Result<()> {
+        let bytes = self.png().map_err(|e| e.at(out.display()))?;
+        atomic::write(out, |file| file.write_all(&bytes).map_err(|e| Error::io(out, e)))
     }
 }
 

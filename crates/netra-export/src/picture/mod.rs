@@ -20,6 +20,7 @@ use netra_core::{Error, Finding, Findings, Result};
 
 use crate::{Exporter, Pixels, ResultSet, Source, label_map};
 
+pub(crate) use canvas::Canvas;
 pub(crate) use frame::{Mapping, png, rgb};
 pub(crate) use grey::Window;
 pub(crate) use sheet::frames;
@@ -47,18 +48,22 @@ impl Exporter for Png {
     }
 
     fn write(&self, findings: &Findings, source: &Source<'_>, _: &ResultSet, out: &Path) -> Result<()> {
-        let canvas = match (&findings.finding, source.pixels) {
-            (Finding::Segmentation { extents, .. }, pixels) => {
-                let map = label_map(findings, source, "PNG")?;
-                match pixels {
-                    Pixels::Image(image) => panels::segmentation(findings, map, extents, image),
-                    Pixels::Volume(volume) => montage::segmentation(findings, map, extents, volume),
-                }
-            }
-            (Finding::Classes(classes), pixels) => bars::classes(findings, classes, pixels),
-            (Finding::Generated(map), _) => panels::generated(findings, map)?,
-            _ => return Err(Error::unsupported("PNG does not know this kind of finding")),
-        };
-        canvas.write(out)
+        drawn(findings, source)?.write(out)
     }
+}
+
+/// A finding as a picture for people.
+pub(crate) fn drawn(findings: &Findings, source: &Source<'_>) -> Result<Canvas> {
+    Ok(match (&findings.finding, source.pixels) {
+        (Finding::Segmentation { extents, .. }, pixels) => {
+            let map = label_map(findings, source, "a picture")?;
+            match pixels {
+                Pixels::Image(image) => panels::segmentation(findings, map, extents, image),
+                Pixels::Volume(volume) => montage::segmentation(findings, map, extents, volume),
+            }
+        }
+        (Finding::Classes(classes), pixels) => bars::classes(findings, classes, pixels),
+        (Finding::Generated(map), _) => panels::generated(findings, map)?,
+        _ => return Err(Error::unsupported("no picture of this kind of finding is known")),
+    })
 }

@@ -3,6 +3,7 @@
 use netra_core::{ExtentMeasure, Findings, LabelMap, Rgb};
 
 use super::canvas::{Canvas, shortened, text_width};
+use crate::quantity::readable;
 
 pub(super) const WIDTH: usize = 1400;
 pub(super) const MARGIN: usize = 36;
@@ -118,20 +119,7 @@ pub(super) fn legend(map: &LabelMap, extents: &[(u64, ExtentMeasure)]) -> Vec<En
         .map(|(segment, (_, extent))| Entry {
             colour: segment.colour,
             label: segment.label.clone(),
-            value: match *extent {
-                ExtentMeasure::VolumeMm3(mm3) => format!("{} ml", rounded(mm3 / 1000.0)),
-                ExtentMeasure::AreaMm2(mm2) => format!("{} cm\u{b2}", rounded(mm2 / 100.0)),
-                ExtentMeasure::PixelShare(share) => format!("{} %", rounded(share * 100.0)),
-            },
+            value: readable(extent),
         })
         .collect()
-}
-
-/// Three figures, or all before the point.
-fn rounded(value: f64) -> String {
-    match value.abs() {
-        v if v >= 100.0 => format!("{value:.0}"),
-        v if v >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
-    }
 }

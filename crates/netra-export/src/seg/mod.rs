@@ -75,7 +75,7 @@ impl Seg {
             modality: "SEG",
             description: &format!("{} segmentation", findings.model.name),
         };
-        identity::put(&mut object, self.name(), &series, &findings.model, &planes, set)?;
+        identity::put(&mut object, self.name(), &series, &findings.model, planes.header, set)?;
         put_content_identification(&mut object, &findings.model);
         put_image(&mut object, planes.header, now);
         us(&mut object, tags::ROWS, &[rows]);

@@ -9,8 +9,8 @@ use super::Report;
 use super::extent;
 use super::item::{Is, Item, Term, refer_to_segment};
 use super::library::{MILLIMETRE, SOURCE};
-use crate::Pixels;
 use crate::seg::{BinaryPlace, binary_places};
+use crate::{Pixels, quantity};
 
 const GROUP: Term = Term("125007", "DCM", "Measurement Group");
 const FINDING: Term = Term("121071", "DCM", "Finding");
@@ -50,7 +50,7 @@ pub(super) fn of_classes(report: &Report<'_>, classes: &[Classification]) -> Vec
             Some(concept) => Item::code(Is::ConceptModifier, FINDING, concept),
             None => Item::text(Is::ConceptModifier, FINDING, &class.label),
         };
-        let probability = in_decimal(class.probability) * 100.0;
+        let probability = quantity::decimal(class.probability) * 100.0;
         items.push(Item::number(Is::Contained, certainty, probability, percent).with(vec![of]));
         if let Some(positive) = class.positive {
             let (answer, word) = match positive {
@@ -174,9 +174,4 @@ fn source_image(report: &Report<'_>, is: Is, name: Term, frame: &SourceFrame) ->
 fn coded(concept: &CodedConcept) -> Option<CodedConcept> {
     let stated = [&concept.value, &concept.scheme, &concept.meaning].iter().all(|part| !part.trim().is_empty());
     stated.then(|| concept.clone())
-}
-
-/// The number that the shortest decimal text of a 32-bit one stands for: 0.91 instead of 0.9100000262.
-fn in_decimal(value: f32) -> f64 {
-    value.to_string().parse().unwrap_or_else(|_| f64::from(value))
 }

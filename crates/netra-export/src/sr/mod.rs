@@ -72,7 +72,7 @@ fn data_set(report: &Report<'_>, groups: Vec<item::Item>) -> Result<InMemDicomOb
         modality: "SR",
         description: &format!("{} report ({NOT_FOR_DIAGNOSIS})", model.name),
     };
-    identity::put(&mut object, "sr", &series, model, planes, set)?;
+    identity::put(&mut object, "sr", &series, model, planes.header, set)?;
     put_document(&mut object, report);
     report::tree(report, groups).put_as_root(&mut object);
     Ok(object)

@@ -358,3 +358,11 @@ fn write_photo(folder: &Path) {
     object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::U8(pixels.into())));
     write_part10(object, uids::EXPLICIT_VR_LITTLE_ENDIAN, &folder.join("photo.dcm")).unwrap();
 }
+
+/// The folder of the npm packages of `tests/validate/package.json`: what NETRA_NODE_MODULES names, else where `tests/setup` puts
+/// them.
+pub fn node_modules() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/validate/node_modules");
+    let folder = std::env::var_os("NETRA_NODE_MODULES").map_or(beside, PathBuf::from);
+    folder.join("fhir").exists().then_some(folder)
+}

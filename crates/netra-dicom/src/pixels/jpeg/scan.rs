@@ -6,6 +6,9 @@ use super::bits::Bits;
 use super::header::{Frame, Header, Process, Scan, ZIGZAG};
 use super::huffman::Table;
 
+/// A progressive coefficient comes first without up to 13 bits, then with one more in each scan.
+const MOST_SCANS: u8 = 14;
+
 /// The coefficients of one component, block by block.
 pub(super) struct Coefficients {
     /// Blocks that hold samples: across, down.
@@ -16,6 +19,8 @@ pub(super) struct Coefficients {
     /// Quantisation steps, as they stood before the first scan of the component.
     pub(super) quantiser: Option<[u16; 64]>,
     sampling: [usize; 2],
+    /// Scans that held each of them.
+    scans: [u8; 64],
 }
 
 impl Coefficients {
@@ -32,6 +37,7 @@ impl Coefficients {
                 values: vec![[0; 64]; stride * mcus[1] * sampling[1]],
                 quantiser: None,
                 sampling,
+                scans: [0; 64],
             }
         };
         frame.components.iter().map(|c| of(c.sampling)).collect()
@@ -66,6 +72,13 @@ pub(super) fn decode(
         if coefficients.quantiser.is_none() {
             coefficients.quantiser = header.quantisers[frame.components[component].quantiser];
         }
+        let [first, last] = scan.band;
+        for scans in coefficients.scans.iter_mut().take(last + 1).skip(first) {
+            *scans += 1;
+            if *scans > MOST_SCANS {
+                return Err(Error::malformed(format!("a JPEG coefficient in more than {MOST_SCANS} scans")));
+            }
+        }
         let [dc, ac] = [header.dc[scan.parts[i].dc].as_ref(), header.ac[scan.parts[i].ac].as_ref()];
         parts[i] = Some(Part { coefficients, dc, ac, last: 0 });
     }
@@ -83,7 +96,8 @@ pub(super) fn decode(
     };
     let mut until_restart = header.restart;
     for y in 0..down {
-        for x in 0..across {
+        let mut x = 0;
+        while x < across {
             if header.restart > 0 {
                 if until_restart == 0 {
                     decoder.bits = decoder.bits.restarted()?;
@@ -92,6 +106,12 @@ pub(super) fn decode(
                     until_restart = header.restart;
                 }
                 until_restart -= 1;
+            } else if decoder.blank > 0 && !scan.refines {
+                // Nothing is coded for all of these.
+                let blocks = (across - x).min(decoder.blank as usize);
+                decoder.blank -= blocks as u32;
+                x += blocks;
+                continue;
             }
             for part in &mut parts {
                 let [h, v] = if alone { [1, 1] } else { part.coefficients.sampling };
@@ -99,6 +119,7 @@ pub(super) fn decode(
                     decoder.block(part, (y * v + i) * part.coefficients.stride + x * h + j)?;
                 }
             }
+            x += 1;
         }
         decoder.bits.check().map_err(|e| e.at(format!("block row {y}")))?;
     }

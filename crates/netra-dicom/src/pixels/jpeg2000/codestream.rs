@@ -6,8 +6,8 @@ use crate::pixels::segments;
 
 /// Tiles cost a decoder some kilobytes each before any of them is read.
 const MAX_TILES: u64 = 4096;
-/// Precincts and code-blocks cost some hundred bytes each. In a sound codestream they take about a bit each or more; so many
-/// are allowed in any.
+/// Precincts and code-blocks cost some hundred bytes each, packets (a precinct has one for each layer) the time to look for
+/// them. In a sound codestream they take about a bit each or more; so many are allowed in any.
 const PARTS: u64 = 1 << 17;
 
 /// The main header and the headers of tile-parts.
@@ -21,7 +21,9 @@ pub(super) struct Codestream {
     /// Which tiles have come.
     tiles: Vec<bool>,
     /// The most precincts and the most code-blocks that a coding style makes of one component.
-    parts: u64,
+    precincts: u64,
+    blocks: u64,
+    layers: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -55,15 +57,16 @@ impl Codestream {
             let missing = this.tiles.iter().filter(|&&there| !there).count();
             return Err(Error::malformed(format!("{missing} of {} JPEG 2000 tiles are missing", this.tiles.len())));
         }
-        if this.parts.saturating_mul(this.components.len() as u64) > PARTS.max(8 * bytes.len() as u64) {
-            return Err(Error::limit(format!("{} precincts or code-blocks in {} bytes", this.parts, bytes.len())));
+        let parts = this.precincts.saturating_mul(this.layers).max(this.blocks);
+        if parts.saturating_mul(this.components.len() as u64) > PARTS.max(8 * bytes.len() as u64) {
+            return Err(Error::limit(format!("{parts} packets or code-blocks in {} bytes", bytes.len())));
         }
         Ok(this)
     }
 
     fn walk(&mut self, bytes: &[u8], mut at: usize) -> Result<()> {
         // Where the tile-part ends whose header is being read.
-        let mut end = bytes.len();
+        let mut end = None;
         while at + 2 <= bytes.len() {
             let marker = number::<2>(bytes, at)?;
             let segment = at;
@@ -71,7 +74,9 @@ impl Codestream {
             match marker {
                 0xFFD9 => break,
                 0xFF93 => {
-                    at = end;
+                    let part = end.take().ok_or_else(|| Error::malformed("JPEG 2000 data of no tile"))?;
+                    // Never back: a header may be longer than its tile-part says.
+                    at = at.max(part);
                     continue;
                 }
                 0xFF30..=0xFF3F => continue,
@@ -82,7 +87,10 @@ impl Codestream {
             at = after;
             match marker {
                 0xFF51 => self.size(body)?,
-                0xFF52 => self.style(*body.first().ok_or_else(short)?, body.get(5..).ok_or_else(short)?)?,
+                0xFF52 => {
+                    self.layers = self.layers.max(number::<2>(body, 2)?);
+                    self.style(*body.first().ok_or_else(short)?, body.get(5..).ok_or_else(short)?)?;
+                }
                 0xFF53 => {
                     let place = if self.components.len() < 257 { 1 } else { 2 };
                     self.style(*body.get(place).ok_or_else(short)?, body.get(place + 1..).ok_or_else(short)?)?;
@@ -90,11 +98,10 @@ impl Codestream {
                 0xFF90 => {
                     let tile = self.tiles.get_mut(number::<2>(body, 0)? as usize);
                     *tile.ok_or_else(|| Error::malformed("a JPEG 2000 tile behind the last"))? = true;
-                    end = match number::<4>(body, 2)? as usize {
+                    end = Some(match number::<4>(body, 2)? as usize {
                         0 => bytes.len(),
-                        // Not before the tile-part's own header.
-                        length => segment.saturating_add(length).max(at),
-                    };
+                        length => segment.saturating_add(length),
+                    });
                 }
                 _ => {}
             }
@@ -147,7 +154,8 @@ impl Codestream {
         }
         // The exponents of a code-block are those written and 2; a precinct cuts blocks to its size.
         let blocks = self.columns.div_ceil(4 << (width & 15)) * self.rows.div_ceil(4 << (height & 15));
-        self.parts = self.parts.max(precincts).max(blocks);
+        self.precincts = self.precincts.max(precincts);
+        self.blocks = self.blocks.max(blocks);
         Ok(())
     }
 }

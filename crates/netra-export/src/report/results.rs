@@ -1,0 +1,91 @@
+//! The findings: their table, and the picture of them in words.
+
+use netra_core::{Classification, CodedConcept, Finding, LabelMap, Rgb};
+
+use super::markup::{Markup, table};
+use crate::quantity::{Quantity, readable};
+use crate::{Pixels, Source};
+
+/// A row a class or a segment, in the package's order.
+pub(super) fn table_of(finding: &Finding) -> Markup {
+    match finding {
+        Finding::Classes(classes) => {
+            let columns = ["Class", "Code", "Result", "Threshold", "Probability"];
+            table("Classes", &columns, classes.iter().map(of_class).collect(), 2)
+        }
+        Finding::Segmentation { labels, extents } => {
+            let measure = extents.first().map_or("Size", |(_, extent)| Quantity::of(extent).name);
+            let rows = labels.segments().iter().zip(extents).map(|(segment, (voxels, extent))| {
+                let size = match voxels {
+                    0 => Markup::element("span", &[("class", "soft")], vec![Markup::text("not found")]),
+                    _ => Markup::text(readable(extent)),
+                };
+                vec![
+                    Markup::line([swatch(segment.colour), Markup::text(&segment.label)]),
+                    code(&segment.property_type),
+                    size,
+                    Markup::text(voxels.to_string()),
+                ]
+            });
+            table("Segments", &["Segment", "Code", measure, "Voxels"], rows.collect(), 2)
+        }
+        _ => Markup::of("p", "The network made a picture. It measures nothing and decides nothing."),
+    }
+}
+
+fn of_class(class: &Classification) -> Vec<Markup> {
+    let result = match class.positive {
+        Some(true) => Markup::element("span", &[("class", "found")], vec![Markup::text("positive")]),
+        Some(false) => Markup::text("negative"),
+        None => Markup::element("span", &[("class", "soft")], vec![Markup::text("no threshold")]),
+    };
+    let percent = |value: f32| format!("{:.1} %", value * 100.0);
+    vec![
+        Markup::text(&class.label),
+        code(&class.concept),
+        result,
+        Markup::text(class.threshold.map(percent).unwrap_or_default()),
+        Markup::text(percent(class.probability)),
+    ]
+}
+
+fn code(concept: &CodedConcept) -> Markup {
+    let code = format!(" ({} {})", concept.scheme, concept.value);
+    Markup::line([
+        Markup::text(&concept.meaning),
+        Markup::element("span", &[("class", "soft")], vec![Markup::text(code)]),
+    ])
+}
+
+fn swatch([red, green, blue]: Rgb) -> Markup {
+    let style = format!("background:#{red:02x}{green:02x}{blue:02x}");
+    Markup::element("span", &[("class", "swatch"), ("style", &style)], Vec::new())
+}
+
+/// What the picture shows, for whoever does not see it.
+pub(super) fn described(finding: &Finding, source: &Source<'_>) -> String {
+    match (finding, source.pixels) {
+        (Finding::Segmentation { labels, extents }, Pixels::Volume(_)) => {
+            format!(
+                "Axial, coronal and sagittal planes of the source with {}.",
+                drawn(labels, extents.iter().map(|e| e.0))
+            )
+        }
+        (Finding::Segmentation { labels, extents }, Pixels::Image(_)) => {
+            format!("The source, and the source with {}.", drawn(labels, extents.iter().map(|e| e.0)))
+        }
+        (Finding::Classes(classes), _) => format!("The source, and the probabilities of {} classes.", classes.len()),
+        _ => "The picture that the network made.".to_owned(),
+    }
+}
+
+/// The segments that were found, by name as long as that is a sentence.
+fn drawn(labels: &LabelMap, voxels: impl Iterator<Item = u64>) -> String {
+    let found = labels.segments().iter().zip(voxels).filter(|(_, voxels)| *voxels > 0);
+    let names: Vec<&str> = found.map(|(segment, _)| segment.label.as_str()).collect();
+    match names.len() {
+        0 => "nothing drawn in: nothing was found".to_owned(),
+        1..=6 => format!("these segments drawn in: {}", names.join(", ")),
+        many => format!("{many} segments drawn in"),
+    }
+}

@@ -1,0 +1,6 @@
+//! Any bytes as one frame of JPEG-LS: decoded or refused. Nothing may panic.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| netra_fuzz::frame(".4.80", bytes));

@@ -21,6 +21,13 @@ fn set(formats: &[&str]) -> ResultSet {
     ResultSet::with_uids(formats, Uids::derived("report"))
 }
 
+/// Findings with the true sizes of their segments.
+fn segments(case: &Case) -> Findings {
+    let mut findings = case.findings(3);
+    case.measure(&mut findings);
+    findings
+}
+
 fn export(case: &Case, findings: &Findings, formats: &[&str], out: &Path) -> InMemDicomObject {
     Sr.write(findings, &case.source(), &set(formats), out).expect("written");
     open_file(out).expect("read back").into_inner()
@@ -81,7 +88,7 @@ fn what_the_tree_refers_to_is_in_evidence() {
     for case in cases(folder.path()) {
         for formats in [&["seg", "seg-binary", "sr"][..], &["seg", "sr"], &["sr"]] {
             let set = set(formats);
-            let object = export(&case, &case.findings(3), formats, &folder.path().join("sr.dcm"));
+            let object = export(&case, &segments(&case), formats, &folder.path().join("sr.dcm"));
             let evidence = |sequence| -> BTreeSet<(String, String)> {
                 let studies = items(&object, sequence).iter();
                 let series = studies.flat_map(|study| items(study, tags::REFERENCED_SERIES_SEQUENCE));
@@ -107,7 +114,7 @@ fn the_report_is_the_patients_and_says_that_nobody_has_read_it() {
     let folder = tempfile::tempdir().unwrap();
     let cases = cases(folder.path());
     let (case, out) = (&cases[0], folder.path().join("sr.dcm"));
-    let object = export(case, &case.findings(3), &["sr"], &out);
+    let object = export(case, &segments(case), &["sr"], &out);
     for (tag, value) in [
         (tags::PATIENT_NAME, common::PATIENT),
         (tags::PATIENT_ID, common::PATIENT_ID),
@@ -121,7 +128,7 @@ fn the_report_is_the_patients_and_says_that_nobody_has_read_it() {
     assert_eq!(texts(&object, "121106"), ["AI result, not for diagnosis", "Warning: Only a test"]);
     assert_eq!(texts(&object, "121016"), ["0123456789abcdef".repeat(4)]);
     // The same model is the same device in every report; the report is another.
-    let other = Sr.write(&case.findings(3), &case.source(), &ResultSet::new(&["sr"]).unwrap(), &out);
+    let other = Sr.write(&segments(case), &case.source(), &ResultSet::new(&["sr"]).unwrap(), &out);
     other.unwrap();
     let again = open_file(&out).unwrap().into_inner();
     let device = |object: &InMemDicomObject| {
@@ -179,7 +186,7 @@ fn a_report_without_a_patient_names_nobody_and_is_valid() {
         let secrets = [common::PATIENT, common::PATIENT_ID, "19700131", "20240501"].map(str::to_owned);
         let uids = case.frames().into_iter().map(|frame| frame.sop_instance_uid);
         let secrets: Vec<String> = secrets.into_iter().chain(uids).collect();
-        for (name, findings) in [("segments", nobody.findings(3)), ("classes", classes(&nobody))] {
+        for (name, findings) in [("segments", segments(&nobody)), ("classes", classes(&nobody))] {
             let out = folder.path().join(format!("{}-{name}-nobody.dcm", case.name));
             export(&nobody, &findings, &["seg-binary", "sr"], &out);
             let bytes = std::fs::read(&out).unwrap();
@@ -198,7 +205,7 @@ fn a_report_without_a_patient_names_nobody_and_is_valid() {
 fn what_has_no_measurement_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let cases = cases(folder.path());
-    let mut findings = cases[0].findings(3);
+    let mut findings = segments(&cases[0]);
     findings.finding = Finding::Generated(Array3::zeros((1, 2, 2)));
     let out = folder.path().join("sr.dcm");
     let error = Sr.write(&findings, &cases[0].source(), &set(&["sr"]), &out).unwrap_err();
@@ -208,7 +215,7 @@ fn what_has_no_measurement_is_refused() {
 
 /// The three reports of a source, each with what it must hold: next to a binary segmentation, next to none, and of a classifier.
 fn reports(case: &Case, folder: &Path) -> Vec<(PathBuf, PathBuf)> {
-    let findings = case.findings(3);
+    let findings = segments(case);
     let Finding::Segmentation { labels, .. } = &findings.finding else { panic!("labels") };
     let mut meant: serde_json::Value =
         serde_json::from_slice(&std::fs::read(expected(case, &findings, folder)).unwrap()).unwrap();
@@ -288,7 +295,10 @@ fn templates_hold_as_well_as_in_highdicoms_reports() {
     }
     let folder = tempfile::tempdir().unwrap();
     for case in cases(folder.path()).iter().filter(|case| matches!(case.name, "ct" | "dx")) {
-        for (report, meant) in reports(case, folder.path()) {
+        // Each template once: the validator takes its time.
+        let names = ["ct-binary.dcm", "ct-classes.dcm", "dx-binary.dcm", "dx-map.dcm"];
+        let reports = reports(case, folder.path()).into_iter();
+        for (report, meant) in reports.filter(|(report, _)| names.iter().any(|name| report.ends_with(name))) {
             let reference = report.with_extension("highdicom.dcm");
             let sources = case.files();
             let mut arguments: Vec<&Path> = vec![&report, &meant, Path::new("--reference"), &reference];

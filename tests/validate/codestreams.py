@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import imagecodecs
+import jpeg2000
 import jpeg_ls
 import numpy as np
 from PIL import Image
@@ -128,7 +129,7 @@ for rows, columns in SIZES:
     back = imagecodecs.jpeg8_decode(stream)
     add(f"dct12-{rows}x{columns}", stream, back.reshape(pixels.shape), 12, 51, 1)
 
-# JPEG 2000: every depth, colour transform, tiles; with OpenJPEG's own tool also orders, block styles, precincts and signs.
+# JPEG 2000: every depth, colour transform, tiles; with OpenJPEG's own tool all else (jpeg2000.py).
 for (rows, columns), samples in itertools.product(SIZES, [1, 3]):
     for bits in range(2, 17) if (rows, columns) == (37, 53) else [8, 16]:
         pixels = picture(rows, columns, samples, bits)
@@ -143,22 +144,7 @@ for (rows, columns), samples in itertools.product(SIZES, [1, 3]):
         back = imagecodecs.jpeg2k_decode(stream, numthreads=1).reshape(pixels.shape)
         add(f"j2k-{rows}x{columns}x{samples}-{bits}-lossy", stream, back, bits, 91, 2)
 if shutil.which("opj_compress"):
-    for signed, bits in itertools.product("us", [8, 12, 16]):
-        pixels = picture(64, 200, 1, bits)
-        if signed == "s":
-            pixels = (pixels.astype(np.int32) - 2 ** (bits - 1)).astype(np.int8 if bits == 8 else np.int16)
-        pixels.tofile(FOLDER / "opj.raw" if bits == 8 else FOLDER / "opj.rawl")
-        source = FOLDER / ("opj.raw" if bits == 8 else "opj.rawl")
-        styles = [["-M", str(mode)] for mode in [1, 2, 4, 8, 16, 32, 63]]
-        orders = [["-p", order, "-r", "20,5,1"] for order in ["LRCP", "RLCP", "RPCL", "PCRL", "CPRL"]]
-        others = [["-c", "[64,64],[32,32]"], ["-b", "4,64"], ["-SOP", "-EPH"], ["-t", "50,50"], ["-t", "64,64", "-TP", "R"], ["-ROI", "c=0,U=3"]]
-        for options in [*styles, *orders, *others]:
-            coded = FOLDER / "opj.j2k"
-            size = f"200,64,1,{bits},{signed}"
-            coded.unlink(missing_ok=True)  # some file systems wait for the disk where a file is overwritten
-            subprocess.run(["opj_compress", "-i", source, "-o", coded, "-F", size, *options], check=True, capture_output=True)
-            name = f"opj-{bits}{signed}{''.join(options)}".replace("[", "").replace("]", "").replace(",", "_").replace("=", "")
-            add(name, coded.read_bytes(), pixels, bits, 90, 0)
+    jpeg2000.variants(FOLDER, picture, add)
 
 # HTJ2K, JPEG XL and RLE of whole bytes.
 for (rows, columns), samples, bits in itertools.product(SIZES, [1, 3], [8, 16]):

@@ -84,10 +84,14 @@ fn results_without_a_patient_name_nobody() {
     let folder = demo();
     let film = folder.path().join("out/phantom-chest.dcm");
     let arguments = ["run", "lung-fields", "out/phantom-chest.dcm", "-o", "bare", "--backend", "cpu", "--deidentify"];
-    let output = netra(folder.path(), &[arguments.as_slice(), &["--emit", "seg,seg-binary,png,json,nii"]].concat());
+    let output = netra(
+        folder.path(),
+        &[arguments.as_slice(), &["--emit", "seg,seg-binary,sc,png,json,nii,html,csv,fhir", "--table", "bare/all.csv"]]
+            .concat(),
+    );
     assert_eq!(code(&output), 0, "{}", said(&output));
     let written = files(&folder.path().join("bare"));
-    assert_eq!(written.len(), 6, "{written:?}");
+    assert_eq!(written.len(), 11, "{written:?}");
     let collection = netra::open(&film).expect("opens");
     let acquisition = collection.scans[0].acquisition();
     let uids = [acquisition.study_instance_uid, acquisition.series_instance_uid].map(|uid| uid.expect("stated"));

@@ -112,7 +112,7 @@ impl CharacterSet {
                     }
                 }
                 at += run.len();
-            } else if g0 != Set::Ascii && byte > 0x20 {
+            } else if g0 != Set::Ascii && (0x21..=0x7E).contains(&byte) {
                 let run = rest.iter().take_while(|b| (0x21..=0x7E).contains(*b)).count();
                 out.push_str(&g0.decode(rest.get(..run)?)?);
                 at += run;

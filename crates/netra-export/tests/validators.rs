@@ -10,7 +10,7 @@ use common::peers::{expected, python, validate};
 use common::{Case, cases, set};
 use ndarray::Array3;
 use netra_core::{Findings, Limits};
-use netra_export::{Encoding, Exporter, Nifti, SecondaryCapture, Seg, SegKind};
+use netra_export::{Encoding, Exporter, NAMES, Nifti, SecondaryCapture, Seg, SegKind, exporter};
 
 const KINDS: [SegKind; 3] =
     [SegKind::LabelMap(Encoding::RunLengths), SegKind::LabelMap(Encoding::Native), SegKind::Binary];
@@ -92,6 +92,27 @@ fn secondary_captures() {
         SecondaryCapture.write(&case.findings(3), &case.source(), &set(), &out).unwrap();
         validate(&python, "dciodvfy.py", &[&out]);
     }
+}
+
+/// Every DICOM object of every source, by STOW-RS and by C-STORE, and back.
+#[test]
+fn an_archive_takes_and_returns_every_object() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = Vec::new();
+    for case in cases(folder.path()) {
+        let set = set();
+        for name in NAMES {
+            let exporter = exporter(name).unwrap();
+            let out = folder.path().join(exporter.file_name(case.name));
+            if out.extension().is_some_and(|suffix| suffix == "dcm") {
+                exporter.write(&case.findings(3), &case.source(), &set, &out).unwrap();
+                files.push(out);
+            }
+        }
+    }
+    assert!(files.len() >= 15, "{files:?}");
+    validate(&python, "orthanc.py", &files.iter().map(PathBuf::as_path).collect::<Vec<_>>());
 }
 
 #[test]

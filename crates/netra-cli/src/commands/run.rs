@@ -8,6 +8,7 @@ use netra::core::{ExtentMeasure, Warning};
 use netra::dicom::Deidentifier;
 use netra::dicom::write::Uids;
 use netra::export::ResultSet;
+use netra::export::table::{self, Row};
 use netra::pipeline::Stage;
 use netra::receipt::{Receipt, ReceiptInput, ReceiptOutput, file_sha256};
 use netra::{Engine, Error, Event, Finding, Reading, RunOptions, Scan};
@@ -32,6 +33,9 @@ enum Outcome {
         /// They stand in the files, too.
         #[serde(skip)]
         warnings: Vec<Warning>,
+        /// For the table of the batch.
+        #[serde(skip)]
+        rows: Vec<Row>,
     },
     Failed {
         input: String,
@@ -57,7 +61,12 @@ pub fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let engines: Vec<Engine> = engines.into_iter().map(|engine| engine.policy(args.policy.policy)).collect();
     announce(&engines, terminal);
     let deidentifier = if args.deidentify { Some(Deidentifier::new(Uids::random()?)) } else { None };
-    batch(&engines, &args.inputs, &Results { formats: &args.emit, out: &args.out, deidentifier }, terminal)
+    batch(
+        &engines,
+        &args.inputs,
+        &Results { formats: &args.emit, out: &args.out, deidentifier, table: args.table.as_deref() },
+        terminal,
+    )
 }
 
 /// Says which model runs where, and why there.
@@ -81,6 +90,8 @@ pub struct Results<'a> {
     pub out: &'a Path,
     /// Replaces every identifier, when results must name nobody.
     pub deidentifier: Option<Deidentifier>,
+    /// One table of all findings of the batch.
+    pub table: Option<&'a Path>,
 }
 
 /// Runs a model on everything that can be read under `inputs`; a failure is reported and the batch goes on.
@@ -119,6 +130,14 @@ pub fn batch(
     drop(line);
     outcomes.sort_by_key(|(place, _)| *place);
     let outcomes: Vec<Outcome> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
+    if let Some(path) = results.table {
+        let rows = outcomes.iter().filter_map(|outcome| match outcome {
+            Outcome::Done { rows, .. } => Some(rows.as_slice()),
+            Outcome::Failed { .. } => None,
+        });
+        table::write(&rows.flatten().cloned().collect::<Vec<_>>(), path)?;
+        terminal.line(&format!("wrote {}", path.display()));
+    }
     terminal.document(&outcomes)?;
     Ok(exit_code(&outcomes))
 }
@@ -195,7 +214,10 @@ fn write(
 ) -> netra::Result<()> {
     let Results { formats, out, .. } = *results;
     let mut files = Vec::new();
-    let set = ResultSet::new(formats)?;
+    let mut set = ResultSet::new(formats)?;
+    if results.deidentifier.is_none() {
+        set = set.with_inputs(receipt.input.files.clone());
+    }
     for format in formats {
         let written = netra::export::exporter(format).and_then(|exporter| {
             let file = exporter.file_name(&stem);
@@ -221,6 +243,8 @@ fn write(
         files,
         seconds: reading.findings.timings.iter().map(|t| t.seconds).sum(),
         warnings: reading.findings.warnings.clone(),
+        // A generated picture has no row.
+        rows: results.table.and_then(|_| table::rows(&reading.findings, &reading.source()).ok()).unwrap_or_default(),
     });
     Ok(())
 }
@@ -233,7 +257,7 @@ fn failed(input: String, error: &Error) -> Outcome {
 fn print(outcome: &Outcome, terminal: &Terminal) {
     match outcome {
         Outcome::Failed { input, error, .. } => terminal.error(&format!("{input}: {error}")),
-        Outcome::Done { input, device, summary, files, seconds, warnings } => {
+        Outcome::Done { input, device, summary, files, seconds, warnings, .. } => {
             terminal.line(&format!("{input}: {summary} ({seconds:.2} s on {device})"));
             for warning in warnings {
                 terminal.note(&format!("  warning {}: {}", warning.code, warning.message));

@@ -117,6 +117,9 @@ const TAKERS: [Aspect; 10] = [
 
 /// Splits a group in which places are taken more than once.
 fn by_takers(series: &Series, group: Group, mixed: &mut Mixed) -> Vec<Group> {
+    if Takers::of(&group.slices).most < 2 {
+        return vec![group];
+    }
     let mut groups = vec![group];
     for aspect in TAKERS {
         let mut next = Vec::new();

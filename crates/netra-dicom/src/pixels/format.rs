@@ -176,9 +176,9 @@ impl PixelFormat {
         }
         let frames = match text(header, tags::NUMBER_OF_FRAMES) {
             None => 1,
-            Some(text) => match text.parse::<u32>() {
-                Ok(frames) => frames.max(1),
-                Err(_) => {
+            Some(text) => match integer(header, tags::NUMBER_OF_FRAMES) {
+                Some(frames) => frames.max(1),
+                None => {
                     let samples = integer(header, tags::SAMPLES_PER_PIXEL).unwrap_or(1);
                     let bits = [columns, samples, bits_allocated].into_iter().map(u64::from);
                     let frame = bits.fold(u64::from(rows), u64::saturating_mul).div_ceil(8);

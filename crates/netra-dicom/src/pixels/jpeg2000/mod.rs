@@ -1,48 +1,54 @@
-//! JPEG 2000 and HTJ2K (PS3.5 8.2.4 and 8.2.15): what is common through `hayro-jpeg2000`, which is a fifth faster, the rest
-//! (HTJ2K, more than 16 bits, damage) through `openjp2`, OpenJPEG translated to Rust.
+//! JPEG 2000 and HTJ2K (PS3.5 8.2.4 and 8.2.15). Codestreams of Part 1 are decoded after ITU-T T.800 (ISO/IEC 15444-1), the rest
+//! (HTJ2K, Part 2, damage) by `openjp2`, OpenJPEG translated to Rust.
 
+mod block;
 mod codestream;
+mod coding;
+mod contexts;
+mod image;
+mod mq;
+mod packet;
+mod passes;
+mod progression;
+mod tile;
+mod wavelet;
 
-use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image as FastImage};
 use jpeg2k::{DecodeParameters, Image};
 use netra_core::{Error, Result};
 
-use super::codec::{Decoded, check_geometry};
+use super::codec::Decoded;
 use super::format::PixelFormat;
-use codestream::Codestream;
+use codestream::{Codestream, PARTS};
 
 pub(super) fn decode(format: &PixelFormat, bytes: &[u8]) -> Result<Decoded> {
-    let stream = Codestream::read(bytes)?;
-    check_geometry(format, stream.rows, stream.columns, stream.components.len() as u64)?;
-    let frame = match fast(format, &stream, bytes) {
-        Some(frame) => frame,
-        None => complete(format, bytes)?,
+    let stream = Codestream::read(format, bytes)?;
+    let ours = image::known(&stream).then(|| own(format, &stream, bytes));
+    let frame = match ours {
+        Some(Ok(frame)) => frame,
+        // OpenJPEG may make something of it.
+        Some(Err(_)) | None => complete(format, bytes)?,
     };
     Ok(Decoded { bytes: frame, colour: None })
 }
 
-/// Codestreams of up to 16 bits, every component of full size, without a flaw; `None` for all others.
-fn fast(format: &PixelFormat, stream: &Codestream, bytes: &[u8]) -> Option<Vec<u8>> {
-    if stream.components.iter().any(|c| c.bits > 16 || !c.full) {
-        return None;
-    }
-    let settings = DecodeSettings { resolve_palette_indices: false, strict: true, target_resolution: None };
-    let image = FastImage::new(bytes.get(stream.start..)?, &settings).ok()?;
-    let mut context = DecoderContext::default();
-    let planes = image.decode(&mut context).ok()?;
+/// Codestreams that are known to be ours, tile by tile.
+fn own(format: &PixelFormat, stream: &Codestream, bytes: &[u8]) -> Result<Vec<u8>> {
     let mut frame = vec![0; format.decoded_bytes()];
-    for (sample, (component, plane)) in stream.components.iter().zip(planes.components()).enumerate() {
-        let values = plane.samples();
-        if values.len() != format.pixels() {
-            return None;
+    let stride = format.samples * format.bytes_per_sample();
+    for tile in &stream.tiles {
+        let planes = image::decode(stream, tile, PARTS.max(8 * bytes.len() as u64))?;
+        let (width, height) = (tile.area.width(), tile.area.height());
+        let (x, y) = ((tile.area.x0 - stream.area.x0) as usize, (tile.area.y0 - stream.area.y0) as usize);
+        let mut row = vec![0; width];
+        for (sample, (plane, &component)) in planes.iter().zip(&stream.components).enumerate() {
+            for line in 0..height {
+                plane.row(line, width, component, &mut row);
+                let start = ((y + line) * format.columns + x) * stride;
+                store(format, &mut frame[start..start + width * stride], sample, row.iter().copied());
+            }
         }
-        // This decoder takes all samples for unsigned ones, which lie around half the range.
-        let half = if component.signed { 1 << (component.bits - 1) } else { 0 };
-        let highest = ((1u32 << component.bits) - 1) as f32;
-        let whole = |v: &f32| (v.clamp(0.0, highest) + 0.5) as i32 - half;
-        store(format, &mut frame, sample, values.iter().map(whole));
     }
-    Some(frame)
+    Ok(frame)
 }
 
 /// All codestreams.
@@ -64,14 +70,14 @@ fn complete(format: &PixelFormat, bytes: &[u8]) -> Result<Vec<u8>> {
 /// stored bits decide.
 fn store(format: &PixelFormat, frame: &mut [u8], sample: usize, values: impl Iterator<Item = i32>) {
     let width = format.bytes_per_sample();
+    let unused = if format.signed { 32u32.saturating_sub(format.bits_stored) } else { 0 };
+    let extended = |value: i32| ((value << unused) >> unused).to_le_bytes();
+    if (format.samples, width) == (1, 2) {
+        let slots = frame.as_chunks_mut::<2>().0;
+        return slots.iter_mut().zip(values).for_each(|(slot, value)| *slot = [extended(value)[0], extended(value)[1]]);
+    }
     let (at, low) = (sample * width, width.min(4));
     for (slot, value) in frame.chunks_exact_mut(format.samples * width).zip(values) {
-        let value = if format.signed { sign_extend(value, format.bits_stored) } else { value }.to_le_bytes();
-        slot[at..at + low].copy_from_slice(&value[..low]);
+        slot[at..at + low].copy_from_slice(&extended(value)[..low]);
     }
-}
-
-fn sign_extend(value: i32, bits: u32) -> i32 {
-    let unused = 32u32.saturating_sub(bits);
-    (value << unused) >> unused
 }

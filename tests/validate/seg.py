@@ -3,7 +3,8 @@
 usage: seg.py SEG EXPECTED.json [--reference OUT SOURCE...]
 
 EXPECTED.json: {"shape": [slices, rows, columns], "labels": "FILE of uint16, little endian",
-"numbers": [label of each segment, ascending], "frames": [[SOP Instance UID, frame number] for each slice],
+"numbers": [label of each segment, ascending], "frames": [[SOP Instance UID, frame number] for each slice], or null when the
+slices are not the source's own frames,
 "position": [position of each slice in mm] or null}
 
 With --reference, highdicom's own segmentation of the same labels on the SOURCE files is written to OUT.
@@ -41,6 +42,14 @@ def compare(seg, meant, labels):
     wanted = numbers if seg.segmentation_type.value == "LABELMAP" else list(range(1, len(numbers) + 1))
     assert list(described) == wanted, f"segments {described}, not {wanted}"
 
+    if meant["frames"] is not None:
+        compare_by_source(seg, meant, labels)
+    if meant["position"] is not None:
+        compare_by_place(seg, meant, labels)
+
+
+def compare_by_source(seg, meant, labels):
+    numbers = meant["numbers"]
     uids = [uid for uid, _ in meant["frames"]]
     if len(set(uids)) == len(uids) and all(frame == 1 for _, frame in meant["frames"]):
         read = seg.get_pixels_by_source_instance(
@@ -59,19 +68,21 @@ def compare(seg, meant, labels):
     assert read.shape == labels.shape, f"{read.shape}, not {labels.shape}"
     assert np.array_equal(read, labels), f"{np.count_nonzero(read != labels)} pixels by source frame differ"
 
-    if meant["position"] is not None:
-        volume = seg.get_volume(combine_segments=True, relabel=False, allow_missing_positions=True)
-        array = relabel(volume.array, seg, numbers)
-        covered = 0
-        for plane in range(array.shape[0]):
-            position = np.array(volume.affine @ [plane, 0, 0, 1])[:3]
-            distance = np.linalg.norm(np.array(meant["position"]) - position, axis=1)
-            slice_ = int(distance.argmin())
-            assert distance[slice_] < 1e-3, f"plane {plane} lies {distance[slice_]} mm from every slice"
-            assert np.array_equal(array[plane], labels[slice_]), f"plane {plane} is not slice {slice_}"
-            covered += 1
-        occupied = [i for i in range(labels.shape[0]) if labels[i].any()]
-        assert covered >= len(occupied), f"{covered} planes for {len(occupied)} occupied slices"
+
+def compare_by_place(seg, meant, labels):
+    numbers = meant["numbers"]
+    volume = seg.get_volume(combine_segments=True, relabel=False, allow_missing_positions=True)
+    array = relabel(volume.array, seg, numbers)
+    covered = 0
+    for plane in range(array.shape[0]):
+        position = np.array(volume.affine @ [plane, 0, 0, 1])[:3]
+        distance = np.linalg.norm(np.array(meant["position"]) - position, axis=1)
+        slice_ = int(distance.argmin())
+        assert distance[slice_] < 1e-3, f"plane {plane} lies {distance[slice_]} mm from every slice"
+        assert np.array_equal(array[plane], labels[slice_]), f"plane {plane} is not slice {slice_}"
+        covered += 1
+    occupied = [i for i in range(labels.shape[0]) if labels[i].any()]
+    assert covered >= len(occupied), f"{covered} planes for {len(occupied)} occupied slices"
 
 
 def reference(seg, meant, labels, out, paths):

@@ -102,7 +102,7 @@ impl Deidentifier {
             }
         }
         kept.put(DataElement::new(t::PATIENT_IDENTITY_REMOVED, VR::CS, PrimitiveValue::from("YES")));
-        let method = "Netra: technical attributes kept, all identifiers replaced, pixels unchanged";
+        let method = "Netra: technical attributes only, fresh UIDs, pixels unchanged";
         kept.put(DataElement::new(t::DEIDENTIFICATION_METHOD, VR::LO, PrimitiveValue::from(method)));
         kept
     }

@@ -12,7 +12,7 @@ use netra_dicom::Scan;
 use netra_dicom::write::element::{code, copy_or_empty, dcm, is, sequence, text, texts, us};
 use netra_dicom::write::{module, write_part10};
 
-use crate::{Exporter, Pixels, ResultSet, Source, picture};
+use crate::{Exporter, Pixels, ResultSet, Source, identity, picture};
 
 const AMBER: Rgb = [255, 191, 71];
 const INK: Rgb = [20, 20, 20];
@@ -49,7 +49,7 @@ fn data_set(
     set: &ResultSet,
     header: &InMemDicomObject,
 ) -> Result<InMemDicomObject> {
-    let (model, now, name) = (&findings.model, set.now(), exporter.name());
+    let (model, now) = (&findings.model, set.now());
     let banner = format!("AI result, not for diagnosis  \u{b7}  {} {}", model.name, model.version);
     let canvas = picture::drawn(findings, source)?.under_banner(AMBER, INK, &banner);
     let [rows, columns] = canvas.size();
@@ -58,15 +58,10 @@ fn data_set(
     };
 
     let mut object = InMemDicomObject::new_empty();
-    module::sop_common(&mut object, uids::SECONDARY_CAPTURE_IMAGE_STORAGE, &set.instance_uid(name), now);
-    module::patient_and_study_from(&mut object, header)?;
     let description = format!("{} picture", model.name);
-    module::series(&mut object, "OT", &set.series_uid(name), module::result_series_number(header), &description, now);
-    let versions = [format!("{} {}", model.id, model.version)];
-    let versions: Vec<&str> = versions.iter().map(String::as_str).collect();
-    let equipment = module::Equipment { model_name: &model.name, serial_number: &model.digest, versions: &versions };
-    module::equipment(&mut object, &equipment);
-    module::contributing_equipment(&mut object, header, now);
+    let series =
+        identity::Series { class: uids::SECONDARY_CAPTURE_IMAGE_STORAGE, modality: "OT", description: &description };
+    identity::put(&mut object, exporter.name(), &series, model, header, set)?;
     // Type 2C of the series, asked for where the body part has two sides.
     copy_or_empty(&mut object, header, tags::LATERALITY, VR::CS);
     text(&mut object, tags::CONVERSION_TYPE, VR::CS, "WSD");

@@ -1,4 +1,4 @@
-//! Results in the formats others read: JSON, PNG, HTML, CSV, NIfTI, FHIR, DICOM SEG, Secondary Capture. One file or folder a
+//! Results in the formats others read: JSON, PNG, HTML, CSV, NIfTI, FHIR, DICOM SEG, SR, Secondary Capture. One file or folder a
 //! format, each behind [`Exporter`]. And scans themselves: [`convert`] to NIfTI and pictures.
 //!
 //! Every exporter writes to a temporary name and renames (see [`atomic`]), and every result refers to its source by UID and to
@@ -9,14 +9,17 @@ mod base64;
 mod capture;
 pub mod convert;
 pub mod fhir;
+mod identity;
 mod json;
 mod nifti;
 mod origin;
 mod picture;
+mod planes;
 mod quantity;
 mod report;
 mod seg;
 mod set;
+mod sr;
 pub mod table;
 pub mod tags;
 
@@ -32,15 +35,17 @@ pub use netra_dicom::write::atomic;
 pub use nifti::Nifti;
 pub use picture::{Png, Thumbnail, Verdict, write_thumbnails};
 pub use report::Html;
-pub use seg::{Seg, SegKind};
+pub use seg::{Encoding, Seg, SegKind};
 pub use set::ResultSet;
+pub use sr::Sr;
 pub use table::Csv;
 
 /// Told how much is done, and of how much.
 pub(crate) type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// The names that [`exporter`] knows, in the order in which a user should read them.
-pub const NAMES: [&str; 10] = ["json", "png", "html", "csv", "nii", "seg", "seg-binary", "sc", "fhir", "fhir-midas"];
+pub const NAMES: [&str; 12] =
+    ["json", "png", "html", "csv", "nii", "seg", "seg-native", "seg-binary", "sr", "sc", "fhir", "fhir-midas"];
 
 /// One output format.
 pub trait Exporter {
@@ -91,8 +96,10 @@ pub fn exporter(name: &str) -> Result<Box<dyn Exporter>> {
         "html" => Box::new(Html),
         "csv" => Box::new(Csv),
         "nii" => Box::new(Nifti),
-        "seg" => Box::new(Seg::new(SegKind::LabelMap)),
+        "seg" => Box::new(Seg::new(SegKind::LabelMap(Encoding::RunLengths))),
+        "seg-native" => Box::new(Seg::new(SegKind::LabelMap(Encoding::Native))),
         "seg-binary" => Box::new(Seg::new(SegKind::Binary)),
+        "sr" => Box::new(Sr),
         "sc" => Box::new(SecondaryCapture),
         "fhir" => Box::new(Fhir::new(fhir::Profile::R4)),
         "fhir-midas" => Box::new(Fhir::new(fhir::Profile::Midas)),

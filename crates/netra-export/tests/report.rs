@@ -126,7 +126,7 @@ fn a_table_has_one_row_a_finding_and_joins_a_batch() {
     }
     table::write(&rows, &out).unwrap();
     let text = std::fs::read_to_string(&out).unwrap();
-    assert_eq!(text.matches("\r\n").count(), 1 + 4 * 6);
+    assert_eq!(text.matches("\r\n").count(), 1 + cases.len() * 6);
     assert!(text.starts_with("scan,study_instance_uid,series_instance_uid,sop_instance_uid,frame,modality,model,"));
     assert!(text.contains(",class,\"'=cmd, \"\"quoted\"\"\",1,SCT,"));
     assert!(text.contains(",Probability,0.125,1,,,,2\r\n"));

@@ -13,7 +13,9 @@ use ndarray::Array3;
 use netra_core::{ErrorKind, Finding, Findings};
 use netra_dicom::write::Uids;
 use netra_dicom::write::element::{first_text, items, numbers};
-use netra_export::{Exporter, Pixels, ResultSet, Seg, SegKind, Source};
+use netra_export::{Encoding, Exporter, Pixels, ResultSet, Seg, SegKind, Source};
+
+const LABEL_MAP: SegKind = SegKind::LabelMap(Encoding::RunLengths);
 
 fn export(case: &Case, findings: &Findings, kind: SegKind, folder: &Path) -> DefaultDicomObject {
     let out = folder.join(format!("{}-{kind:?}.dcm", case.name));
@@ -80,9 +82,15 @@ fn binary_frames_hold_exactly_the_labels_of_their_source_frame() {
 fn label_maps_decode_to_the_labels() {
     let folder = tempfile::tempdir().unwrap();
     for case in cases(folder.path()) {
-        for (last, bits) in [(3u16, 8.0), (300, 16.0)] {
+        for (last, bits, encoding) in [
+            (3u16, 8.0, Encoding::RunLengths),
+            (300, 16.0, Encoding::RunLengths),
+            (3, 8.0, Encoding::Native),
+            (300, 16.0, Encoding::Native),
+        ] {
             let findings = case.findings(last);
-            let object = export(&case, &findings, SegKind::LabelMap, folder.path());
+            let kind = SegKind::LabelMap(encoding);
+            let object = export(&case, &findings, kind, folder.path());
             assert_eq!(numbers(&object, tags::BITS_ALLOCATED), Some(vec![bits]));
             let segments: Vec<f64> = items(&object, tags::SEGMENT_SEQUENCE)
                 .iter()
@@ -90,7 +98,7 @@ fn label_maps_decode_to_the_labels() {
                 .collect();
             assert_eq!(segments, [0.0, 1.0, 2.0, f64::from(last)]);
             // Our own reader decodes the run lengths.
-            let path = folder.path().join(format!("{}-LabelMap.dcm", case.name));
+            let path = folder.path().join(format!("{}-{kind:?}.dcm", case.name));
             let collection = netra_dicom::open(&path, &netra_core::Limits::default()).unwrap();
             let netra_dicom::Scan::Dicom(series) = &collection.scans[0] else { panic!("DICOM") };
             let frames = series.instances[0].raw_frames(&netra_core::Limits::default()).unwrap();
@@ -112,7 +120,7 @@ fn planes_lie_where_the_source_lies() {
     let folder = tempfile::tempdir().unwrap();
     let cases = cases(folder.path());
     for case in &cases {
-        let object = export(case, &case.findings(3), SegKind::LabelMap, folder.path());
+        let object = export(case, &case.findings(3), LABEL_MAP, folder.path());
         let frames = items(&object, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
         let shared = group(&object, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
         if matches!(case.source().pixels, Pixels::Image(_)) {
@@ -143,12 +151,45 @@ fn planes_lie_where_the_source_lies() {
 }
 
 #[test]
+fn a_slice_between_two_frames_refers_to_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let case = common::corrected(folder.path());
+    let object = export(&case, &case.findings(3), LABEL_MAP, folder.path());
+    let frames = items(&object, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
+    let preserved = frames.iter().map(|frame| {
+        let images = items(group(frame, tags::DERIVATION_IMAGE_SEQUENCE), tags::SOURCE_IMAGE_SEQUENCE);
+        let texts = images.iter().map(|image| first_text(image, tags::SPATIAL_LOCATIONS_PRESERVED).unwrap());
+        texts.collect::<Vec<_>>()
+    });
+    let preserved: Vec<Vec<String>> = preserved.collect();
+    assert_eq!(preserved, [vec!["YES"], vec!["YES"], vec!["NO", "NO"], vec!["YES"], vec!["YES"]]);
+    let series = group(&object, tags::REFERENCED_SERIES_SEQUENCE);
+    assert_eq!(items(series, tags::REFERENCED_INSTANCE_SEQUENCE).len(), 4, "each instance once");
+    for (slice, frame) in frames.iter().enumerate() {
+        let position = numbers(group(frame, tags::PLANE_POSITION_SEQUENCE), tags::IMAGE_POSITION_PATIENT).unwrap();
+        assert!(position.iter().zip(common::position(slice)).all(|(a, b)| (a - b).abs() < 1e-6), "slice {slice}");
+    }
+}
+
+#[test]
+fn a_segment_without_voxels_is_described() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = cases(folder.path());
+    for kind in [LABEL_MAP, SegKind::LabelMap(Encoding::Native), SegKind::Binary] {
+        let object = export(&cases[0], &findings(Array3::zeros((5, 12, 17)), &[1, 2]), kind, folder.path());
+        let described = items(&object, tags::SEGMENT_SEQUENCE).len();
+        let frames = items(&object, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).len();
+        assert_eq!((described, frames), if kind == SegKind::Binary { (2, 1) } else { (3, 5) });
+    }
+}
+
+#[test]
 fn the_object_belongs_to_the_patient_and_names_its_model() {
     let folder = tempfile::tempdir().unwrap();
     let cases = cases(folder.path());
     let case = cases.iter().find(|case| case.name == "enhanced").unwrap();
     let object = export(case, &case.findings(3), SegKind::Binary, folder.path());
-    let source = open_file(case.folder.join("enhanced.dcm")).unwrap();
+    let source = open_file(case.folder.join("frames.dcm")).unwrap();
     for tag in [tags::PATIENT_NAME, tags::PATIENT_ID, tags::STUDY_INSTANCE_UID, tags::FRAME_OF_REFERENCE_UID] {
         assert_eq!(first_text(&object, tag), first_text(&source, tag), "{tag}");
     }
@@ -173,7 +214,7 @@ fn what_is_no_segmentation_of_dicom_is_refused() {
     let cases = cases(folder.path());
     let ct = &cases[0];
     let out = folder.path().join("no.dcm");
-    let seg = Seg::new(SegKind::LabelMap);
+    let seg = Seg::new(LABEL_MAP);
     let set = ResultSet::new(&["seg"]).unwrap();
     let mut classes = ct.findings(3);
     classes.finding = Finding::Classes(Vec::new());

@@ -5,82 +5,22 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use common::{Case, Owned, cases, set};
-use netra_core::{Finding, Findings, Limits};
-use netra_export::{Exporter, NAMES, Nifti, SecondaryCapture, Seg, SegKind, exporter};
+use common::peers::{expected, python, validate};
+use common::{Case, cases, set};
+use ndarray::Array3;
+use netra_core::{Findings, Limits};
+use netra_export::{Encoding, Exporter, NAMES, Nifti, SecondaryCapture, Seg, SegKind, exporter};
 
-/// The exit code of a script whose tool is not installed.
-const NOT_THERE: i32 = 77;
+const KINDS: [SegKind; 3] =
+    [SegKind::LabelMap(Encoding::RunLengths), SegKind::LabelMap(Encoding::Native), SegKind::Binary];
 
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// The interpreter that has the validators.
-fn python() -> Option<PathBuf> {
-    let beside = workspace().join(".venv/bin/python");
-    let python = std::env::var_os("NETRA_PYTHON").map_or(beside, PathBuf::from);
-    let usable =
-        Command::new(&python).args(["-c", "import highdicom, nibabel"]).output().is_ok_and(|o| o.status.success());
-    if !usable {
-        eprintln!("skipped: no validators in {} (run tests/setup or set NETRA_PYTHON)", python.display());
-    }
-    usable.then_some(python)
-}
-
-/// Runs a script of `tests/validate`; its output is shown when it fails.
-fn validate(python: &Path, script: &str, arguments: &[&Path]) {
-    let script = workspace().join("tests/validate").join(script);
-    let output = Command::new(python).arg(&script).args(arguments).output().expect("starts");
-    if output.status.code() == Some(NOT_THERE) {
-        eprintln!("skipped: {}", String::from_utf8_lossy(&output.stdout));
-        return;
-    }
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}:\n{text}", script.display());
-    eprint!("{text}");
-}
-
-/// Writes what the file must hold, for the scripts.
-fn expected(case: &Case, findings: &Findings, folder: &Path) -> PathBuf {
-    let Finding::Segmentation { labels, .. } = &findings.finding else { panic!("labels") };
-    let bytes: Vec<u8> = labels.labels().iter().flat_map(|label| label.to_le_bytes()).collect();
-    let name = format!("{}.u16", case.name);
-    std::fs::write(folder.join(&name), bytes).unwrap();
-    let mut numbers: Vec<u16> = labels.segments().iter().map(|segment| segment.number).collect();
-    numbers.sort_unstable();
-    let frames: Vec<(String, u32)> = case.frames().into_iter().map(|f| (f.sop_instance_uid, f.frame)).collect();
-    let (affine, position) = match &case.pixels {
-        Owned::Volume(volume) => {
-            let affine = volume.geometry().affine();
-            let slices = volume.geometry().shape()[0];
-            let positions: Vec<_> = (0..slices).map(|s| affine.apply([s as f64, 0.0, 0.0])).collect();
-            (Some(affine.0), Some(positions))
-        }
-        Owned::Image(_) => (None, None),
-    };
-    let wide = numbers.iter().any(|&number| number > 255);
-    let document = serde_json::json!({
-        "shape": labels.labels().shape(), "labels": name, "numbers": numbers, "frames": frames,
-        "affine": affine, "position": position, "dtype": if wide { "uint16" } else { "uint8" },
-    });
-    let path = folder.join(format!("{}.expected.json", case.name));
-    std::fs::write(&path, document.to_string()).unwrap();
-    path
-}
-
-/// Both kinds of segmentation of one source: read back alike, 0 errors, no more warnings than highdicom's own.
+/// Every kind of segmentation of one source: read back alike, 0 errors, no more warnings than highdicom's own.
 fn check_segmentations(python: &Path, case: &Case, findings: &Findings, folder: &Path) {
     let expected = expected(case, findings, folder);
-    let mut sources: Vec<PathBuf> = Vec::new();
-    if case.folder.is_dir() {
-        sources.extend(std::fs::read_dir(&case.folder).unwrap().map(|entry| entry.unwrap().path()));
-    } else if case.folder.extension().is_none_or(|suffix| suffix != "zip") {
-        sources.push(case.folder.clone());
-    }
-    for kind in [SegKind::LabelMap, SegKind::Binary] {
+    // highdicom knows no segmentation of slices that no frame has, so that there is nothing to compare a corrected one with.
+    let sources = if case.is_corrected() { Vec::new() } else { case.files() };
+    for kind in KINDS {
         let out = folder.join(format!("{}-{kind:?}.dcm", case.name));
         Seg::new(kind).write(findings, &case.source(), &set(), &out).unwrap();
         if sources.is_empty() {
@@ -103,6 +43,22 @@ fn segmentations_of_made_up_sources() {
     for case in cases(folder.path()) {
         check_segmentations(&python, &case, &case.findings(300), folder.path());
     }
+    let case = common::corrected(folder.path());
+    check_segmentations(&python, &case, &case.findings(300), folder.path());
+}
+
+#[test]
+fn segments_that_no_voxel_has() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for case in cases(folder.path()).iter().filter(|case| matches!(case.name, "ct" | "enhanced" | "dx")) {
+        let [slices, rows, columns] = case.source().pixels.shape();
+        let mut labels = Array3::zeros((slices, rows, columns));
+        let nothing = common::findings(labels.clone(), &[1, 2, 3]);
+        check_segmentations(&python, case, &nothing, folder.path());
+        labels[(slices / 2, 3, 4)] = 2;
+        check_segmentations(&python, case, &common::findings(labels, &[1, 2, 3]), folder.path());
+    }
 }
 
 #[test]
@@ -123,6 +79,8 @@ fn segmentations_of_real_scans() {
         let case = Case::open(name, &assets.join(path));
         check_segmentations(&python, &case, &case.findings(3), folder.path());
     }
+    let tilted = Case::open_corrected("ct-tilted", &assets.join("scans/ct_head_ge_tilt.zip"));
+    check_segmentations(&python, &tilted, &tilted.findings(3), folder.path());
 }
 
 #[test]

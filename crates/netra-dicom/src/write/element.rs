@@ -42,6 +42,16 @@ pub fn ds(object: &mut InMemDicomObject, tag: Tag, values: &[f64]) {
     object.put(DataElement::new(tag, VR::DS, PrimitiveValue::Strs(values.into())));
 }
 
+/// Puts floating-point numbers of 32 bits (FL).
+pub fn fl(object: &mut InMemDicomObject, tag: Tag, values: &[f32]) {
+    object.put(DataElement::new(tag, VR::FL, PrimitiveValue::F32(values.into())));
+}
+
+/// Puts floating-point numbers of 64 bits (FD).
+pub fn fd(object: &mut InMemDicomObject, tag: Tag, values: &[f64]) {
+    object.put(DataElement::new(tag, VR::FD, PrimitiveValue::F64(values.into())));
+}
+
 /// Puts an integer string (IS).
 pub fn is(object: &mut InMemDicomObject, tag: Tag, value: i32) {
     text(object, tag, VR::IS, &value.to_string());

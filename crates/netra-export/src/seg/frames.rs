@@ -4,11 +4,11 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use netra_core::{Error, Result, SlicePart};
-use netra_dicom::write::element::{at, code, copy, dcm, ds, empty, is, sequence, text, ul, us};
+use netra_dicom::write::element::{at, code, copy, dcm, ds, empty, sequence, text, ul, us};
 
 use super::SegKind;
 use super::pixels::Frame;
-use super::planes::{Plane, SourcePlanes};
+use crate::planes::{Plane, SourcePlanes};
 
 /// What the frames are ordered by. An image outside patient space has a single plane and nothing to tell planes apart by,
 /// so a label map of it is indexed by its Frame Label.
@@ -24,8 +24,8 @@ impl Dimension {
         match (kind, planes.orientation.is_some()) {
             (SegKind::Binary, true) => vec![Self::Segment, Self::Position],
             (SegKind::Binary, false) => vec![Self::Segment],
-            (SegKind::LabelMap, true) => vec![Self::Position],
-            (SegKind::LabelMap, false) => vec![Self::Label],
+            (SegKind::LabelMap(_), true) => vec![Self::Position],
+            (SegKind::LabelMap(_), false) => vec![Self::Label],
         }
     }
 
@@ -61,7 +61,7 @@ pub(super) fn put(
         item
     });
     sequence(object, tags::DIMENSION_INDEX_SEQUENCE, index.collect());
-    if kind == SegKind::LabelMap && planes.between_slices.is_some() {
+    if kind != SegKind::Binary && planes.between_slices.is_some() {
         text(object, tags::DIMENSION_ORGANIZATION_TYPE, VR::CS, "3D");
     }
 
@@ -111,7 +111,7 @@ fn frame_groups(frame: Frame, planes: &SourcePlanes<'_>, dimensions: &[Dimension
         u32::try_from(index + 1).map_err(|_| Error::limit(format!("index {index} does not fit a dimension")))
     };
     let mut groups = InMemDicomObject::new_empty();
-    sequence(&mut groups, tags::DERIVATION_IMAGE_SEQUENCE, vec![derivation(plane)]);
+    sequence(&mut groups, tags::DERIVATION_IMAGE_SEQUENCE, vec![derivation(planes, plane)]);
 
     let mut content = InMemDicomObject::new_empty();
     let segment = frame.segment.unwrap_or(0);
@@ -143,17 +143,12 @@ fn frame_groups(frame: Frame, planes: &SourcePlanes<'_>, dimensions: &[Dimension
 }
 
 /// Which stored frames this one was computed from: several, and not pixel by pixel, where the source was put on a regular grid.
-fn derivation(plane: &Plane) -> InMemDicomObject {
+fn derivation(planes: &SourcePlanes<'_>, plane: &Plane) -> InMemDicomObject {
     let preserved = if plane.source.is_whole() { "YES" } else { "NO" };
     let purpose = dcm("121322", "Source image for image processing operation");
     let sources = plane.source.parts().map(|SlicePart { frame, .. }| {
         let mut source = InMemDicomObject::new_empty();
-        text(&mut source, tags::REFERENCED_SOP_CLASS_UID, VR::UI, &frame.sop_class_uid);
-        text(&mut source, tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, &frame.sop_instance_uid);
-        if plane.multi_frame {
-            // Frame numbers are 32 bits in our types and an integer string, at most 2^31 - 1, in the standard.
-            is(&mut source, tags::REFERENCED_FRAME_NUMBER, i32::try_from(frame.frame).unwrap_or(i32::MAX));
-        }
+        planes.refer_to(frame, &mut source);
         text(&mut source, tags::SPATIAL_LOCATIONS_PRESERVED, VR::CS, preserved);
         code(&mut source, tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, &purpose);
         source
@@ -166,10 +161,10 @@ fn derivation(plane: &Plane) -> InMemDicomObject {
 
 /// Common Instance Reference (C.12.2): the source series with every instance of it that was read.
 fn put_references(object: &mut InMemDicomObject, planes: &SourcePlanes<'_>) {
-    let instances = planes.instances.iter().map(|(class, instance)| {
+    let instances = planes.instances.iter().map(|instance| {
         let mut item = InMemDicomObject::new_empty();
-        text(&mut item, tags::REFERENCED_SOP_CLASS_UID, VR::UI, class);
-        text(&mut item, tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, instance);
+        text(&mut item, tags::REFERENCED_SOP_CLASS_UID, VR::UI, &instance.class);
+        text(&mut item, tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, &instance.uid);
         item
     });
     let mut series = InMemDicomObject::new_empty();

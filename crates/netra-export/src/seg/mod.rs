@@ -2,7 +2,6 @@
 
 mod frames;
 mod pixels;
-mod planes;
 mod segments;
 
 use std::path::Path;
@@ -10,21 +9,30 @@ use std::path::Path;
 use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
-use netra_core::{Error, Findings, Result};
+use netra_core::{Error, Findings, LabelMap, ModelIdentity, Result, Segment};
 use netra_dicom::write::element::{empty, is, sequence, text, texts, us};
 use netra_dicom::write::{Moment, module, write_part10};
 
-use crate::{Exporter, ResultSet, Source, label_map};
-use planes::SourcePlanes;
+use crate::planes::SourcePlanes;
+use crate::{Exporter, ResultSet, Source, identity, label_map};
 
 /// Label Map Segmentation Storage.
 const LABEL_MAP_STORAGE: &str = uids::LABEL_MAP_SEGMENTATION_STORAGE;
 
+/// How the pixels of a label map are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// RLE Lossless: small.
+    RunLengths,
+    /// As they are, for readers without RLE.
+    Native,
+}
+
 /// How the labels are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SegKind {
-    /// One frame a plane, whose pixels are the segment numbers, 8 or 16 bits, RLE compressed. Compact, young (2024).
-    LabelMap,
+    /// One frame a plane, whose pixels are the segment numbers, 8 or 16 bits. Compact, young (2024).
+    LabelMap(Encoding),
     /// One frame a plane and segment, one bit a pixel; planes without the segment are left out. Read everywhere.
     Binary,
 }
@@ -59,7 +67,16 @@ impl Seg {
         };
         let now = set.now();
         let mut object = InMemDicomObject::new_empty();
-        self.put_identity(&mut object, findings, planes.header, set)?;
+        let series = identity::Series {
+            class: match self.kind {
+                SegKind::LabelMap(_) => LABEL_MAP_STORAGE,
+                SegKind::Binary => uids::SEGMENTATION_STORAGE,
+            },
+            modality: "SEG",
+            description: &format!("{} segmentation", findings.model.name),
+        };
+        identity::put(&mut object, self.name(), &series, &findings.model, planes.header, set)?;
+        put_content_identification(&mut object, &findings.model);
         put_image(&mut object, planes.header, now);
         us(&mut object, tags::ROWS, &[rows]);
         us(&mut object, tags::COLUMNS, &[columns]);
@@ -73,7 +90,7 @@ impl Seg {
             tags::SEGMENTATION_TYPE,
             VR::CS,
             match self.kind {
-                SegKind::LabelMap => "LABELMAP",
+                SegKind::LabelMap(_) => "LABELMAP",
                 SegKind::Binary => "BINARY",
             },
         );
@@ -96,67 +113,60 @@ impl Seg {
         let transfer_syntax = pixels::put(&mut object, map, &numbered, &frames, self.kind)?;
         Ok((object, transfer_syntax))
     }
+}
 
-    /// Who and where: SOP Common, the patient's record, the series, the equipment, Content Identification.
-    fn put_identity(
-        &self,
-        object: &mut InMemDicomObject,
-        findings: &Findings,
-        header: &InMemDicomObject,
-        set: &ResultSet,
-    ) -> Result<()> {
-        let now = set.now();
-        let class = match self.kind {
-            SegKind::LabelMap => LABEL_MAP_STORAGE,
-            SegKind::Binary => uids::SEGMENTATION_STORAGE,
-        };
-        let model = &findings.model;
-        module::sop_common(object, class, &set.instance_uid(self.name()), now);
-        module::patient_and_study_from(object, header)?;
-        let description = format!("{} segmentation", model.name);
-        module::series(
-            object,
-            "SEG",
-            &set.series_uid(self.name()),
-            module::result_series_number(header),
-            &description,
-            now,
-        );
-        module::equipment(
-            object,
-            &module::Equipment {
-                model_name: &model.name,
-                serial_number: &model.digest,
-                versions: &[&format!("{} {}", model.id, model.version)],
-            },
-        );
-        module::contributing_equipment(object, header, now);
-        text(object, tags::CONTENT_LABEL, VR::CS, "SEGMENTATION");
-        text(object, tags::CONTENT_DESCRIPTION, VR::LO, &format!("{} {}", model.name, model.version));
-        empty(object, tags::CONTENT_CREATOR_NAME, VR::PN);
-        Ok(())
+/// Where a segment stands in the binary segmentation of its map.
+pub(crate) struct BinaryPlace {
+    /// Label in the map.
+    pub label: u16,
+    /// Segment Number.
+    pub number: u16,
+    /// Its first frame, counted from 1; `None` when no voxel has the label.
+    pub first_frame: Option<i32>,
+}
+
+/// The place of every segment of `map`, for reports that refer to it.
+pub(crate) fn binary_places(map: &LabelMap) -> Vec<BinaryPlace> {
+    let numbered = segments::Numbered::of(map, SegKind::Binary);
+    let frames = pixels::frames(map, &numbered, SegKind::Binary);
+    let mut first = vec![None; numbered.segments.len()];
+    for (frame, number) in frames.iter().zip(1i32..) {
+        if let Some(slot) = frame.segment.and_then(|index| first.get_mut(index)) {
+            slot.get_or_insert(number);
+        }
     }
+    let place = |((number, segment), first_frame): (&(u16, &Segment), Option<i32>)| BinaryPlace {
+        label: segment.number,
+        number: *number,
+        first_frame,
+    };
+    numbered.segments.iter().zip(first).map(place).collect()
 }
 
 impl Exporter for Seg {
     fn name(&self) -> &'static str {
         match self.kind {
-            SegKind::LabelMap => "seg",
+            SegKind::LabelMap(Encoding::RunLengths) => "seg",
+            SegKind::LabelMap(Encoding::Native) => "seg-native",
             SegKind::Binary => "seg-binary",
         }
     }
 
     fn file_name(&self, stem: &str) -> String {
-        match self.kind {
-            SegKind::LabelMap => format!("{stem}.seg.dcm"),
-            SegKind::Binary => format!("{stem}.seg-binary.dcm"),
-        }
+        format!("{stem}.{}.dcm", self.name())
     }
 
     fn write(&self, findings: &Findings, source: &Source<'_>, set: &ResultSet, out: &Path) -> Result<()> {
         let (object, transfer_syntax) = self.data_set(findings, source, set)?;
         write_part10(object, transfer_syntax, out)
     }
+}
+
+/// Content Identification (PS3.3 table 10-12).
+fn put_content_identification(object: &mut InMemDicomObject, model: &ModelIdentity) {
+    text(object, tags::CONTENT_LABEL, VR::CS, "SEGMENTATION");
+    text(object, tags::CONTENT_DESCRIPTION, VR::LO, &format!("{} {}", model.name, model.version));
+    empty(object, tags::CONTENT_CREATOR_NAME, VR::PN);
 }
 
 /// General Image, Image Pixel and Segmentation Image, as far as they do not depend on the labels.

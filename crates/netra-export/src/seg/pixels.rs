@@ -4,12 +4,12 @@ use dicom_core::value::{PixelFragmentSequence, PrimitiveValue, Value};
 use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
-use ndarray::ArrayView2;
+use ndarray::{Array3, ArrayView2};
 use netra_core::{Error, LabelMap, Result};
 use netra_dicom::write::element::us;
 
-use super::SegKind;
 use super::segments::Numbered;
+use super::{Encoding, SegKind};
 
 /// One frame of the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) struct Frame {
 /// segment by segment, and one empty frame when there is none, since an object needs a frame.
 pub(super) fn frames(map: &LabelMap, numbered: &Numbered<'_>, kind: SegKind) -> Vec<Frame> {
     let planes = map.labels().dim().0;
-    if kind == SegKind::LabelMap {
+    if kind != SegKind::Binary {
         return (0..planes).map(|plane| Frame { plane, segment: None }).collect();
     }
     let mut index_of = vec![None; usize::from(u16::MAX) + 1];
@@ -60,8 +60,8 @@ pub(super) fn put(
 ) -> Result<&'static str> {
     let bits: u16 = match kind {
         SegKind::Binary => 1,
-        SegKind::LabelMap if numbered.segments.iter().any(|(number, _)| *number > 255) => 16,
-        SegKind::LabelMap => 8,
+        SegKind::LabelMap(_) if numbered.segments.iter().any(|(number, _)| *number > 255) => 16,
+        SegKind::LabelMap(_) => 8,
     };
     us(object, tags::BITS_ALLOCATED, &[bits]);
     us(object, tags::BITS_STORED, &[bits]);
@@ -77,7 +77,12 @@ pub(super) fn put(
             object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::U8(packed.into())));
             Ok(uids::EXPLICIT_VR_LITTLE_ENDIAN)
         }
-        SegKind::LabelMap => {
+        SegKind::LabelMap(Encoding::Native) => {
+            us(object, tags::PIXEL_PADDING_VALUE, &[0]);
+            object.put(native(map.labels(), bits)?);
+            Ok(uids::EXPLICIT_VR_LITTLE_ENDIAN)
+        }
+        SegKind::LabelMap(Encoding::RunLengths) => {
             us(object, tags::PIXEL_PADDING_VALUE, &[0]);
             let fragments: Vec<Vec<u8>> = planes.iter().map(|plane| run_lengths(*plane, bits)).collect();
             let offsets = offset_table(&fragments)?;
@@ -86,6 +91,23 @@ pub(super) fn put(
             Ok(uids::RLE_LOSSLESS)
         }
     }
+}
+
+/// All labels in one value, 8 or 16 bits each; a pad byte makes the length even. Fails when the value has no 32-bit length.
+fn native(labels: &Array3<u16>, bits: u16) -> Result<DataElement<InMemDicomObject>> {
+    if labels.len().saturating_mul(usize::from(bits / 8)) >= u32::MAX as usize {
+        return Err(Error::limit("the label map is over 4 GiB; it can be written with run lengths"));
+    }
+    Ok(match bits {
+        8 => {
+            let bytes = labels.iter().map(|&label| label as u8).chain((labels.len() % 2 == 1).then_some(0));
+            DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::U8(bytes.collect::<Vec<u8>>().into()))
+        }
+        _ => {
+            let words: Vec<u16> = labels.iter().copied().collect();
+            DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(words.into()))
+        }
+    })
 }
 
 /// Bits of all frames in one run, the first pixel in the lowest bit; frames do not begin on byte borders (PS3.5 8.1.1).
@@ -242,6 +264,6 @@ mod tests {
         let map = LabelMap::new(Array3::zeros((3, 2, 2)), vec![segment(1)]).unwrap();
         let numbered = Numbered::of(&map, SegKind::Binary);
         assert_eq!(frames(&map, &numbered, SegKind::Binary).len(), 1);
-        assert_eq!(frames(&map, &numbered, SegKind::LabelMap).len(), 3);
+        assert_eq!(frames(&map, &numbered, SegKind::LabelMap(Encoding::RunLengths)).len(), 3);
     }
 }

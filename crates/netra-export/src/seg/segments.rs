@@ -21,7 +21,7 @@ impl<'a> Numbered<'a> {
         let mut segments: Vec<&Segment> = map.segments().iter().collect();
         segments.sort_by_key(|segment| segment.number);
         let numbered = segments.into_iter().zip(1u16..).map(|(segment, count)| match kind {
-            SegKind::LabelMap => (segment.number, segment),
+            SegKind::LabelMap(_) => (segment.number, segment),
             SegKind::Binary => (count, segment),
         });
         Self { segments: numbered.collect() }
@@ -36,7 +36,7 @@ pub(super) fn items(
     set: &ResultSet,
 ) -> Vec<InMemDicomObject> {
     let mut items = Vec::with_capacity(numbered.segments.len() + 1);
-    if kind == SegKind::LabelMap {
+    if kind != SegKind::Binary {
         items.push(background(model));
     }
     for (number, segment) in &numbered.segments {

@@ -1,28 +1,43 @@
-//! The planes of the source: where each lies and which stored frame it came from.
+//! The planes of the source: where each lies and which stored frame it came from. What every DICOM result refers to.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use dicom_core::Tag;
+use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use netra_core::{Error, Image, Result, SliceSource, SourceFrame, Volume};
 use netra_dicom::Scan;
-use netra_dicom::write::element::{first_text, items, numbers};
+use netra_dicom::write::element::{first_text, is, items, numbers, text};
 
 use crate::{Pixels, Source};
 
 /// One plane of the label map.
-pub(super) struct Plane {
+pub(crate) struct Plane {
     /// The stored frames it came from.
     pub source: SliceSource,
-    /// Whether the instance has more than one frame, so that a reference must name the frame.
-    pub multi_frame: bool,
     /// Image Position (Patient); `None` for a picture outside any patient space.
     pub position: Option<[f64; 3]>,
 }
 
-/// The source of a segmentation, as its object describes it.
-pub(super) struct SourcePlanes<'a> {
+/// One stored object of the source.
+pub(crate) struct Instance<'a> {
+    /// SOP Class UID.
+    pub class: String,
+    /// SOP Instance UID.
+    pub uid: String,
+    /// Its header.
+    pub header: &'a InMemDicomObject,
+}
+
+impl Instance<'_> {
+    /// Whether it has more than one frame, so that a reference to one of them must name it.
+    fn is_multi_frame(&self) -> bool {
+        numbers(self.header, tags::NUMBER_OF_FRAMES).is_some_and(|n| n[0] > 1.0)
+    }
+}
+
+/// The source of a result, as DICOM objects describe it.
+pub(crate) struct SourcePlanes<'a> {
     /// Header of the instance that the first plane came from.
     pub header: &'a InMemDicomObject,
     /// The planes in the order of the label map; at least one.
@@ -37,17 +52,18 @@ pub(super) struct SourcePlanes<'a> {
     pub thickness: Option<f64>,
     /// Frame of Reference UID of the source.
     pub frame_of_reference: Option<String>,
-    /// Every instance of the source: SOP Class UID and SOP Instance UID, each once, in order.
-    pub instances: Vec<(String, String)>,
+    /// Every instance that a plane came from, each once, in the order of the planes.
+    pub instances: Vec<Instance<'a>>,
     /// Series Instance UID of the source.
     pub series: String,
+    multi_frame: HashSet<String>,
 }
 
 impl<'a> SourcePlanes<'a> {
     /// Fails when the source is not DICOM, or has no identifiers to refer to.
     pub fn of(source: &Source<'a>) -> Result<Self> {
         let Scan::Dicom(series) = source.scan else {
-            return Err(Error::unsupported("DICOM SEG refers to DICOM images, and this source is none"));
+            return Err(Error::unsupported("a DICOM result refers to DICOM images, and this source is none"));
         };
         let (slices, acquisition) = match source.pixels {
             Pixels::Image(image) => (image.frame.iter().cloned().map(SliceSource::whole).collect(), &image.acquisition),
@@ -58,35 +74,26 @@ impl<'a> SourcePlanes<'a> {
         let Some(first) = slices.first().map(|slice| slice.main.frame.clone()).filter(|_| slices.len() == count) else {
             return Err(Error::invalid(format!("{count} planes with {} source frames", slices.len())));
         };
-        let frames = || slices.iter().flat_map(SliceSource::parts).map(|part| &part.frame);
-        let header_of = |frame: &SourceFrame| {
-            series
-                .instances
-                .iter()
-                .map(|instance| instance.header())
-                .find(|header| {
-                    first_text(header, tags::SOP_INSTANCE_UID).as_deref() == Some(frame.sop_instance_uid.as_str())
-                })
-                .ok_or_else(|| Error::invalid("a source frame of another scan").at(&frame.sop_instance_uid))
-        };
-        let header = header_of(&first)?;
-        for frame in frames() {
-            if frame.sop_class_uid.is_empty() || frame.sop_instance_uid.is_empty() {
-                return Err(Error::malformed(
-                    "a source instance without SOP Class or Instance UID cannot be referred to",
-                ));
+        let mut headers = HashMap::new();
+        for header in series.instances.iter().map(|instance| instance.header()) {
+            if let Some(uid) = first_text(header, tags::SOP_INSTANCE_UID) {
+                headers.entry(uid).or_insert(header);
             }
         }
         let mut seen = HashSet::new();
-        let instances = frames()
+        let frames = slices.iter().flat_map(SliceSource::parts).map(|part| &part.frame);
+        let instances: Vec<Instance<'a>> = frames
             .filter(|frame| seen.insert(frame.sop_instance_uid.as_str()))
-            .map(|frame| (frame.sop_class_uid.clone(), frame.sop_instance_uid.clone()))
-            .collect();
+            .map(|frame| instance(frame, &headers))
+            .collect::<Result<_>>()?;
+        let Some(header) = instances.iter().find(|i| i.uid == first.sop_instance_uid).map(|i| i.header) else {
+            return Err(Error::invalid("a source without instances"));
+        };
         let series_uid = acquisition
             .series_instance_uid
             .clone()
             .ok_or_else(|| Error::malformed("the source has no Series Instance UID (0020,000E)"))?;
-        let multi_frame = numbers(header, tags::NUMBER_OF_FRAMES).is_some_and(|n| n[0] > 1.0);
+        let multi_frame = instances.iter().filter(|i| i.is_multi_frame()).map(|i| i.uid.clone()).collect();
         let mut planes = Self {
             header,
             planes: Vec::new(),
@@ -99,13 +106,24 @@ impl<'a> SourcePlanes<'a> {
             frame_of_reference: acquisition.frame_of_reference_uid.clone(),
             instances,
             series: series_uid,
+            multi_frame,
         };
-        planes.planes = slices.into_iter().map(|source| Plane { source, multi_frame, position: None }).collect();
+        planes.planes = slices.into_iter().map(|source| Plane { source, position: None }).collect();
         match source.pixels {
             Pixels::Volume(volume) => planes.place_volume(volume),
             Pixels::Image(image) => planes.place_image(image),
         }
         Ok(planes)
+    }
+
+    /// Puts the reference to a stored frame (PS3.3 table 10-3): class, instance, and the frame's number where there are several.
+    pub fn refer_to(&self, frame: &SourceFrame, reference: &mut InMemDicomObject) {
+        text(reference, tags::REFERENCED_SOP_CLASS_UID, VR::UI, &frame.sop_class_uid);
+        text(reference, tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, &frame.sop_instance_uid);
+        if self.multi_frame.contains(&frame.sop_instance_uid) {
+            // Frame numbers are 32 bits in our types and an integer string, at most 2^31 - 1, in the standard.
+            is(reference, tags::REFERENCED_FRAME_NUMBER, i32::try_from(frame.frame).unwrap_or(i32::MAX));
+        }
     }
 
     /// The grid of a volume gives every plane its place.
@@ -140,8 +158,18 @@ impl<'a> SourcePlanes<'a> {
     }
 }
 
+/// The instance that a frame belongs to. Fails when it cannot be referred to, or is not of this scan.
+fn instance<'a>(frame: &SourceFrame, headers: &HashMap<String, &'a InMemDicomObject>) -> Result<Instance<'a>> {
+    let (class, uid) = (frame.sop_class_uid.clone(), frame.sop_instance_uid.clone());
+    if class.is_empty() || uid.is_empty() {
+        return Err(Error::malformed("a source instance without SOP Class or Instance UID cannot be referred to"));
+    }
+    let header = headers.get(&uid).ok_or_else(|| Error::invalid("a source frame of another scan").at(&uid))?;
+    Ok(Instance { class, uid, header })
+}
+
 /// Numbers of `tag` for frame `frame` (from 1): from its functional group, the shared one, or the data set itself.
-fn functional(header: &InMemDicomObject, frame: u32, sequence: Tag, tag: Tag) -> Option<Vec<f64>> {
+pub(crate) fn functional(header: &InMemDicomObject, frame: u32, sequence: Tag, tag: Tag) -> Option<Vec<f64>> {
     let in_group = |group: &InMemDicomObject| items(group, sequence).first().and_then(|item| numbers(item, tag));
     let index = usize::try_from(frame).ok()?.checked_sub(1)?;
     items(header, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)

@@ -1,0 +1,74 @@
+//! The root of the report (PS3.16 TID 1500): language, who observed, what was done, the images, the measurements.
+
+use netra_core::Finding;
+use netra_dicom::write::{MANUFACTURER, Uids};
+
+use super::item::{Is, Item, Term};
+use super::{NOT_FOR_DIAGNOSIS, Report, library};
+
+/// The tree of the report around its measurement groups.
+pub(super) fn tree(report: &Report<'_>, groups: Vec<Item>) -> Item {
+    let language = Term("121049", "DCM", "Language of Content Item and Descendants");
+    let english = Term("en-US", "RFC5646", "English (United States)");
+    let mut below = vec![Item::code(Is::ConceptModifier, language, english)];
+    below.extend(observer(report));
+    let procedure = Term("121058", "DCM", "Procedure reported");
+    below.push(Item::code(Is::ConceptModifier, procedure, procedure_of(library::modality(report).as_deref())));
+    below.push(library::items(report));
+    if !groups.is_empty() {
+        let measurements = Term("126010", "DCM", "Imaging Measurements");
+        below.push(Item::container(Is::Contained, measurements).with(groups));
+    }
+    below.push(comments(report));
+    Item::template(Is::Contained, Term("126000", "DCM", "Imaging Measurement Report"), "1500").with(below)
+}
+
+/// Observation context of a device (TID 1002, 1004). The model observes: its UID follows from its digest, so that the same model
+/// has the same UID everywhere.
+fn observer(report: &Report<'_>) -> Vec<Item> {
+    let model = &report.findings.model;
+    let attribute = |value, meaning, text: &str| Item::text(Is::ObservationContext, Term(value, "DCM", meaning), text);
+    let device = Term("121007", "DCM", "Device");
+    let uid = Uids::derived(format!("model {}", model.digest)).uid("device");
+    vec![
+        Item::code(Is::ObservationContext, Term("121005", "DCM", "Observer Type"), device),
+        Item::uid(Is::ObservationContext, Term("121012", "DCM", "Device Observer UID"), &uid),
+        attribute("121013", "Device Observer Name", &format!("{} {}", model.name, model.version)),
+        attribute("121014", "Device Observer Manufacturer", MANUFACTURER),
+        attribute("121015", "Device Observer Model Name", &format!("{} {}", model.id, model.version)),
+        attribute("121016", "Device Observer Serial Number", &model.digest),
+    ]
+}
+
+/// What was done to the patient, of context group 100: no more than the modality tells.
+fn procedure_of(modality: Option<&str>) -> Term {
+    match modality {
+        Some("CT") => Term("25045-6", "LN", "CT unspecified body region"),
+        Some("MR") => Term("25056-3", "LN", "MRI unspecified body region"),
+        Some("CR" | "DX") => Term("43468-8", "LN", "XR unspecified body region"),
+        Some("NM") => Term("49118-3", "LN", "NM unspecified body region"),
+        Some("PT") => Term("44136-0", "LN", "PET unspecified body region"),
+        _ => Term("363679005", "SCT", "Imaging procedure"),
+    }
+}
+
+/// What a reader must know beside the numbers, as text under Qualitative Evaluations (TID 1500 row 12): that this is no
+/// diagnosis, what the model is for, which segments no voxel has, and the warnings of the run.
+fn comments(report: &Report<'_>) -> Item {
+    let findings = report.findings;
+    let mut texts = vec![NOT_FOR_DIAGNOSIS.to_owned()];
+    if let Some(statement) = findings.statement.as_ref().filter(|statement| !statement.purpose.is_empty()) {
+        texts.push(format!("The model is for: {}", statement.purpose));
+    }
+    if let Finding::Segmentation { labels, extents } = &findings.finding {
+        let absent = labels.segments().iter().zip(extents).filter(|(_, (voxels, _))| *voxels == 0);
+        let absent: Vec<&str> = absent.map(|(segment, _)| &*segment.label).collect();
+        if !absent.is_empty() {
+            texts.push(format!("Not found: {}", absent.join(", ")));
+        }
+    }
+    texts.extend(findings.warnings.iter().map(|warning| format!("Warning: {}", warning.message)));
+    let comment = Term("121106", "DCM", "Comment");
+    let items = texts.iter().map(|text| Item::text(Is::Contained, comment, text)).collect();
+    Item::container(Is::Contained, Term("C0034375", "UMLS", "Qualitative Evaluations")).with(items)
+}

@@ -1,0 +1,71 @@
+//! Other people's software: the interpreter that has it, its scripts, and what they are told to expect.
+#![allow(clippy::print_stderr)] // a skipped test says why
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use netra_core::{Finding, Findings};
+
+use super::{Case, Owned};
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The interpreter that has the validators.
+pub fn python() -> Option<PathBuf> {
+    let beside = workspace().join(".venv/bin/python");
+    let python = std::env::var_os("NETRA_PYTHON").map_or(beside, PathBuf::from);
+    let usable =
+        Command::new(&python).args(["-c", "import highdicom, nibabel"]).output().is_ok_and(|o| o.status.success());
+    if !usable {
+        eprintln!("skipped: no validators in {} (run tests/setup or set NETRA_PYTHON)", python.display());
+    }
+    usable.then_some(python)
+}
+
+/// The exit code of a script whose tool is not installed.
+const NOT_THERE: i32 = 77;
+
+/// Runs a script of `tests/validate`; its output is shown when it fails.
+pub fn validate(python: &Path, script: &str, arguments: &[&Path]) {
+    let script = workspace().join("tests/validate").join(script);
+    let output = Command::new(python).arg(&script).args(arguments).output().expect("starts");
+    if output.status.code() == Some(NOT_THERE) {
+        eprintln!("skipped: {}", String::from_utf8_lossy(&output.stdout));
+        return;
+    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}:\n{text}", script.display());
+    eprint!("{text}");
+}
+
+/// Writes what the file must hold, for the scripts.
+pub fn expected(case: &Case, findings: &Findings, folder: &Path) -> PathBuf {
+    let Finding::Segmentation { labels, .. } = &findings.finding else { panic!("labels") };
+    let bytes: Vec<u8> = labels.labels().iter().flat_map(|label| label.to_le_bytes()).collect();
+    let name = format!("{}.u16", case.name);
+    std::fs::write(folder.join(&name), bytes).unwrap();
+    let mut numbers: Vec<u16> = labels.segments().iter().map(|segment| segment.number).collect();
+    numbers.sort_unstable();
+    let frames: Vec<(String, u32)> = case.frames().into_iter().map(|f| (f.sop_instance_uid, f.frame)).collect();
+    // A slice that was put in between two frames is found by its place alone.
+    let frames = Some(frames).filter(|_| !case.is_corrected());
+    let (affine, position, spacing) = match &case.pixels {
+        Owned::Volume(volume) => {
+            let affine = volume.geometry().affine();
+            let slices = volume.geometry().shape()[0];
+            let positions: Vec<_> = (0..slices).map(|s| affine.apply([s as f64, 0.0, 0.0])).collect();
+            (Some(affine.0), Some(positions), None)
+        }
+        Owned::Image(image) => (None, None, image.spacing),
+    };
+    let wide = numbers.iter().any(|&number| number > 255);
+    let document = serde_json::json!({
+        "shape": labels.labels().shape(), "labels": name, "numbers": numbers, "frames": frames,
+        "affine": affine, "position": position, "spacing": spacing, "dtype": if wide { "uint16" } else { "uint8" },
+    });
+    let path = folder.join(format!("{}.expected.json", case.name));
+    std::fs::write(&path, document.to_string()).unwrap();
+    path
+}

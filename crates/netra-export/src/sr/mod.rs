@@ -70,7 +70,7 @@ fn data_set(report: &Report<'_>, groups: Vec<item::Item>) -> Result<InMemDicomOb
     let series = identity::Series {
         class: uids::COMPREHENSIVE3_DSR_STORAGE,
         modality: "SR",
-        description: &format!("{} report ({NOT_FOR_DIAGNOSIS})", model.name),
+        description: &format!("{NOT_FOR_DIAGNOSIS}: {}", model.name),
     };
     identity::put(&mut object, "sr", &series, model, planes.header, set)?;
     put_document(&mut object, report);

@@ -124,10 +124,12 @@ impl Engine {
         let started = std::time::Instant::now();
         let pixels = self.read(scan, options)?;
         let seconds = started.elapsed().as_secs_f64() / pixels.len().max(1) as f64;
+        // The warnings of a series ask for an audit: once, not for each of its images.
+        let warnings = scan.warnings();
         let readings = pixels.into_iter().map(|pixels| {
             let mut findings = self.model.run(pixels.input(), options)?;
             findings.timings.insert(0, StageTiming { stage: Stage::Read.name().into(), seconds });
-            findings.warnings.splice(0..0, scan.warnings().into_iter().chain(pixels.corrections().iter().cloned()));
+            findings.warnings.splice(0..0, warnings.iter().chain(pixels.corrections()).cloned());
             Ok(Reading { findings, scan: Cow::Borrowed(scan), pixels })
         });
         readings.collect()

@@ -1,25 +1,14 @@
 //! Texts in all character sets, compared with those that pydicom reads from some 300 public files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use netra_dicom::{Limits, Scan, open};
 use serde_json::Value;
 
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
 /// The interpreter that has pydicom.
-#[allow(clippy::print_stderr)]
 fn python() -> Option<PathBuf> {
-    let beside = workspace().join(".venv/bin/python");
-    let python = std::env::var_os("NETRA_PYTHON").map_or(beside, PathBuf::from);
-    let usable = Command::new(&python).args(["-c", "import pydicom"]).output().is_ok_and(|o| o.status.success());
-    if !usable {
-        eprintln!("skipped: no pydicom in {} (run tests/setup or set NETRA_PYTHON)", python.display());
-    }
-    usable.then_some(python)
+    netra_testkit::python("pydicom")
 }
 
 /// The text at a path of tags and numbers of items.
@@ -43,7 +32,7 @@ fn trimmed(text: &str) -> String {
 fn texts_are_those_of_pydicom() {
     let Some(python) = python() else { return };
     let mut command = Command::new(python);
-    command.arg(workspace().join("tests/validate/charsets.py"));
+    command.arg(netra_testkit::workspace().join("tests/validate/charsets.py"));
     if let Some(assets) = netra_testkit::assets() {
         command.arg(assets.join("dicom"));
     }

@@ -11,21 +11,9 @@ use netra_core::Result;
 use netra_dicom::{Limits, Scan, open};
 use sha2::{Digest, Sha256};
 
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
 /// The interpreter that has the encoders.
-#[allow(clippy::print_stderr)]
 fn python() -> Option<PathBuf> {
-    let beside = workspace().join(".venv/bin/python");
-    let python = std::env::var_os("NETRA_PYTHON").map_or(beside, PathBuf::from);
-    let modules = ["-c", "import imagecodecs, jpeg_ls, numpy, PIL, pydicom"];
-    let usable = Command::new(&python).args(modules).output().is_ok_and(|o| o.status.success());
-    if !usable {
-        eprintln!("skipped: no encoders in {} (run tests/setup or set NETRA_PYTHON)", python.display());
-    }
-    usable.then_some(python)
+    netra_testkit::python("imagecodecs, jpeg_ls, numpy, PIL, pydicom")
 }
 
 fn frames(path: &Path) -> Result<Vec<u8>> {
@@ -41,7 +29,7 @@ fn frames(path: &Path) -> Result<Vec<u8>> {
 fn what_other_encoders_make_is_decoded() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    let script = workspace().join("tests/validate/codestreams.py");
+    let script = netra_testkit::workspace().join("tests/validate/codestreams.py");
     let output = Command::new(python).arg(script).arg(folder.path()).output().expect("starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let cases = std::fs::read_to_string(folder.path().join("cases.csv")).expect("written");

@@ -90,22 +90,15 @@ fn the_orientation_of_a_jpeg_inside_dicom_says_nothing() {
 }
 
 /// The interpreter that has Pillow.
-#[allow(clippy::print_stderr)]
 fn python() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/python");
-    let python = std::env::var_os("NETRA_PYTHON").map_or(beside, PathBuf::from);
-    let usable = Command::new(&python).args(["-c", "import numpy, PIL"]).output().is_ok_and(|o| o.status.success());
-    if !usable {
-        eprintln!("skipped: no Pillow in {} (run tests/setup or set NETRA_PYTHON)", python.display());
-    }
-    usable.then_some(python)
+    netra_testkit::python("numpy, PIL")
 }
 
 #[test]
 fn pillow_turns_pictures_the_same_way() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/validate/exif.py");
+    let script = netra_testkit::workspace().join("tests/validate/exif.py");
     let output = Command::new(python).arg(script).arg(folder.path()).output().expect("starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     for orientation in 1..=8 {

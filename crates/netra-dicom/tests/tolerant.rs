@@ -9,10 +9,6 @@ use dicom_core::Tag;
 use netra_dicom::{Code, Collection, ImageOptions, Instance, Limits, Scan, open};
 use netra_testkit::dicom::{Bytes, Case, EXPLICIT, Encoding, Shape, Slice, Subject};
 
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
 fn opened(folder: &Path, files: &[(&str, &[u8])]) -> Collection {
     for (name, bytes) in files {
         std::fs::write(folder.join(name), bytes).expect("written");
@@ -126,20 +122,12 @@ fn every_repair_of_a_data_set_has_a_shape() {
 }
 
 /// The interpreter that has pydicom.
-#[allow(clippy::print_stderr)]
 fn python() -> Option<PathBuf> {
-    let beside = workspace().join(".venv/bin/python");
-    let python = std::env::var_os("NETRA_PYTHON").map_or(beside, PathBuf::from);
-    let usable =
-        Command::new(&python).args(["-c", "import pydicom, numpy, PIL"]).output().is_ok_and(|o| o.status.success());
-    if !usable {
-        eprintln!("skipped: no pydicom in {} (run tests/setup or set NETRA_PYTHON)", python.display());
-    }
-    usable.then_some(python)
+    netra_testkit::python("pydicom, numpy, PIL")
 }
 
 fn run(python: &Path, script: &str, folder: &Path) -> String {
-    let script = workspace().join("tests/validate").join(script);
+    let script = netra_testkit::workspace().join("tests/validate").join(script);
     let output = Command::new(python).arg(script).arg(folder).output().expect("starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")

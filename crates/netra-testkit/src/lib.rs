@@ -15,12 +15,31 @@ pub use oracle::OracleBackend;
 pub use rng::Rng;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 /// What a call on hostile bytes may take: a second, or as many as `NETRA_SECONDS` says, for an emulated processor.
 pub fn patience() -> Duration {
     let seconds = std::env::var("NETRA_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     Duration::from_secs(seconds.unwrap_or(1))
+}
+
+/// The root of the checkout.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The Python interpreter that has all of `modules` (as after `import`): `NETRA_PYTHON`, else that of the workspace's `.venv`;
+/// `None` (and a note on standard error) when it has not, in which case the test that asked should pass without doing anything.
+#[allow(clippy::print_stderr)]
+pub fn python(modules: &str) -> Option<PathBuf> {
+    let python = std::env::var_os("NETRA_PYTHON").map_or(workspace().join(".venv/bin/python"), PathBuf::from);
+    let import = format!("import {modules}");
+    let usable = Command::new(&python).args(["-c", &import]).output().is_ok_and(|o| o.status.success());
+    if !usable {
+        eprintln!("skipped: no {modules} in {} (run tests/setup or set NETRA_PYTHON)", python.display());
+    }
+    usable.then_some(python)
 }
 
 /// The folder of shared models and scans: `NETRA_ASSETS`, else `../shared/assets` beside the checkout; `None` (and a

@@ -8,20 +8,9 @@ use netra_core::{Finding, Findings};
 
 use super::{Case, Owned};
 
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
 /// The interpreter that has the validators.
 pub fn python() -> Option<PathBuf> {
-    let beside = workspace().join(".venv/bin/python");
-    let python = std::env::var_os("NETRA_PYTHON").map_or(beside, PathBuf::from);
-    let usable =
-        Command::new(&python).args(["-c", "import highdicom, nibabel"]).output().is_ok_and(|o| o.status.success());
-    if !usable {
-        eprintln!("skipped: no validators in {} (run tests/setup or set NETRA_PYTHON)", python.display());
-    }
-    usable.then_some(python)
+    netra_testkit::python("highdicom, nibabel")
 }
 
 /// The exit code of a script whose tool is not installed.
@@ -29,7 +18,7 @@ const NOT_THERE: i32 = 77;
 
 /// Runs a script of `tests/validate`; its output is shown when it fails.
 pub fn validate(python: &Path, script: &str, arguments: &[&Path]) {
-    let script = workspace().join("tests/validate").join(script);
+    let script = netra_testkit::workspace().join("tests/validate").join(script);
     let output = Command::new(python).arg(&script).args(arguments).output().expect("starts");
     if output.status.code() == Some(NOT_THERE) {
         eprintln!("skipped: {}", String::from_utf8_lossy(&output.stdout));

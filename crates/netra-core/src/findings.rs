@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CodedConcept, LabelMap};
+use crate::{CodedConcept, LabelMap, Probabilities, Saliency};
 
 /// Which model produced a result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,6 +131,10 @@ pub struct Findings {
     pub backend: BackendIdentity,
     /// What was found.
     pub finding: Finding,
+    /// Where a classifier looked; `None` unless the run was asked for it.
+    pub saliency: Option<Saliency>,
+    /// The probability of each segment at each pixel; `None` unless the run was asked for it.
+    pub probabilities: Option<Probabilities>,
     /// Wall time a stage, in order.
     pub timings: Vec<StageTiming>,
     /// Warnings of reading, gates and processing, in order.
@@ -138,8 +142,17 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Findings without a statement, timings or warnings.
+    /// Findings without a statement, details, timings or warnings.
     pub fn new(model: ModelIdentity, backend: BackendIdentity, finding: Finding) -> Self {
-        Self { model, statement: None, backend, finding, timings: Vec::new(), warnings: Vec::new() }
+        Self {
+            model,
+            statement: None,
+            backend,
+            finding,
+            saliency: None,
+            probabilities: None,
+            timings: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 }

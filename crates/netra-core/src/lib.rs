@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod components;
+mod detail;
 mod error;
 mod findings;
 mod geometry;
@@ -22,6 +23,7 @@ pub mod phantom;
 pub mod resample;
 mod trace;
 
+pub use detail::{Detail, HeatMap, Probabilities, Saliency, SaliencyMethod};
 pub use error::{Error, ErrorKind, Result};
 pub use findings::{
     BackendIdentity, Classification, ExtentMeasure, Finding, Findings, ModelIdentity, ModelStatement, Probability,

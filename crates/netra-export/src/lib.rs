@@ -25,7 +25,7 @@ pub mod tags;
 
 use std::path::Path;
 
-use netra_core::{Error, Finding, Findings, Image, LabelMap, Result, Volume};
+use netra_core::{Detail, Error, Finding, Findings, Image, LabelMap, Result, Volume};
 use netra_dicom::Scan;
 
 pub use capture::SecondaryCapture;
@@ -54,6 +54,11 @@ pub trait Exporter {
 
     /// The file name of a result called `stem`, with the format's own suffix.
     fn file_name(&self, stem: &str) -> String;
+
+    /// What it shows that a run computes only when it is asked.
+    fn needs(&self) -> Detail {
+        Detail::default()
+    }
 
     /// Writes `findings` on `source` to `out`, one file of `set`, whole or not at all. Fails with
     /// [`Unsupported`](netra_core::ErrorKind::Unsupported) when the format cannot hold this kind of finding or source.

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 
 use netra_core::{
-    BackendIdentity, Error, ErrorKind, Finding, Findings, Limits, ModelIdentity, ModelStatement, Result, Warning,
+    BackendIdentity, Detail, Error, ErrorKind, Finding, Findings, Limits, ModelIdentity, ModelStatement, Result, Warning,
 };
 use netra_graph::{self as graph, Backend, Graph, Precision, TensorView, Tuned};
 use netra_package::manifest::{AsDiscrete, Manifest, OutputContract, Postprocess};
@@ -55,6 +55,8 @@ pub struct RunOptions<'a> {
     pub progress: Option<Progress<'a>>,
     /// What to do about attributes that the contract restricts and the scan does not state.
     pub unstated: Unstated,
+    /// What to compute beside the findings themselves.
+    pub detail: Detail,
     /// Bounds on what steps may allocate.
     pub limits: Limits,
     /// Bytes that the network may take, weights included: tiles shrink to stay below; a model that is not tiled cannot, and fails

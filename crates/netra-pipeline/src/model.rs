@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 
 use netra_core::{
-    BackendIdentity, Detail, Error, ErrorKind, Finding, Findings, Limits, ModelIdentity, ModelStatement, Result, Warning,
+    BackendIdentity, Detail, Error, ErrorKind, Finding, Findings, Limits, ModelIdentity, ModelStatement, Result,
+    Warning,
 };
 use netra_graph::{self as graph, Backend, Graph, Precision, TensorView, Tuned};
 use netra_package::manifest::{AsDiscrete, Manifest, OutputContract, Postprocess};

@@ -132,6 +132,10 @@ pub struct RunArgs {
     /// Capture), fhir, fhir-midas (as MIDAS' gateway files it).
     #[arg(long, value_delimiter = ',', default_value = "json,png,seg", value_name = "FORMATS")]
     pub emit: Vec<String>,
+    /// Show where a classifier looked, in every format that has a place for it (png, html, sc, json): class activation maps, or
+    /// occlusion maps that take hundreds of runs of the network. Parametric maps (pm) always do.
+    #[arg(long)]
+    pub saliency: bool,
     /// A CSV file for the findings of the whole batch, one row each.
     #[arg(long, value_name = "FILE")]
     pub table: Option<PathBuf>,
@@ -233,6 +237,9 @@ pub struct PlanArgs {
     pub model: String,
     /// A scan (file, folder, zip).
     pub input: PathBuf,
+    /// The formats to plan for, as for `netra run`: some need more than the findings themselves.
+    #[arg(long, value_delimiter = ',', default_value = "json", value_name = "FORMATS")]
+    pub emit: Vec<String>,
     #[command(flatten)]
     pub policy: PolicyArg,
     #[command(flatten)]

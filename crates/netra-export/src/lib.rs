@@ -112,6 +112,11 @@ pub fn exporter(name: &str) -> Result<Box<dyn Exporter>> {
     })
 }
 
+/// What these formats show that a run computes only when it is asked. Fails when one is not of [`NAMES`].
+pub fn needs<S: AsRef<str>>(names: &[S]) -> Result<Detail> {
+    names.iter().try_fold(Detail::default(), |all, name| Ok(all.and(exporter(name.as_ref())?.needs())))
+}
+
 /// The label map of `findings`, checked to lie on the grid of `source`.
 fn label_map<'f>(findings: &'f Findings, source: &Source<'_>, format: &str) -> Result<&'f LabelMap> {
     let Finding::Segmentation { labels, .. } = &findings.finding else {

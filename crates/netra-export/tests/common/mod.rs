@@ -120,6 +120,10 @@ impl Case {
         matches!(&self.pixels, Owned::Volume(volume) if volume.slices.iter().any(|slice| !slice.is_whole()))
     }
 
+    pub fn is_colour(&self) -> bool {
+        matches!(&self.pixels, Owned::Image(image) if image.pixels().dim().0 == 3)
+    }
+
     /// The files that it was read from; none of an archive.
     pub fn files(&self) -> Vec<PathBuf> {
         if self.folder.is_dir() {

@@ -6,35 +6,32 @@ use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use netra_core::{Error, Result, SourceFrame};
-use netra_dicom::write::element::{copy, ds, first_text, items, numbers, sequence, text};
+use netra_dicom::write::element::{ds, first_text, items, numbers, sequence, text};
 
 use super::Frame;
 use crate::planes::{SourcePlanes, group_or_root};
 
-/// Fails as [`modality`] does.
+/// Fails as [`Modality::of_all`] does.
 pub(super) fn put(object: &mut InMemDicomObject, planes: &SourcePlanes<'_>, frames: &[Frame<'_>]) -> Result<()> {
-    for element in modality(frames)? {
-        object.put(element);
-    }
+    Modality::of_all(frames)?.put(object);
 
-    let mut windows: Vec<(InMemDicomObject, Vec<&SourceFrame>)> = Vec::new();
+    let mut shown: Vec<(Voi, Vec<&SourceFrame>)> = Vec::new();
     for frame in frames {
-        let Some(own) = voi(frame)? else { continue };
-        match windows.iter_mut().find(|(window, _)| *window == own) {
-            Some((_, shown)) => shown.push(frame.source),
-            None => windows.push((own, vec![frame.source])),
+        let Some(own) = Voi::of(frame)? else { continue };
+        match shown.iter_mut().find(|(voi, _)| *voi == own) {
+            Some((_, frames)) => frames.push(frame.source),
+            None => shown.push((own, vec![frame.source])),
         }
     }
-    let of_all = windows.first().is_some_and(|(_, shown)| shown.len() == frames.len());
-    let windows = windows.into_iter().map(|(mut window, shown)| {
-        if !of_all {
-            sequence(&mut window, tags::REFERENCED_IMAGE_SEQUENCE, planes.references(shown));
+    let item = |(voi, shown): (Voi, Vec<&SourceFrame>)| {
+        let mut item = voi.item();
+        if shown.len() < frames.len() {
+            sequence(&mut item, tags::REFERENCED_IMAGE_SEQUENCE, planes.references(shown));
         }
-        window
-    });
-    let windows: Vec<InMemDicomObject> = windows.collect();
-    if !windows.is_empty() {
-        sequence(object, tags::SOFTCOPY_VOILUT_SEQUENCE, windows);
+        item
+    };
+    if !shown.is_empty() {
+        sequence(object, tags::SOFTCOPY_VOILUT_SEQUENCE, shown.into_iter().map(item).collect());
     }
 
     let inverse = first_text(planes.header, tags::PHOTOMETRIC_INTERPRETATION).as_deref() == Some("MONOCHROME1");
@@ -42,86 +39,180 @@ pub(super) fn put(object: &mut InMemDicomObject, planes: &SourcePlanes<'_>, fram
     Ok(())
 }
 
-/// The Modality LUT that all frames share. Fails with `Unsupported` when they do not: a state has one for all of its images.
-pub(super) fn modality(frames: &[Frame<'_>]) -> Result<InMemDicomObject> {
-    let mut shared: Option<InMemDicomObject> = None;
-    for frame in frames {
-        let own = modality_of(frame)?;
-        if shared.get_or_insert_with(|| own.clone()) != &own {
-            let text = "the frames are rescaled each by its own factor, and a presentation state has one for all";
-            return Err(Error::unsupported(text).at(&frame.source.sop_instance_uid));
-        }
-    }
-    shared.ok_or_else(|| Error::invalid("a source without frames"))
+/// Stored values to modality values.
+#[derive(PartialEq)]
+pub(super) enum Modality {
+    Stored,
+    Linear { slope: f64, intercept: f64, unit: String },
+    Table { lut: Lut, unit: String },
 }
 
-/// The attributes of the Modality LUT Module for one frame; none where stored values are the modality's.
-fn modality_of(frame: &Frame<'_>) -> Result<InMemDicomObject> {
-    let mut object = InMemDicomObject::new_empty();
-    if let Some(table) = items(frame.header, tags::MODALITY_LUT_SEQUENCE).first() {
-        let mut table = lut(table)?;
-        let kind = first_text(&table, tags::MODALITY_LUT_TYPE).unwrap_or_else(|| "US".to_owned());
-        text(&mut table, tags::MODALITY_LUT_TYPE, VR::LO, &kind);
-        sequence(&mut object, tags::MODALITY_LUT_SEQUENCE, vec![table]);
-        return Ok(object);
+impl Modality {
+    /// What all frames share. Fails with `Unsupported` when they do not: a state has one for all of its images.
+    pub fn of_all(frames: &[Frame<'_>]) -> Result<Self> {
+        let mut shared = None;
+        for frame in frames {
+            let own = Self::of(frame)?;
+            if shared.as_ref().is_some_and(|shared| *shared != own) {
+                let text = "the frames are rescaled each by its own factor, and a presentation state has one for all";
+                return Err(Error::unsupported(text).at(&frame.source.sop_instance_uid));
+            }
+            shared = Some(own);
+        }
+        shared.ok_or_else(|| Error::invalid("a source without frames"))
     }
-    let group = |tag| {
-        let sequence = tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE;
-        group_or_root(frame.header, frame.source.frame, sequence, |group| first_text(group, tag).is_some())
-    };
-    let number = |tag| group(tag).and_then(|group| numbers(group, tag)).map(|values| values[0]);
-    let (slope, intercept) = (number(tags::RESCALE_SLOPE), number(tags::RESCALE_INTERCEPT));
-    if slope.is_some() || intercept.is_some() {
-        ds(&mut object, tags::RESCALE_SLOPE, &[slope.unwrap_or(1.0)]);
-        ds(&mut object, tags::RESCALE_INTERCEPT, &[intercept.unwrap_or(0.0)]);
+
+    fn of(frame: &Frame<'_>) -> Result<Self> {
+        if let Some(item) = items(frame.header, tags::MODALITY_LUT_SEQUENCE).first() {
+            let unit = first_text(item, tags::MODALITY_LUT_TYPE).unwrap_or_else(|| "US".to_owned());
+            let lut = Lut::read(item)?;
+            // C.11.1.1.1; to write it with more would move its values in their range, which is all of the display without a window.
+            if !matches!(lut.bits, 8 | 16) {
+                let text = format!("a modality table of {} bits, and a presentation state has 8 or 16", lut.bits);
+                return Err(Error::unsupported(text).at(&frame.source.sop_instance_uid));
+            }
+            return Ok(Self::Table { lut, unit });
+        }
+        let group = |tag| {
+            let sequence = tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE;
+            group_or_root(frame.header, frame.source.frame, sequence, |group| first_text(group, tag).is_some())
+        };
+        let number = |tag| group(tag).and_then(|group| numbers(group, tag)).map(|values| values[0]);
+        let (slope, intercept) = (number(tags::RESCALE_SLOPE), number(tags::RESCALE_INTERCEPT));
+        if slope.is_none() && intercept.is_none() {
+            return Ok(Self::Stored);
+        }
         let stated = group(tags::RESCALE_TYPE).and_then(|group| first_text(group, tags::RESCALE_TYPE));
         // Hounsfield units are the default of CT, nothing specified that of all else (C.11.1.1.2).
         let is_ct = first_text(frame.header, tags::MODALITY).as_deref() == Some("CT");
-        let kind = stated.unwrap_or_else(|| if is_ct { "HU" } else { "US" }.to_owned());
-        text(&mut object, tags::RESCALE_TYPE, VR::LO, &kind);
+        let unit = stated.unwrap_or_else(|| if is_ct { "HU" } else { "US" }.to_owned());
+        Ok(Self::Linear { slope: slope.unwrap_or(1.0), intercept: intercept.unwrap_or(0.0), unit })
     }
-    Ok(object)
-}
 
-/// The VOI LUT of a frame, else its first window, as an item of Softcopy VOI LUT Sequence.
-fn voi(frame: &Frame<'_>) -> Result<Option<InMemDicomObject>> {
-    let holds = |group: &InMemDicomObject| {
-        !items(group, tags::VOILUT_SEQUENCE).is_empty() || numbers(group, tags::WINDOW_CENTER).is_some()
-    };
-    let Some(group) = group_or_root(frame.header, frame.source.frame, tags::FRAME_VOILUT_SEQUENCE, holds) else {
-        return Ok(None);
-    };
-    let mut item = InMemDicomObject::new_empty();
-    if let Some(table) = items(group, tags::VOILUT_SEQUENCE).first() {
-        sequence(&mut item, tags::VOILUT_SEQUENCE, vec![lut(table)?]);
-        return Ok(Some(item));
-    }
-    let first = |tag| numbers(group, tag).map(|values| values[0]);
-    let (Some(centre), Some(width)) = (first(tags::WINDOW_CENTER), first(tags::WINDOW_WIDTH)) else { return Ok(None) };
-    copy(&mut item, group, tags::VOILUT_FUNCTION, VR::CS);
-    let is_linear = first_text(&item, tags::VOILUT_FUNCTION).is_none_or(|function| function == "LINEAR");
-    if width < if is_linear { 1.0 } else { f64::MIN_POSITIVE } {
-        return Ok(None);
-    }
-    ds(&mut item, tags::WINDOW_CENTER, &[centre]);
-    ds(&mut item, tags::WINDOW_WIDTH, &[width]);
-    Ok(Some(item))
-}
-
-/// A table without what its maker says of it. The numbers are written as OW: a US value of 65,536 of them has no 16-bit length.
-fn lut(source: &InMemDicomObject) -> Result<InMemDicomObject> {
-    let mut table = InMemDicomObject::new_empty();
-    for tag in [tags::LUT_DESCRIPTOR, tags::MODALITY_LUT_TYPE] {
-        if let Some(element) = source.get(tag) {
-            table.put(element.clone());
+    fn put(self, object: &mut InMemDicomObject) {
+        match self {
+            Self::Stored => {}
+            Self::Linear { slope, intercept, unit } => {
+                ds(object, tags::RESCALE_SLOPE, &[slope]);
+                ds(object, tags::RESCALE_INTERCEPT, &[intercept]);
+                text(object, tags::RESCALE_TYPE, VR::LO, &unit);
+            }
+            Self::Table { lut, unit } => {
+                let mut item = lut.item();
+                text(&mut item, tags::MODALITY_LUT_TYPE, VR::LO, &unit);
+                sequence(object, tags::MODALITY_LUT_SEQUENCE, vec![item]);
+            }
         }
     }
-    let data = source.get(tags::LUT_DATA).and_then(|element| element.value().primitive());
-    let data = match data {
-        Some(PrimitiveValue::I16(words)) => PrimitiveValue::U16(words.iter().map(|&word| word as u16).collect()),
-        Some(numbers @ (PrimitiveValue::U16(_) | PrimitiveValue::U8(_))) => numbers.clone(),
-        _ => return Err(Error::malformed("a look-up table without numbers").at(tags::LUT_DATA)),
-    };
-    table.put(DataElement::new(tags::LUT_DATA, VR::OW, data));
-    Ok(table)
+}
+
+/// Modality values to those of the display.
+#[derive(PartialEq)]
+enum Voi {
+    Table(Lut),
+    Window { centre: f64, width: f64, function: Option<String> },
+}
+
+impl Voi {
+    /// The VOI LUT of a frame, else its first window; none where that is too narrow to be one.
+    fn of(frame: &Frame<'_>) -> Result<Option<Self>> {
+        let holds = |group: &InMemDicomObject| {
+            !items(group, tags::VOILUT_SEQUENCE).is_empty() || numbers(group, tags::WINDOW_CENTER).is_some()
+        };
+        let Some(group) = group_or_root(frame.header, frame.source.frame, tags::FRAME_VOILUT_SEQUENCE, holds) else {
+            return Ok(None);
+        };
+        if let Some(item) = items(group, tags::VOILUT_SEQUENCE).first() {
+            return Ok(Some(Self::Table(Lut::read(item)?)));
+        }
+        let first = |tag| numbers(group, tag).map(|values| values[0]);
+        let window = first(tags::WINDOW_CENTER).zip(first(tags::WINDOW_WIDTH));
+        let function = first_text(group, tags::VOILUT_FUNCTION);
+        let narrowest = if function.as_deref().is_none_or(|name| name == "LINEAR") { 1.0 } else { f64::MIN_POSITIVE };
+        let window = window.filter(|(_, width)| *width >= narrowest);
+        Ok(window.map(|(centre, width)| Self::Window { centre, width, function }))
+    }
+
+    fn item(self) -> InMemDicomObject {
+        let mut item = InMemDicomObject::new_empty();
+        match self {
+            Self::Table(lut) => sequence(&mut item, tags::VOILUT_SEQUENCE, vec![lut.spread().item()]),
+            Self::Window { centre, width, function } => {
+                ds(&mut item, tags::WINDOW_CENTER, &[centre]);
+                ds(&mut item, tags::WINDOW_WIDTH, &[width]);
+                if let Some(function) = function {
+                    text(&mut item, tags::VOILUT_FUNCTION, VR::CS, &function);
+                }
+            }
+        }
+        item
+    }
+}
+
+/// A look-up table, without what its maker says of it.
+#[derive(PartialEq)]
+pub(super) struct Lut {
+    /// The stored value that the first number is for, and its VR: US, or SS where stored values have a sign.
+    first: (VR, i32),
+    /// Bits of a number: their range is that of the output.
+    bits: u16,
+    numbers: Vec<u16>,
+}
+
+impl Lut {
+    fn read(item: &InMemDicomObject) -> Result<Self> {
+        let malformed = |what: &str| Error::malformed(format!("a look-up table {what}")).at(tags::LUT_DESCRIPTOR);
+        let descriptor = item.get(tags::LUT_DESCRIPTOR).and_then(|e| Some((e.vr(), e.to_multi_int::<i32>().ok()?)));
+        let Some((vr, [count, first, bits])) = descriptor.and_then(|(vr, d)| Some((vr, <[i32; 3]>::try_from(d).ok()?)))
+        else {
+            return Err(malformed("without descriptor"));
+        };
+        // 16 bits, whatever their sign; 0 stands for 65,536.
+        let count = match count & 0xFFFF {
+            0 => 65_536,
+            count => count as usize,
+        };
+        let words = match item.get(tags::LUT_DATA).and_then(|element| element.value().primitive()) {
+            Some(PrimitiveValue::U16(words)) => words.to_vec(),
+            Some(PrimitiveValue::I16(words)) => words.iter().map(|&word| word as u16).collect(),
+            Some(PrimitiveValue::U8(bytes)) => {
+                bytes.chunks_exact(2).map(|two| u16::from_le_bytes([two[0], two[1]])).collect()
+            }
+            _ => return Err(malformed("without numbers")),
+        };
+        // Numbers of 8 bits may stand two in a word, the first in its low byte (PS3.3 C.11.1.1.1).
+        let mut numbers = if words.len() < count {
+            words.iter().flat_map(|word| word.to_le_bytes()).map(u16::from).collect()
+        } else {
+            words
+        };
+        let bits = u16::try_from(bits).ok().filter(|bits| (1..=16).contains(bits));
+        let Some(bits) = bits.filter(|_| numbers.len() >= count) else { return Err(malformed("of another length")) };
+        numbers.truncate(count);
+        Ok(Self { first: (vr, first), bits, numbers })
+    }
+
+    /// With numbers of 16 bits, as a presentation state has them next to 8 (C.11.2.1.1): their range is the display's.
+    fn spread(mut self) -> Self {
+        let scale = 65_535.0 / f64::from((1u32 << self.bits) - 1);
+        self.bits = 16;
+        self.numbers.iter_mut().for_each(|number| *number = (f64::from(*number) * scale).round() as u16);
+        self
+    }
+
+    /// The numbers are written as OW: 65,536 of them have no 16-bit length, as US asks for.
+    fn item(self) -> InMemDicomObject {
+        let (vr, first) = self.first;
+        // Truncated to 16 bits: 65,536 numbers are written as 0, a sign as its bits.
+        let descriptor = [self.numbers.len() as u16, first as u16, self.bits];
+        let descriptor = match vr {
+            VR::SS => PrimitiveValue::I16(descriptor.map(|word| word as i16).as_slice().into()),
+            _ => PrimitiveValue::U16(descriptor.as_slice().into()),
+        };
+        let vr = if vr == VR::SS { VR::SS } else { VR::US };
+        let mut item = InMemDicomObject::new_empty();
+        item.put(DataElement::new(tags::LUT_DESCRIPTOR, vr, descriptor));
+        item.put(DataElement::new(tags::LUT_DATA, VR::OW, PrimitiveValue::U16(self.numbers.into())));
+        item
+    }
 }

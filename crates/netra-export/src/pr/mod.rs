@@ -15,7 +15,7 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use ndarray::Axis;
 use netra_core::{Error, Findings, ModelIdentity, Result, SourceFrame};
-use netra_dicom::write::element::{ds, empty, first_text, is, numbers, sequence, sl, text, texts};
+use netra_dicom::write::element::{copy_or_empty, ds, empty, first_text, is, numbers, sequence, sl, text, texts};
 use netra_dicom::write::{Moment, write_part10};
 
 use self::outline::Outline;
@@ -67,6 +67,8 @@ impl Exporter for Pr {
             description: &format!("{} outlines", findings.model.name),
         };
         identity::put(&mut object, self.name(), &series, &findings.model, planes.header, set)?;
+        // Type 2C of the series, asked for where the body part has two sides.
+        copy_or_empty(&mut object, planes.header, tags::LATERALITY, VR::CS);
         put_identification(&mut object, &findings.model, set.now());
         put_relationship(&mut object, &planes, &frames);
         put_displayed_area(&mut object, &planes, [rows, columns])?;
@@ -90,7 +92,7 @@ pub(crate) fn class(planes: &SourcePlanes<'_>) -> &'static str {
 
 /// Whether outlines can be shown on a source, if there are any.
 pub(crate) fn can_show(planes: &SourcePlanes<'_>) -> bool {
-    frames(planes).is_ok_and(|frames| is_colour(planes) || grey::modality(&frames).is_ok())
+    frames(planes).is_ok_and(|frames| is_colour(planes) || grey::Modality::of_all(&frames).is_ok())
 }
 
 /// Three samples a pixel, or a palette's indices.

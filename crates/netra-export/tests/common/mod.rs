@@ -17,8 +17,8 @@ use netra_dicom::write::Uids;
 use netra_dicom::{Deidentifier, GeometryPolicy, ImageOptions, ReadOptions, Scan};
 use netra_export::{NAMES, Pixels, ResultSet, Source};
 
-pub use sources::{oblique, position, write_dx, write_series};
-use sources::{write_ct, write_multi_frame, write_photo};
+pub use sources::{oblique, position, write_dx, write_photo, write_series};
+use sources::{write_ct, write_multi_frame};
 
 pub const PATIENT: &str = "Prüfung^Export";
 pub const PATIENT_ID: &str = "PHI-4711";

@@ -10,7 +10,7 @@ pub(crate) const TO_XYZ: [[f64; 3]; 3] = [
 ];
 
 /// XYZ of the white D50.
-pub(crate) const D50: [f64; 3] = [0.964_22, 1.0, 0.825_21];
+const D50: [f64; 3] = [0.964_22, 1.0, 0.825_21];
 
 /// An sRGB colour as PCS-values of CIELab under D50, scaled to 16 bits (PS3.3 C.10.7.1.1).
 pub(crate) fn cie_lab(colour: Rgb) -> [u16; 3] {

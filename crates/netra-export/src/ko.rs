@@ -42,27 +42,20 @@ impl Exporter for Ko {
 
 /// The source frames that show what was found, each once, in the order of the planes.
 fn frames<'p>(findings: &Findings, source: &Source<'_>, planes: &'p SourcePlanes<'_>) -> Result<Vec<&'p SourceFrame>> {
-    let shown: Vec<usize> =
-        match (&findings.finding, source.pixels) {
-            (Finding::Segmentation { .. }, _) => {
-                let map = label_map(findings, source, "a key object selection")?;
-                fullest_planes(map).into_iter().collect()
-            }
-            // A class without a threshold may well be there.
-            (Finding::Classes(classes), Pixels::Image(_)) => {
-                if classes.iter().all(|class| class.positive == Some(false)) { Vec::new() } else { vec![0] }
-            }
-            (Finding::Classes(_), Pixels::Volume(_)) => {
-                return Err(Error::unsupported(
-                    "classes of a whole volume point at no frame, and a key object selection must",
-                ));
-            }
-            _ => {
-                return Err(Error::unsupported(
-                    "a key object selection points at what was found, and a generated picture is no finding",
-                ));
-            }
-        };
+    let shown: Vec<usize> = match (&findings.finding, source.pixels) {
+        (Finding::Segmentation { .. }, _) => {
+            fullest_planes(label_map(findings, source, "a key object selection")?).into_iter().collect()
+        }
+        (Finding::Classes(classes), Pixels::Image(_)) if classes.iter().all(|class| class.positive == Some(false)) => {
+            Vec::new()
+        }
+        // A class without a threshold may well be there.
+        (Finding::Classes(_), Pixels::Image(_)) => vec![0],
+        (Finding::Classes(_), Pixels::Volume(_)) => {
+            return Err(Error::unsupported("classes of a whole volume point at no frame of it"));
+        }
+        _ => return Err(Error::unsupported("a generated picture is no finding to point at")),
+    };
     let mut frames: Vec<&SourceFrame> =
         shown.into_iter().filter_map(|plane| planes.planes.get(plane)).map(|plane| &plane.source.main.frame).collect();
     frames.dedup();
@@ -152,9 +145,9 @@ fn results(findings: &Findings, planes: &SourcePlanes<'_>, set: &ResultSet) -> V
         Opened { format: "sc", class: uids::SECONDARY_CAPTURE_IMAGE_STORAGE, is_image: true },
         Opened { format: "sr", class: uids::COMPREHENSIVE3_DSR_STORAGE, is_image: false },
     ];
-    if matches!(findings.finding, Finding::Segmentation { .. }) {
+    if let Finding::Segmentation { labels, .. } = &findings.finding {
         results.push(Opened { format: "seg-binary", class: uids::SEGMENTATION_STORAGE, is_image: true });
-        if pr::can_show(planes) {
+        if pr::can_show(labels, planes) {
             results.push(Opened { format: "pr", class: pr::class(planes), is_image: false });
         }
     }

@@ -1,19 +1,19 @@
 //! Key object selections: what they point at, with highdicom, DCMTK and dciodvfy where they are.
-#![allow(clippy::unwrap_used)] // helpers of tests may panic
+#![allow(clippy::print_stderr, clippy::unwrap_used)] // helpers of tests may panic and print
 
 mod common;
 
 use std::path::{Path, PathBuf};
 
 use common::peers::{python, validate};
-use common::{Case, cases};
+use common::{Case, Owned, cases};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::open_file;
 use ndarray::Array3;
 use netra_core::{Classification, CodedConcept, ErrorKind, Finding, Findings};
 use netra_dicom::write::Uids;
 use netra_dicom::write::element::{first_text, items};
-use netra_export::{Exporter, Ko, ResultSet};
+use netra_export::{Exporter, Ko, Pr, ResultSet};
 
 /// The set that a selection is part of.
 fn set(formats: &[&str]) -> ResultSet {
@@ -104,6 +104,28 @@ fn nothing_to_point_at_is_refused() {
 }
 
 #[test]
+fn outlines_that_cannot_be_drawn_are_not_referred_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("ko.dcm");
+    let mut case = cases(folder.path()).remove(0);
+    let set = set(&["pr", "ko"]);
+    let refers = |case: &Case, findings: &Findings| {
+        Ko.write(findings, &case.source(), &set, &out).unwrap();
+        let shown = Pr.write(findings, &case.source(), &set, &folder.path().join("pr.dcm")).is_ok();
+        assert_eq!(images(&out).iter().any(|(uid, _)| *uid == set.instance_uid("pr")), shown);
+        shown
+    };
+    assert!(refers(&case, &case.findings(3)));
+    let Owned::Volume(volume) = &mut case.pixels else { panic!("a volume") };
+    volume.slices[1].main.offset = [0.5, 0.0];
+    assert!(!refers(&case, &case.findings(3)));
+    // Found in the one slice that was put in between two frames.
+    let between = common::corrected(folder.path());
+    let labels = Array3::from_shape_fn((5, 12, 17), |(slice, ..)| u16::from(slice == 2));
+    assert!(!refers(&between, &common::findings(labels, &[1])));
+}
+
+#[test]
 fn a_selection_without_a_patient_names_nobody() {
     let folder = tempfile::tempdir().unwrap();
     for case in cases(folder.path()) {
@@ -177,6 +199,20 @@ fn selections_of_made_up_sources() {
         check(&python, &case, folder.path());
     }
     check(&python, &common::corrected(folder.path()), folder.path());
+}
+
+#[test]
+fn the_template_holds() {
+    let Some(python) = python() else { return };
+    if !Path::new("/usr/share/java/pixelmed.jar").exists() {
+        eprintln!("skipped: no PixelMed (apt install libpixelmed-java)");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let case = cases(folder.path()).into_iter().find(|case| case.name == "dx").unwrap();
+    check(&python, &case, folder.path());
+    let selection = |suffix: &str| folder.path().join(format!("dx-all.ko.{suffix}"));
+    validate(&python, "pixelmed.py", &[&selection("highdicom.dcm"), &selection("dcm")]);
 }
 
 #[test]

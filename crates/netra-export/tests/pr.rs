@@ -12,7 +12,8 @@ use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{InMemDicomObject, open_file};
 use ndarray::{Array2, Array3};
-use netra_core::{ErrorKind, Finding, Findings};
+use netra_core::{ErrorKind, Finding, Findings, Limits};
+use netra_dicom::ImageOptions;
 use netra_dicom::write::element::{ds, first_text, items, numbers, sequence, text, texts, us};
 use netra_dicom::write::{Moment, Uids, dx::Radiograph, write_part10};
 use netra_export::{Exporter, Pr};
@@ -37,6 +38,17 @@ fn made(root: &Path, name: &'static str, write: impl Fn(&Path), change: impl Fn(
 
 fn ct(root: &Path, name: &'static str, change: impl Fn(usize, &mut InMemDicomObject)) -> Case {
     made(root, name, |folder| common::write_series(folder, [5, 12, 17]), change)
+}
+
+/// An empty radiograph of so many rows and columns.
+fn film(root: &Path, name: &'static str, [rows, columns]: [usize; 2]) -> Case {
+    let write = |folder: &Path| {
+        let pixels = Array2::zeros((rows, columns));
+        let film = Radiograph::chest_phantom(pixels.view(), 0.4);
+        let object = film.data_set(&Uids::derived(name), &Moment::now()).unwrap();
+        write_part10(object, uids::EXPLICIT_VR_LITTLE_ENDIAN, &folder.join("0.dcm")).unwrap();
+    };
+    made(root, name, write, |_, _| {})
 }
 
 fn window(object: &mut InMemDicomObject, centres: &[f64], widths: &[f64]) {
@@ -182,6 +194,23 @@ fn a_window_names_its_frames_unless_it_is_for_all() {
 }
 
 #[test]
+fn one_picture_of_a_multi_frame_object_is_named_by_its_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("pr.dcm");
+    let mut case = cases(folder.path()).into_iter().find(|case| case.name == "enhanced").unwrap();
+    let pictures = case.scan.images(&ImageOptions::default(), &Limits::default()).unwrap();
+    case.pixels = Owned::Image(Box::new(pictures.into_iter().nth(2).unwrap()));
+    Pr.write(&case.findings(3), &case.source(), &set(), &out).unwrap();
+    let object = open_file(&out).unwrap();
+    let series = &items(&object, tags::REFERENCED_SERIES_SEQUENCE)[0];
+    let drawn = items(&object, tags::GRAPHIC_ANNOTATION_SEQUENCE).iter().skip(1);
+    for refers in drawn.chain([series]) {
+        let [reference] = items(refers, tags::REFERENCED_IMAGE_SEQUENCE) else { panic!("one image") };
+        assert_eq!(numbers(reference, tags::REFERENCED_FRAME_NUMBER), Some(vec![3.0]));
+    }
+}
+
+#[test]
 fn what_cannot_be_shown_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("pr.dcm");
@@ -192,7 +221,7 @@ fn what_cannot_be_shown_is_refused() {
         assert!(!out.exists());
     };
     let mut case = ct(folder.path(), "plain", |_, _| {});
-    refused(&common::findings(Array3::zeros((5, 12, 17)), &[1]), &case, "nothing was found");
+    refused(&common::findings(Array3::zeros((5, 12, 17)), &[1]), &case, "no segment was found");
     let Owned::Volume(volume) = &mut case.pixels else { panic!("a volume") };
     volume.slices[3].main.offset = [0.5, 0.0];
     refused(&case.findings(3), &case, "resampled");
@@ -237,12 +266,7 @@ fn a_state_without_a_patient_names_nobody_and_looks_the_same() {
 #[test]
 fn an_outline_of_more_points_than_a_value_holds_is_drawn_in_lines_that_meet() {
     let folder = tempfile::tempdir().unwrap();
-    let scan = folder.path().join("comb");
-    std::fs::create_dir(&scan).unwrap();
-    let film = Radiograph::chest_phantom(Array2::zeros((4200, 4)).view(), 0.4)
-        .data_set(&Uids::derived("comb"), &Moment::now());
-    write_part10(film.unwrap(), uids::EXPLICIT_VR_LITTLE_ENDIAN, &scan.join("0.dcm")).unwrap();
-    let case = Case::open("comb", &scan);
+    let case = film(folder.path(), "comb", [4200, 4]);
     // A back with 2100 teeth: one outline of 4 points a tooth, two on the back, and the first again.
     let labels = Array3::from_shape_fn((1, 4200, 4), |(_, row, column)| u16::from(column == 0 || row % 2 == 0));
     let out = folder.path().join("pr.dcm");
@@ -260,6 +284,17 @@ fn an_outline_of_more_points_than_a_value_holds_is_drawn_in_lines_that_meet() {
     assert_eq!([first.len(), first.len() + second.len() - 2], [2 * 8191, 2 * (4 * 2100 + 3)]);
     assert_eq!(first[first.len() - 2..], second[..2]);
     assert_eq!(first[..2], second[second.len() - 2..]);
+}
+
+#[test]
+fn a_million_specks_are_no_outlines() {
+    let folder = tempfile::tempdir().unwrap();
+    let case = film(folder.path(), "specks", [1001, 2000]);
+    let specks = Array3::from_shape_fn((1, 1001, 2000), |(_, row, column)| 1 + ((row + column) % 2) as u16);
+    let out = folder.path().join("pr.dcm");
+    let error = Pr.write(&common::findings(specks, &[1, 2]), &case.source(), &set(), &out).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    assert!(!out.exists());
 }
 
 #[test]

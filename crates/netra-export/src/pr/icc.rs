@@ -1,7 +1,10 @@
-//! The colour profile of sRGB (ICC.1:2010, profile version 4.2): what a colour presentation state says of images that carry no
+//! The colour profile of sRGB (ICC.1:2004-10, profile version 4.2): what a colour presentation state says of images that carry no
 //! profile of their own.
 
-use crate::colour::{D50, TO_XYZ};
+use crate::colour::TO_XYZ;
+
+/// White of the connection space, to the figures that a profile must give.
+const D50: [f64; 3] = [0.9642, 1.0, 0.8249];
 
 /// White D65 to D50 (Bradford).
 const ADAPTATION: [[f64; 3]; 3] = [

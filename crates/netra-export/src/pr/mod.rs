@@ -14,7 +14,7 @@ use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use ndarray::Axis;
-use netra_core::{Error, Findings, ModelIdentity, Result, SourceFrame};
+use netra_core::{Error, Findings, LabelMap, ModelIdentity, Result, SourceFrame};
 use netra_dicom::write::element::{copy_or_empty, ds, empty, first_text, is, numbers, sequence, sl, text, texts};
 use netra_dicom::write::{Moment, write_part10};
 
@@ -28,6 +28,9 @@ use crate::{Exporter, ResultSet, Source, identity, label_map};
 /// frames pixel by pixel, and where the frames do not share one rescale.
 #[derive(Clone, Copy, Debug)]
 pub struct Pr;
+
+/// Each is an object of some hundred bytes; a hundred organs in a large scan have about a hundred thousand.
+const MOST_OUTLINES: usize = 1_000_000;
 
 /// A stored frame that is a plane of the label map.
 struct Frame<'a> {
@@ -53,10 +56,18 @@ impl Exporter for Pr {
         let map = label_map(findings, source, "a presentation state")?;
         let planes = SourcePlanes::of(source)?;
         let frames = frames(&planes)?;
-        let outlines = |frame: &Frame<'_>| outline::outlines(map.labels().index_axis(Axis(0), frame.plane));
-        let drawn: Vec<Drawn<'_>> = frames.iter().map(|frame| (frame.source, outlines(frame))).collect();
-        if drawn.iter().all(|(_, outlines)| outlines.is_empty()) {
-            return Err(Error::unsupported("nothing was found, so that a presentation state has nothing to draw"));
+        let mut count = 0;
+        let mut drawn: Vec<Drawn<'_>> = Vec::with_capacity(frames.len());
+        for frame in &frames {
+            let outlines = outline::outlines(map.labels().index_axis(Axis(0), frame.plane));
+            count += outlines.values().map(Vec::len).sum::<usize>();
+            if count > MOST_OUTLINES {
+                return Err(Error::limit(format!("more than {MOST_OUTLINES} outlines to draw")));
+            }
+            drawn.push((frame.source, outlines));
+        }
+        if count == 0 {
+            return Err(Error::unsupported("no segment was found on a stored frame, so that there is nothing to draw"));
         }
 
         let [_, rows, columns] = source.pixels.shape();
@@ -90,9 +101,13 @@ pub(crate) fn class(planes: &SourcePlanes<'_>) -> &'static str {
     }
 }
 
-/// Whether outlines can be shown on a source, if there are any.
-pub(crate) fn can_show(planes: &SourcePlanes<'_>) -> bool {
-    frames(planes).is_ok_and(|frames| is_colour(planes) || grey::Modality::of_all(&frames).is_ok())
+/// Whether there will be a presentation state of these labels, for whoever refers to it.
+pub(crate) fn can_show(map: &LabelMap, planes: &SourcePlanes<'_>) -> bool {
+    frames(planes).is_ok_and(|frames| {
+        let is_found =
+            |frame: &Frame<'_>| map.labels().index_axis(Axis(0), frame.plane).iter().any(|&label| label != 0);
+        frames.iter().any(is_found) && (is_colour(planes) || grey::Modality::of_all(&frames).is_ok())
+    })
 }
 
 /// Three samples a pixel, or a palette's indices.

@@ -1,5 +1,6 @@
-//! Results in the formats others read: JSON, PNG, HTML, CSV, NIfTI, FHIR, DICOM SEG, SR, Secondary Capture. One file or folder a
-//! format, each behind [`Exporter`]. And scans themselves: [`convert`] to NIfTI and pictures.
+//! Results in the formats others read: JSON, PNG, HTML, CSV, NIfTI, FHIR, DICOM SEG, SR, Secondary Capture, Key Object Selection,
+//! Presentation State. One file or folder a format, each behind [`Exporter`]. And scans themselves: [`convert`] to NIfTI and
+//! pictures.
 //!
 //! Every exporter writes to a temporary name and renames (see [`atomic`]), and every result refers to its source by UID and to
 //! its model by digest. Only DICOM objects carry a patient's name or number, since they must be filed in the patient's record.
@@ -7,14 +8,18 @@
 
 mod base64;
 mod capture;
+mod colour;
+mod content;
 pub mod convert;
 pub mod fhir;
 mod identity;
 mod json;
+mod ko;
 mod nifti;
 mod origin;
 mod picture;
 mod planes;
+mod pr;
 mod quantity;
 mod report;
 mod seg;
@@ -31,9 +36,11 @@ use netra_dicom::Scan;
 pub use capture::SecondaryCapture;
 pub use fhir::Fhir;
 pub use json::Json;
+pub use ko::Ko;
 pub use netra_dicom::write::atomic;
 pub use nifti::Nifti;
 pub use picture::{Png, Thumbnail, Verdict, write_thumbnails};
+pub use pr::Pr;
 pub use report::Html;
 pub use seg::{Encoding, Seg, SegKind};
 pub use set::ResultSet;
@@ -44,8 +51,22 @@ pub use table::Csv;
 pub(crate) type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// The names that [`exporter`] knows, in the order in which a user should read them.
-pub const NAMES: [&str; 12] =
-    ["json", "png", "html", "csv", "nii", "seg", "seg-native", "seg-binary", "sr", "sc", "fhir", "fhir-midas"];
+pub const NAMES: [&str; 14] = [
+    "json",
+    "png",
+    "html",
+    "csv",
+    "nii",
+    "seg",
+    "seg-native",
+    "seg-binary",
+    "sr",
+    "sc",
+    "ko",
+    "pr",
+    "fhir",
+    "fhir-midas",
+];
 
 /// One output format.
 pub trait Exporter {
@@ -106,6 +127,8 @@ pub fn exporter(name: &str) -> Result<Box<dyn Exporter>> {
         "seg-binary" => Box::new(Seg::new(SegKind::Binary)),
         "sr" => Box::new(Sr),
         "sc" => Box::new(SecondaryCapture),
+        "ko" => Box::new(Ko),
+        "pr" => Box::new(Pr),
         "fhir" => Box::new(Fhir::new(fhir::Profile::R4)),
         "fhir-midas" => Box::new(Fhir::new(fhir::Profile::Midas)),
         _ => return Err(Error::invalid(format!("no output format {name:?}; there are {}", NAMES.join(", ")))),

@@ -3,7 +3,8 @@
 usage: sr.py REPORT EXPECTED.json [--reference OUT SOURCE...]
 
 EXPECTED.json of a segmentation: {"shape": [slices, rows, columns], "labels": "FILE of uint16, little endian",
-"numbers": [label of each segment, ascending], "affine": 4x4 of (slice, row, column) to mm, or null,
+"numbers": [label of each segment, ascending], "regions": [code of where it lies, or null],
+"types": [code of each segment, which is where it lies in that case], "affine": 4x4 of (slice, row, column) to mm, or null,
 "spacing": [row, column] of a picture, or null, "binary": whether a binary segmentation is referred to,
 "tracking": [UID of each segment]}; of a classifier: {"classes": [[code or null, probability, threshold, present], ...]}.
 
@@ -76,7 +77,9 @@ def check_segments(report, meant, folder):
     values = []
     for rank, (i, number) in enumerate(present):
         group = groups[meant["tracking"][i]]
-        assert group.finding_type is not None and group.finding_category is not None
+        assert group.finding_type.value == meant["types"][i] and group.finding_category is not None
+        sites = [site.value.value for site in group.finding_sites]
+        assert sites == [meant["regions"][i] or meant["types"][i]], sites
         read = [(m.name.value, m.unit.value, m.value) for m in group.get_measurements()]
         wanted = wanted_measurements(meant, labels, number)
         assert [r[:2] for r in read] == [w[:2] for w in wanted], f"{read}, not {wanted}"

@@ -99,7 +99,8 @@ fn segments_are_observations_with_their_size_in_ucum() {
         assert_eq!(observation["valueQuantity"]["value"].as_f64().unwrap(), *voxels as f64);
         assert_eq!(observation["valueQuantity"]["code"], "mm3");
         assert_eq!(observation["code"]["coding"][0]["code"], "118565006");
-        assert_eq!(observation["bodySite"]["coding"][0]["code"], segment.property_type.value.as_str());
+        let site = segment.anatomic_region.as_ref().unwrap_or(&segment.property_type);
+        assert_eq!(observation["bodySite"]["coding"][0]["code"], site.value.as_str());
         let tracking = format!("urn:oid:{}", set.tracking_uid(segment));
         assert_eq!(observation["identifier"][0]["value"], tracking.as_str());
         assert_eq!(observation["status"], "preliminary");

@@ -48,7 +48,11 @@ fn of_segment(case: &Case<'_>, segment: &Segment, voxels: u64, extent: &ExtentMe
         None => json!({ "text": text }),
     };
     let is_site = is_of(segment, &[ANATOMICAL_STRUCTURE, BODY_STRUCTURE, TISSUE]);
-    let body_site = if is_site { Some(meaning.clone()) } else { case.study.region.clone() };
+    let body_site = match &segment.anatomic_region {
+        Some(region) => Some(codeable(region, &region.meaning)),
+        None if is_site => Some(meaning.clone()),
+        None => case.study.region.clone(),
+    };
     let mut resource = common(case);
     resource["identifier"] = json!([uid_identifier(&case.set.tracking_uid(segment))]);
     resource["code"] = code;

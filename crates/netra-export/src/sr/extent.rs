@@ -134,7 +134,14 @@ mod tests {
 
     fn segment(number: u16) -> Segment {
         let concept = || CodedConcept { value: "1".into(), scheme: "SCT".into(), meaning: "x".into() };
-        Segment { number, label: "s".into(), category: concept(), property_type: concept(), colour: [0; 3] }
+        Segment {
+            number,
+            label: "s".into(),
+            category: concept(),
+            property_type: concept(),
+            anatomic_region: None,
+            colour: [0; 3],
+        }
     }
 
     const MILLIMETRE: [[f64; 3]; 3] = [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]];

@@ -78,21 +78,21 @@ fn tracking(identifier: &str, uid: &str) -> Vec<Item> {
     ]
 }
 
-/// Finding category, finding, and site: a segment that is an anatomical structure is its own site, another has none.
+/// Finding category, finding, and site: the region that the package states. Without one, a segment that is an anatomical
+/// structure is its own site, and another has none.
 fn meaning(segment: &Segment) -> Vec<Item> {
     let mut items = Vec::new();
     if let Some(category) = coded(&segment.category) {
         items.push(Item::code(Is::Contained, Term("276214006", "SCT", "Finding category"), category));
     }
-    match coded(&segment.property_type) {
-        Some(concept) => {
-            items.push(Item::code(Is::Contained, FINDING, concept.clone()));
-            if segment.category.scheme == "SCT" && segment.category.value == "91723000" {
-                items.push(Item::code(Is::ConceptModifier, Term("363698007", "SCT", "Finding Site"), concept));
-            }
-        }
-        None => items.push(Item::text(Is::Contained, FINDING, &segment.label)),
-    }
+    let finding = coded(&segment.property_type);
+    items.push(match &finding {
+        Some(concept) => Item::code(Is::Contained, FINDING, concept.clone()),
+        None => Item::text(Is::Contained, FINDING, &segment.label),
+    });
+    let is_structure = segment.category.scheme == "SCT" && segment.category.value == "91723000";
+    let site = segment.anatomic_region.as_ref().and_then(coded).or(finding.filter(|_| is_structure));
+    items.extend(site.map(|site| Item::code(Is::ConceptModifier, Term("363698007", "SCT", "Finding Site"), site)));
     items
 }
 

@@ -8,6 +8,7 @@
 mod base64;
 mod capture;
 pub mod convert;
+mod extent;
 pub mod fhir;
 mod identity;
 mod json;

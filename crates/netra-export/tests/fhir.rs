@@ -115,6 +115,31 @@ fn segments_are_observations_with_their_size_in_ucum() {
 }
 
 #[test]
+fn a_segment_has_its_long_axis_where_pixels_have_a_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = cases(folder.path());
+    let axes = |case: &Case, place: (usize, usize, usize)| -> Vec<Option<f64>> {
+        let mut labels = ndarray::Array3::zeros(case.source().pixels.shape());
+        labels[place] = 2;
+        let bundle = bundle(&Fhir::new(Profile::R4), &common::findings(labels, &[1, 2]), case, &set());
+        let axis = |observation: &&Value| {
+            let components = observation["component"].as_array().unwrap().iter();
+            let mut axes = components.filter(|c| c["code"]["coding"][0]["code"] == "103339001");
+            axes.next().map(|axis| {
+                assert_eq!(axis["valueQuantity"]["code"], "mm");
+                axis["valueQuantity"]["value"].as_f64().unwrap()
+            })
+        };
+        of_type(&bundle, "Observation").iter().map(axis).collect()
+    };
+    // One voxel of 2.5 by 0.7 by 0.9 mm from corner to corner; the first segment has no voxel.
+    let ct = axes(&cases[0], (2, 3, 4));
+    assert_eq!(ct[0], None);
+    assert!((ct[1].unwrap() - (2.5f64.powi(2) + 0.7f64.powi(2) + 0.9f64.powi(2)).sqrt()).abs() < 1e-6, "{ct:?}");
+    assert_eq!(axes(&cases[3], (0, 3, 4)), [None, None], "a photograph without spacing");
+}
+
+#[test]
 fn classes_are_observations_interpreted_against_their_threshold() {
     let folder = tempfile::tempdir().unwrap();
     let photo = &cases(folder.path())[3];

@@ -15,7 +15,7 @@ use std::path::Path;
 use netra_core::{Error, ErrorKind, Findings, Result};
 use serde_json::{Value, json};
 
-use crate::{Exporter, ResultSet, Source, atomic, picture};
+use crate::{Exporter, Pixels, ResultSet, Source, atomic, picture};
 use code::{coding, pruned, reference, url};
 use study::Study;
 
@@ -80,6 +80,7 @@ impl Fhir {
     fn bundle(&self, findings: &Findings, source: &Source<'_>, set: &ResultSet) -> Result<Value> {
         let case = Case {
             findings,
+            pixels: source.pixels,
             set,
             profile: self.profile,
             interpreter: self.interpreter.as_ref(),
@@ -149,6 +150,7 @@ impl Exporter for Fhir {
 /// What the resources of one bundle share.
 struct Case<'a> {
     findings: &'a Findings,
+    pixels: Pixels<'a>,
     set: &'a ResultSet,
     profile: Profile,
     interpreter: Option<&'a Interpreter>,

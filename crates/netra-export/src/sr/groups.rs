@@ -6,11 +6,10 @@ use netra_core::{Classification, CodedConcept, ExtentMeasure, LabelMap, Segment,
 use netra_dicom::write::element::{is, text};
 
 use super::Report;
-use super::extent;
 use super::item::{Is, Item, Term, refer_to_segment};
 use super::library::{MILLIMETRE, SOURCE};
 use crate::seg::{BinaryPlace, binary_places};
-use crate::{Pixels, quantity};
+use crate::{Pixels, extent, quantity};
 
 const GROUP: Term = Term("125007", "DCM", "Measurement Group");
 const FINDING: Term = Term("121071", "DCM", "Finding");
@@ -120,14 +119,9 @@ fn measurements(report: &Report<'_>, extent: &ExtentMeasure, corners: &[[i64; 3]
         ExtentMeasure::PixelShare(_) => return Vec::new(),
     };
     let mut items = vec![Item::number(Is::Contained, name, size, Term(unit.0, "UCUM", unit.1))];
-    let step = match report.pixels {
-        Pixels::Volume(volume) => Some([0, 1, 2].map(|axis| volume.geometry().affine().step(axis))),
-        Pixels::Image(image) => image.spacing.map(|[row, column]| [[0.0; 3], [0.0, row, 0.0], [column, 0.0, 0.0]]),
-    };
-    if let Some(step) = step {
-        let axis = Term("103339001", "SCT", "Long axis");
-        items.push(Item::number(Is::Contained, axis, extent::longest(corners, step), MILLIMETRE));
-    }
+    let axis = Term("103339001", "SCT", "Long axis");
+    let length = extent::long_axis(corners, report.pixels);
+    items.extend(length.map(|length| Item::number(Is::Contained, axis, length, MILLIMETRE)));
     items
 }
 

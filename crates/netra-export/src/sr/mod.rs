@@ -6,7 +6,6 @@
 //! report. Next to a label map alone, a picture's group refers to the convex outline of the segment in its frame, and a volume's
 //! group is without a region (TID 1501); the label map is named as pertinent evidence, and the Tracking UID ties both together.
 
-mod extent;
 mod groups;
 mod item;
 mod library;

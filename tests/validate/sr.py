@@ -6,7 +6,7 @@ EXPECTED.json of a segmentation: {"shape": [slices, rows, columns], "labels": "F
 "numbers": [label of each segment, ascending], "regions": [code of where it lies, or null],
 "types": [code of each segment, which is where it lies in that case], "affine": 4x4 of (slice, row, column) to mm, or null,
 "spacing": [row, column] of a picture, or null, "binary": whether a binary segmentation is referred to,
-"tracking": [UID of each segment]}; of a classifier: {"classes": [[code or null, probability, threshold, present], ...]}.
+"tracking": [UID of each segment], "reader": name of the person who has read it, or null}; of a classifier: {"classes": [[code or null, probability, threshold, present], ...]}.
 
 With --reference, highdicom's own report of the same kind on the SOURCE files is written to OUT.
 """
@@ -123,6 +123,14 @@ def check_classes(report, meant):
     return values
 
 
+def check_observers(report, meant):
+    read = [(o.observer_type.meaning, o.observer_identifying_attributes) for o in report.content.get_observer_contexts()]
+    reader = meant.get("reader")
+    assert [kind for kind, _ in read] == (["Person"] if reader else []) + ["Device"], read
+    if reader:
+        assert read[0][1].name == reader, read[0][1].name
+
+
 def complaints_of(text):
     """Lines that tell of a fault of the file. That DCMTK does not check UTF-8 is none."""
     lines = [line for line in text.splitlines() if line.startswith(("E:", "W:", "F:", "ERROR"))]
@@ -201,7 +209,10 @@ def reference(report, meant, out, paths):
             place = {"referenced_region": sr.ImageRegion(sr.GraphicTypeValues.POLYLINE, square, source)}
         group = sr.PlanarROIMeasurementsAndQualitativeEvaluations(measurements=[number], **place, **common, **found)
     device = sr.DeviceObserverIdentifyingAttributes(hd.UID(), "name", "maker", "model", "serial")
-    context = sr.ObservationContext(sr.ObserverContext(codes.DCM.Device, device))
+    person = None
+    if meant.get("reader"):
+        person = sr.ObserverContext(codes.DCM.Person, sr.PersonObserverIdentifyingAttributes(meant["reader"]))
+    context = sr.ObservationContext(person, sr.ObserverContext(codes.DCM.Device, device))
     try:
         report = sr.MeasurementReport(context, procedure, [group], referenced_images=images)
     except (AttributeError, TypeError):  # the library wants attributes that some images lack
@@ -226,6 +237,7 @@ def main(arguments):
     path, expected = pathlib.Path(arguments[0]), pathlib.Path(arguments[1])
     report = sr.srread(path)
     meant = json.loads(expected.read_text())
+    check_observers(report, meant)
     values = check_classes(report, meant) if "classes" in meant else check_segments(report, meant, expected.parent)
     other_readers(path, values)
     if arguments[2:3] == ["--reference"]:

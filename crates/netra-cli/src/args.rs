@@ -6,6 +6,7 @@ mod timing;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use netra::export::{Identifier, Interpreter, PersonName};
 use netra::graph::Precision;
 use netra::{Device, Devices, Engine, Model};
 
@@ -140,9 +141,31 @@ pub struct RunArgs {
     #[arg(long)]
     pub deidentify: bool,
     #[command(flatten)]
+    pub reader: ReaderArgs,
+    #[command(flatten)]
     pub policy: PolicyArg,
     #[command(flatten)]
     pub backend: DevicesArg,
+}
+
+/// Who has read the results.
+#[derive(Debug, Args)]
+pub struct ReaderArgs {
+    /// The person who has read these results (of an earlier run) and answers for them, as DICOM writes names: Family^Given^^Dr. FHIR's
+    /// report is then final and names them, html and sr name them too. The sr stays unverified: nobody has signed it.
+    #[arg(long, value_name = "NAME", conflicts_with = "deidentify")]
+    pub interpreter: Option<PersonName>,
+    /// Their identifier, for example in a medical register: a URI and a value.
+    #[arg(long, value_name = "SYSTEM|VALUE", requires = "interpreter")]
+    pub interpreter_id: Option<Identifier>,
+}
+
+impl ReaderArgs {
+    /// The person, if one is named.
+    pub fn interpreter(&self) -> Option<Interpreter> {
+        let name = self.interpreter.clone()?;
+        Some(Interpreter::Practitioner { name, identifier: self.interpreter_id.clone() })
+    }
 }
 
 /// `netra replay`.

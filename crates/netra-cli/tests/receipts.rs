@@ -112,6 +112,29 @@ fn results_without_a_patient_name_nobody() {
     assert_eq!((code(&output), said(&output).contains("identical")), (0, true), "{}", said(&output));
 }
 
+#[test]
+fn a_report_is_final_in_the_name_of_its_reader() {
+    let folder = demo();
+    let run = |more: &[&str]| {
+        let arguments =
+            ["run", "lung-fields", "out/phantom-chest.dcm", "-o", "read", "--backend", "cpu", "--emit", "fhir,png"];
+        netra(folder.path(), &[arguments.as_slice(), more].concat())
+    };
+    let reader = ["--interpreter", "Rao^Anita^^Dr", "--interpreter-id", "https://doctor.ndhm.gov.in|21-1521"];
+    let output = run(&reader);
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    let bundle = std::fs::read(ending(&folder.path().join("read"), ".fhir.json")).unwrap();
+    let bundle: Value = serde_json::from_slice(&bundle).unwrap();
+    let resources = bundle["entry"].as_array().unwrap().iter().map(|entry| &entry["resource"]);
+    let report = resources.into_iter().find(|r| r["resourceType"] == "DiagnosticReport").unwrap();
+    assert_eq!(report["status"], "final");
+    assert_eq!(report["resultsInterpreter"][0]["display"], "Dr Anita Rao");
+    assert_eq!(report["resultsInterpreter"][0]["identifier"]["value"], "21-1521");
+    // Results that name nobody name no reader; an identifier belongs to a name.
+    assert_eq!(code(&run(&[&reader[..2], &["--deidentify"]].concat())), 2);
+    assert_eq!(code(&run(&reader[2..])), 2);
+}
+
 /// Whether a result is whole, by its own end.
 fn is_whole(file: &Path) -> bool {
     let bytes = std::fs::read(file).unwrap();

@@ -11,6 +11,7 @@ pub mod convert;
 mod extent;
 pub mod fhir;
 mod identity;
+mod interpreter;
 mod json;
 mod nifti;
 mod origin;
@@ -31,6 +32,7 @@ use netra_dicom::Scan;
 
 pub use capture::SecondaryCapture;
 pub use fhir::Fhir;
+pub use interpreter::{Identifier, Interpreter, PersonName};
 pub use json::Json;
 pub use netra_dicom::write::atomic;
 pub use nifti::Nifti;

@@ -9,7 +9,7 @@ use std::process::Command;
 use common::{Case, cases, set};
 use netra_core::{Classification, CodedConcept, ErrorKind, Finding, Findings, ModelStatement, Warning};
 use netra_dicom::FileDigest;
-use netra_export::{Csv, Exporter, Html, table};
+use netra_export::{Csv, Exporter, Html, Interpreter, table};
 
 const HOSTILE: &str = "<script>\"&'</script>";
 
@@ -73,6 +73,8 @@ fn the_report_tells_findings_model_source_and_warnings() {
         &digest,
         "Lung",
         "Only a test",
+        "No person has reviewed it.",
+        "Heart<span class=\"soft\"> (SCT 80891009)</span> in Chest<span",
         "0.250",
         "5 \u{d7} 12 \u{d7} 17",
         &"ab".repeat(32),
@@ -82,6 +84,11 @@ fn the_report_tells_findings_model_source_and_warnings() {
     for secret in [common::PATIENT, common::PATIENT_ID, "Prüfung", "19700131"] {
         assert!(!page.contains(secret), "{secret} leaked");
     }
+    let reader = Interpreter::Practitioner { name: "Rao^Anita^^Dr".parse().unwrap(), identifier: None };
+    let out = folder.path().join("read.html");
+    Html.write(&findings, &ct.source(), &set().with_interpreter(reader), &out).unwrap();
+    let read = std::fs::read_to_string(out).unwrap();
+    assert!(read.contains("Read by Dr Anita Rao.") && !read.contains("No person"));
     // Its picture is inside, and it asks for nothing else.
     assert_eq!(page.matches("src=\"data:image/png;base64,iVBOR").count(), 1);
     for outside in ["<script", "<link", "@import", "url(", "src=\"http", "href=\"http"] {

@@ -17,6 +17,6 @@ pub fn run(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let engines = args.backend.engines(&Model::lung_fields()?)?;
     announce(&engines, terminal);
     let formats = ["seg", "png", "json"].map(String::from);
-    let results = Results { formats: &formats, out: &args.out, deidentifier: None, table: None };
+    let results = Results { formats: &formats, out: &args.out, deidentifier: None, interpreter: None, table: None };
     batch(&engines, &[phantom], &results, terminal)
 }

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use netra::core::{ExtentMeasure, Warning};
 use netra::dicom::Deidentifier;
 use netra::dicom::write::Uids;
-use netra::export::ResultSet;
 use netra::export::table::{self, Row};
+use netra::export::{Interpreter, ResultSet};
 use netra::pipeline::Stage;
 use netra::receipt::{Receipt, ReceiptInput, ReceiptOutput, file_sha256};
 use netra::{Engine, Error, Event, Finding, Reading, RunOptions, Scan};
@@ -64,7 +64,13 @@ pub fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     batch(
         &engines,
         &args.inputs,
-        &Results { formats: &args.emit, out: &args.out, deidentifier, table: args.table.as_deref() },
+        &Results {
+            formats: &args.emit,
+            out: &args.out,
+            deidentifier,
+            interpreter: args.reader.interpreter(),
+            table: args.table.as_deref(),
+        },
         terminal,
     )
 }
@@ -90,6 +96,8 @@ pub struct Results<'a> {
     pub out: &'a Path,
     /// Replaces every identifier, when results must name nobody.
     pub deidentifier: Option<Deidentifier>,
+    /// Who has read the results, as far as they are read.
+    pub interpreter: Option<Interpreter>,
     /// One table of all findings of the batch.
     pub table: Option<&'a Path>,
 }
@@ -217,6 +225,9 @@ fn write(
     let mut set = ResultSet::new(formats)?;
     if results.deidentifier.is_none() {
         set = set.with_inputs(receipt.input.files.clone());
+    }
+    if let Some(interpreter) = &results.interpreter {
+        set = set.with_interpreter(interpreter.clone());
     }
     for format in formats {
         let written = netra::export::exporter(format).and_then(|exporter| {

@@ -34,7 +34,8 @@ struct Report<'a> {
     set: &'a ResultSet,
 }
 
-/// A structured report in the study of its source: partial, unverified and preliminary, as no person has read it.
+/// A structured report in the study of its source: partial, unverified and preliminary, even where the [`ResultSet`] names the
+/// person who has read the result. That person is an observer; to verify a report is to sign it, which only they can do.
 #[derive(Clone, Copy, Debug)]
 pub struct Sr;
 

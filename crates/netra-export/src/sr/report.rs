@@ -5,13 +5,17 @@ use netra_dicom::write::{MANUFACTURER, Uids};
 
 use super::item::{Is, Item, Term};
 use super::{NOT_FOR_DIAGNOSIS, Report, library};
+use crate::{Interpreter, ResultSet};
+
+const OBSERVER_TYPE: Term = Term("121005", "DCM", "Observer Type");
 
 /// The tree of the report around its measurement groups.
 pub(super) fn tree(report: &Report<'_>, groups: Vec<Item>) -> Item {
     let language = Term("121049", "DCM", "Language of Content Item and Descendants");
     let english = Term("en-US", "RFC5646", "English (United States)");
     let mut below = vec![Item::code(Is::ConceptModifier, language, english)];
-    below.extend(observer(report));
+    below.extend(person(report.set));
+    below.extend(device(report));
     let procedure = Term("121058", "DCM", "Procedure reported");
     below.push(Item::code(Is::ConceptModifier, procedure, procedure_of(library::modality(report).as_deref())));
     below.push(library::items(report));
@@ -23,15 +27,23 @@ pub(super) fn tree(report: &Report<'_>, groups: Vec<Item>) -> Item {
     Item::template(Is::Contained, Term("126000", "DCM", "Imaging Measurement Report"), "1500").with(below)
 }
 
+/// Observation context of the person who has read the result (TID 1002, 1003), if there is one. An organisation is no person.
+fn person(set: &ResultSet) -> Vec<Item> {
+    let Some(Interpreter::Practitioner { name, .. }) = set.interpreter() else { return Vec::new() };
+    vec![
+        Item::code(Is::ObservationContext, OBSERVER_TYPE, Term("121006", "DCM", "Person")),
+        Item::person(Is::ObservationContext, Term("121008", "DCM", "Person Observer Name"), name),
+    ]
+}
+
 /// Observation context of a device (TID 1002, 1004). The model observes: its UID follows from its digest, so that the same model
 /// has the same UID everywhere.
-fn observer(report: &Report<'_>) -> Vec<Item> {
+fn device(report: &Report<'_>) -> Vec<Item> {
     let model = &report.findings.model;
     let attribute = |value, meaning, text: &str| Item::text(Is::ObservationContext, Term(value, "DCM", meaning), text);
-    let device = Term("121007", "DCM", "Device");
     let uid = Uids::derived(format!("model {}", model.digest)).uid("device");
     vec![
-        Item::code(Is::ObservationContext, Term("121005", "DCM", "Observer Type"), device),
+        Item::code(Is::ObservationContext, OBSERVER_TYPE, Term("121007", "DCM", "Device")),
         Item::uid(Is::ObservationContext, Term("121012", "DCM", "Device Observer UID"), &uid),
         attribute("121013", "Device Observer Name", &format!("{} {}", model.name, model.version)),
         attribute("121014", "Device Observer Manufacturer", MANUFACTURER),

@@ -104,6 +104,15 @@ fn results_without_a_patient_name_nobody() {
             assert!(!file.to_string_lossy().contains(secret));
         }
     }
+    let picture = folder.path().join("DoeJohn.png");
+    std::fs::copy(ending(&folder.path().join("out"), ".png"), &picture).unwrap();
+    let arguments = ["run", "lung-fields", "DoeJohn.png", "-o", "png", "--backend", "cpu", "--deidentify"];
+    let output = netra(folder.path(), &[arguments.as_slice(), &["--emit", "json,html,csv,fhir"]].concat());
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    assert!(!said(&output).contains("DoeJohn"), "{}", said(&output));
+    for file in files(&folder.path().join("png")) {
+        assert!(!has(&std::fs::read(&file).unwrap(), "DoeJohn"), "{}", file.display());
+    }
     let receipt = ending(&folder.path().join("bare"), ".receipt.json");
     let receipt = receipt.to_str().expect("UTF-8");
     let output = netra(folder.path(), &["replay", receipt]);

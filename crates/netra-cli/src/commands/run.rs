@@ -188,7 +188,10 @@ fn work(engine: &Engine, case: &Case, results: &Results<'_>, line: &Line) -> net
     let progress = |stage: Stage, done: usize, total: usize| line.tell(case.place, &case.name, stage, done, total);
     let mut options = RunOptions::default();
     options.progress = Some(&progress);
-    let result = engine.run_with(scan, &options);
+    let result = match &results.deidentifier {
+        Some(deidentifier) => engine.run_deidentified(scan, &options, deidentifier),
+        None => engine.run_with(scan, &options),
+    };
     line.end(case.place);
     let readings = result?;
     let mut files = scan.digests(&options.limits)?;
@@ -201,10 +204,7 @@ fn work(engine: &Engine, case: &Case, results: &Results<'_>, line: &Line) -> net
     }
     let several = readings.len() > 1;
     let mut outcomes = Vec::new();
-    for (i, mut reading) in readings.into_iter().enumerate() {
-        if let Some(deidentifier) = &results.deidentifier {
-            reading = reading.deidentified(deidentifier);
-        }
+    for (i, reading) in readings.into_iter().enumerate() {
         let stem = if several { format!("{name}-{}", i + 1) } else { name.clone() };
         let input = ReceiptInput { path: path.clone(), scan: name.clone(), reading: i, files: files.clone() };
         write(&reading, Receipt::new(engine, &reading, input), stem, results, &mut outcomes)?;

@@ -133,7 +133,7 @@ pub struct RunArgs {
     /// Capture), fhir, fhir-midas (as MIDAS' gateway files it).
     #[arg(long, value_delimiter = ',', default_value = "json,png,seg", value_name = "FORMATS")]
     pub emit: Vec<String>,
-    /// A CSV file for the findings of the whole batch, one row each.
+    /// A table of the findings of the whole batch, one row each: Parquet when the name ends in .parquet, else CSV.
     #[arg(long, value_name = "FILE")]
     pub table: Option<PathBuf>,
     /// Write results that name nobody: no attribute of the patient or the place, and a fresh identifier for every identifier.

@@ -6,6 +6,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
+use common::peers::validate;
 use common::{Case, cases, set};
 use netra_core::{Classification, CodedConcept, ErrorKind, Finding, Findings, ModelStatement, Warning};
 use netra_dicom::FileDigest;
@@ -132,6 +133,14 @@ fn a_table_has_one_row_a_finding_and_joins_a_batch() {
         rows.extend(table::rows(&hostile(case), &case.source()).unwrap());
     }
     table::write(&rows, &out).unwrap();
+    if let Some(python) = netra_testkit::python("pyarrow") {
+        let typed = folder.path().join("batch.Parquet");
+        table::write(&rows, &typed).unwrap();
+        validate(&python, "table.py", &[&typed, &out]);
+        let nothing = ["none.parquet", "none.csv"].map(|name| folder.path().join(name));
+        nothing.iter().for_each(|out| table::write(&[], out).unwrap());
+        validate(&python, "table.py", &[&nothing[0], &nothing[1]]);
+    }
     let text = std::fs::read_to_string(&out).unwrap();
     assert_eq!(text.matches("\r\n").count(), 1 + cases.len() * 6);
     assert!(text.starts_with("scan,study_instance_uid,series_instance_uid,sop_instance_uid,frame,modality,model,"));

@@ -136,8 +136,8 @@ pub struct RunArgs {
     /// A table of the findings of the whole batch, one row each: Parquet when the name ends in .parquet, else CSV.
     #[arg(long, value_name = "FILE")]
     pub table: Option<PathBuf>,
-    /// Write results that name nobody: no attribute of the patient or the place, and a fresh identifier for every identifier.
-    /// What is burnt into the pixels of the source stays in the pictures.
+    /// Write results that name nobody: no attribute of the patient or the place, no file or folder, and a fresh identifier for
+    /// every identifier. What is burnt into the pixels of the source stays in the pictures.
     #[arg(long)]
     pub deidentify: bool,
     #[command(flatten)]

@@ -59,7 +59,8 @@ def check_filled(value, place):
 
 def check_interpretation(observation):
     """POS and NEG say on which side of its threshold a value lies; without a threshold nothing is said."""
-    limits = [c["valueQuantity"]["value"] for c in observation.get("component", []) if "valueQuantity" in c]
+    components = observation.get("component", [])
+    limits = [c["valueQuantity"]["value"] for c in components if c["code"].get("text") == "Decision threshold"]
     given = [i["coding"][0]["code"] for i in observation.get("interpretation", [])]
     value = observation["valueQuantity"]["value"]
     assert given == ["POS" if value >= limit else "NEG" for limit in limits], f"{given} for {value} and {limits}"

@@ -3,7 +3,7 @@
 usage: seg.py SEG EXPECTED.json [--reference OUT SOURCE...]
 
 EXPECTED.json: {"shape": [slices, rows, columns], "labels": "FILE of uint16, little endian",
-"numbers": [label of each segment, ascending], "frames": [[SOP Instance UID, frame number] for each slice], or null when the
+"numbers": [label of each segment, ascending], "regions": [code of the Anatomic Region of each, or null], "frames": [[SOP Instance UID, frame number] for each slice], or null when the
 slices are not the source's own frames,
 "position": [position of each slice in mm] or null}
 
@@ -41,6 +41,9 @@ def compare(seg, meant, labels):
     described = [n for n in seg.segment_numbers if n != 0]
     wanted = numbers if seg.segmentation_type.value == "LABELMAP" else list(range(1, len(numbers) + 1))
     assert list(described) == wanted, f"segments {described}, not {wanted}"
+    regions = [seg.get_segment_description(n).anatomic_regions for n in wanted]
+    regions = [[region.value for region in of_segment] for of_segment in regions]
+    assert regions == [[] if code is None else [code] for code in meant["regions"]], regions
 
     if meant["frames"] is not None:
         compare_by_source(seg, meant, labels)

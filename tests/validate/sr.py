@@ -3,9 +3,10 @@
 usage: sr.py REPORT EXPECTED.json [--reference OUT SOURCE...]
 
 EXPECTED.json of a segmentation: {"shape": [slices, rows, columns], "labels": "FILE of uint16, little endian",
-"numbers": [label of each segment, ascending], "affine": 4x4 of (slice, row, column) to mm, or null,
+"numbers": [label of each segment, ascending], "regions": [code of where it lies, or null],
+"types": [code of each segment, which is where it lies in that case], "affine": 4x4 of (slice, row, column) to mm, or null,
 "spacing": [row, column] of a picture, or null, "binary": whether a binary segmentation is referred to,
-"tracking": [UID of each segment]}; of a classifier: {"classes": [[code or null, probability, threshold, present], ...]}.
+"tracking": [UID of each segment], "reader": name of the person who has read it, or null}; of a classifier: {"classes": [[code or null, probability, threshold, present], ...]}.
 
 With --reference, highdicom's own report of the same kind on the SOURCE files is written to OUT.
 """
@@ -76,7 +77,9 @@ def check_segments(report, meant, folder):
     values = []
     for rank, (i, number) in enumerate(present):
         group = groups[meant["tracking"][i]]
-        assert group.finding_type is not None and group.finding_category is not None
+        assert group.finding_type.value == meant["types"][i] and group.finding_category is not None
+        sites = [site.value.value for site in group.finding_sites]
+        assert sites == [meant["regions"][i] or meant["types"][i]], sites
         read = [(m.name.value, m.unit.value, m.value) for m in group.get_measurements()]
         wanted = wanted_measurements(meant, labels, number)
         assert [r[:2] for r in read] == [w[:2] for w in wanted], f"{read}, not {wanted}"
@@ -118,6 +121,14 @@ def check_classes(report, meant):
         assert np.allclose(stated, [] if threshold is None else [threshold], rtol=1e-6), parameters
         values.append(measurement.value)
     return values
+
+
+def check_observers(report, meant):
+    read = [(o.observer_type.meaning, o.observer_identifying_attributes) for o in report.content.get_observer_contexts()]
+    reader = meant.get("reader")
+    assert [kind for kind, _ in read] == (["Person"] if reader else []) + ["Device"], read
+    if reader:
+        assert read[0][1].name == reader, read[0][1].name
 
 
 def complaints_of(text):
@@ -198,7 +209,10 @@ def reference(report, meant, out, paths):
             place = {"referenced_region": sr.ImageRegion(sr.GraphicTypeValues.POLYLINE, square, source)}
         group = sr.PlanarROIMeasurementsAndQualitativeEvaluations(measurements=[number], **place, **common, **found)
     device = sr.DeviceObserverIdentifyingAttributes(hd.UID(), "name", "maker", "model", "serial")
-    context = sr.ObservationContext(sr.ObserverContext(codes.DCM.Device, device))
+    person = None
+    if meant.get("reader"):
+        person = sr.ObserverContext(codes.DCM.Person, sr.PersonObserverIdentifyingAttributes(meant["reader"]))
+    context = sr.ObservationContext(person, sr.ObserverContext(codes.DCM.Device, device))
     try:
         report = sr.MeasurementReport(context, procedure, [group], referenced_images=images)
     except (AttributeError, TypeError):  # the library wants attributes that some images lack
@@ -223,6 +237,7 @@ def main(arguments):
     path, expected = pathlib.Path(arguments[0]), pathlib.Path(arguments[1])
     report = sr.srread(path)
     meant = json.loads(expected.read_text())
+    check_observers(report, meant)
     values = check_classes(report, meant) if "classes" in meant else check_segments(report, meant, expected.parent)
     other_readers(path, values)
     if arguments[2:3] == ["--reference"]:

@@ -6,6 +6,7 @@ mod timing;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use netra::export::{Identifier, Interpreter, PersonName};
 use netra::graph::Precision;
 use netra::{Device, Devices, Engine, Model};
 
@@ -137,17 +138,39 @@ pub struct RunArgs {
     /// occlusion maps that take hundreds of runs of the network. Parametric maps (pm) always do.
     #[arg(long)]
     pub saliency: bool,
-    /// A CSV file for the findings of the whole batch, one row each.
+    /// A table of the findings of the whole batch, one row each: Parquet when the name ends in .parquet, else CSV.
     #[arg(long, value_name = "FILE")]
     pub table: Option<PathBuf>,
-    /// Write results that name nobody: no attribute of the patient or the place, and a fresh identifier for every identifier.
-    /// What is burnt into the pixels of the source stays in the pictures.
+    /// Write results that name nobody: no attribute of the patient or the place, no file or folder, and a fresh identifier for
+    /// every identifier. What is burnt into the pixels of the source stays in the pictures.
     #[arg(long)]
     pub deidentify: bool,
+    #[command(flatten)]
+    pub reader: ReaderArgs,
     #[command(flatten)]
     pub policy: PolicyArg,
     #[command(flatten)]
     pub backend: DevicesArg,
+}
+
+/// Who has read the results.
+#[derive(Debug, Args)]
+pub struct ReaderArgs {
+    /// The person who has read these results (of an earlier run) and answers for them, as DICOM writes names: Family^Given^^Dr. FHIR's
+    /// report is then final and names them, html and sr name them too. The sr stays unverified: nobody has signed it.
+    #[arg(long, value_name = "NAME", conflicts_with = "deidentify")]
+    pub interpreter: Option<PersonName>,
+    /// Their identifier, for example in a medical register: a URI and a value.
+    #[arg(long, value_name = "SYSTEM|VALUE", requires = "interpreter")]
+    pub interpreter_id: Option<Identifier>,
+}
+
+impl ReaderArgs {
+    /// The person, if one is named.
+    pub fn interpreter(&self) -> Option<Interpreter> {
+        let name = self.interpreter.clone()?;
+        Some(Interpreter::Practitioner { name, identifier: self.interpreter_id.clone() })
+    }
 }
 
 /// `netra replay`.

@@ -104,12 +104,44 @@ fn results_without_a_patient_name_nobody() {
             assert!(!file.to_string_lossy().contains(secret));
         }
     }
+    let picture = folder.path().join("DoeJohn.png");
+    std::fs::copy(ending(&folder.path().join("out"), ".png"), &picture).unwrap();
+    let arguments = ["run", "lung-fields", "DoeJohn.png", "-o", "png", "--backend", "cpu", "--deidentify"];
+    let output = netra(folder.path(), &[arguments.as_slice(), &["--emit", "json,html,csv,fhir"]].concat());
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    assert!(!said(&output).contains("DoeJohn"), "{}", said(&output));
+    for file in files(&folder.path().join("png")) {
+        assert!(!has(&std::fs::read(&file).unwrap(), "DoeJohn"), "{}", file.display());
+    }
     let receipt = ending(&folder.path().join("bare"), ".receipt.json");
     let receipt = receipt.to_str().expect("UTF-8");
     let output = netra(folder.path(), &["replay", receipt]);
     assert!(said(&output).contains("--input"), "{}", said(&output));
     let output = netra(folder.path(), &["replay", receipt, "--input", "out/phantom-chest.dcm"]);
     assert_eq!((code(&output), said(&output).contains("identical")), (0, true), "{}", said(&output));
+}
+
+#[test]
+fn a_report_is_final_in_the_name_of_its_reader() {
+    let folder = demo();
+    let run = |more: &[&str]| {
+        let arguments =
+            ["run", "lung-fields", "out/phantom-chest.dcm", "-o", "read", "--backend", "cpu", "--emit", "fhir,png"];
+        netra(folder.path(), &[arguments.as_slice(), more].concat())
+    };
+    let reader = ["--interpreter", "Rao^Anita^^Dr", "--interpreter-id", "https://doctor.ndhm.gov.in|21-1521"];
+    let output = run(&reader);
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    let bundle = std::fs::read(ending(&folder.path().join("read"), ".fhir.json")).unwrap();
+    let bundle: Value = serde_json::from_slice(&bundle).unwrap();
+    let resources = bundle["entry"].as_array().unwrap().iter().map(|entry| &entry["resource"]);
+    let report = resources.into_iter().find(|r| r["resourceType"] == "DiagnosticReport").unwrap();
+    assert_eq!(report["status"], "final");
+    assert_eq!(report["resultsInterpreter"][0]["display"], "Dr Anita Rao");
+    assert_eq!(report["resultsInterpreter"][0]["identifier"]["value"], "21-1521");
+    // Results that name nobody name no reader; an identifier belongs to a name.
+    assert_eq!(code(&run(&[&reader[..2], &["--deidentify"]].concat())), 2);
+    assert_eq!(code(&run(&reader[2..])), 2);
 }
 
 /// Whether a result is whole, by its own end.

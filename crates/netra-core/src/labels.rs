@@ -32,6 +32,9 @@ pub struct Segment {
     pub category: CodedConcept,
     /// Segmented Property Type (context group 7151 and the like).
     pub property_type: CodedConcept,
+    /// Where in the body it lies (Anatomic Region Sequence, context group 4 and the like); `None` where the type says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anatomic_region: Option<CodedConcept>,
     /// Recommended display colour.
     pub colour: Rgb,
 }

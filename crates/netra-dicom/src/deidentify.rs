@@ -55,10 +55,25 @@ impl Deidentifier {
         self.uids.uid(&format!("deidentified/{uid}"))
     }
 
-    /// The scan without its patient. Its pixels are read from the same files as before, and their paths are unchanged; a scan
-    /// that is not DICOM has no patient to lose but in its file's name.
-    pub fn scan(&self, scan: &Scan) -> Scan {
+    /// The scan whose files go by numbers or fresh identifiers: nothing that is said of it, and no warning or error of reading
+    /// it, tells the name or the place of a file. The headers are whole, so that it is read like `scan`; exporters are handed
+    /// [`scan`](Self::scan).
+    pub fn nameless(&self, scan: &Scan) -> Scan {
+        let alias = self.uid(&scan.id());
         let mut scan = scan.clone();
+        match &mut scan {
+            // The id of a series without a UID is the name of its first file.
+            Scan::Dicom(series) if series.uid().is_none() => series.hide(&alias),
+            Scan::Dicom(series) => series.hide("file"),
+            Scan::Nifti(file) => file.hide(&alias),
+            Scan::Picture(file) => file.hide(&alias),
+        }
+        scan
+    }
+
+    /// The scan without its patient, nor a [name](Self::nameless). Its pixels are read from the same files as before.
+    pub fn scan(&self, scan: &Scan) -> Scan {
+        let mut scan = self.nameless(scan);
         if let Scan::Dicom(series) = &mut scan {
             for instance in &mut series.instances {
                 instance.file.header = self.header(&instance.file.header);

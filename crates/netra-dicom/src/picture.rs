@@ -86,6 +86,12 @@ impl PictureFile {
         &self.warnings
     }
 
+    /// Has its file go by `alias`, with the suffix of its format.
+    pub(crate) fn hide(&mut self, alias: &str) {
+        let suffix = self.format().to_lowercase();
+        self.source.hide(|| format!("{alias}.{suffix}"));
+    }
+
     pub(crate) fn stem(&self) -> String {
         self.path().file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
     }

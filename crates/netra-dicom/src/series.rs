@@ -112,6 +112,16 @@ impl Series {
         self.instances.first().map(|instance| instance.file.source.name()).unwrap_or_default()
     }
 
+    /// Has its files go by `name` and their number.
+    pub(crate) fn hide(&mut self, name: &str) {
+        for (instance, number) in self.instances.iter_mut().zip(1..) {
+            instance.file.source.hide(|| format!("{name} {number}"));
+        }
+        for (damaged, number) in self.damaged.iter_mut().zip(1..) {
+            *damaged = format!("damaged file {number}");
+        }
+    }
+
     /// How the series was taken, from its first instance.
     pub fn acquisition(&self) -> Acquisition {
         self.acquisition_of(0)

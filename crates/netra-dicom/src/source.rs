@@ -19,6 +19,8 @@ pub(crate) struct Source {
     /// The file, or the archive that holds the member.
     path: Arc<Path>,
     member: Option<Arc<Member>>,
+    /// What it goes by where nobody may learn its name.
+    alias: Option<Arc<str>>,
 }
 
 /// One member of a `.zip`, as its central directory describes it.
@@ -33,18 +35,25 @@ pub(crate) struct Member {
 
 impl Source {
     pub fn file(path: &Path) -> Self {
-        Self { path: path.into(), member: None }
+        Self { path: path.into(), member: None, alias: None }
     }
 
     pub fn member(archive: Arc<Path>, member: Member) -> Self {
-        Self { path: archive, member: Some(Arc::new(member)) }
+        Self { path: archive, member: Some(Arc::new(member)), alias: None }
     }
 
-    /// The path for messages and for [`Collection::refused`](crate::Collection): a member's is `archive/member`.
+    /// Has it go by `alias` in whatever is said of it. It keeps the first alias that it is given.
+    pub fn hide(&mut self, alias: impl FnOnce() -> String) {
+        self.alias.get_or_insert_with(|| alias().into());
+    }
+
+    /// The path for messages and for [`Collection::refused`](crate::Collection): a member's is `archive/member`. The alias of
+    /// one that has an alias.
     pub fn path(&self) -> PathBuf {
-        match &self.member {
-            Some(member) => self.path.join(&member.name),
-            None => self.path.to_path_buf(),
+        match (&self.alias, &self.member) {
+            (Some(alias), _) => PathBuf::from(&**alias),
+            (None, Some(member)) => self.path.join(&member.name),
+            (None, None) => self.path.to_path_buf(),
         }
     }
 

@@ -5,7 +5,7 @@ mod common;
 use common::{Bytes, Slice};
 use dicom_object::InMemDicomObject;
 use netra_dicom::write::Uids;
-use netra_dicom::{Deidentifier, Limits, Scan, open};
+use netra_dicom::{Deidentifier, GeometryPolicy, Limits, ReadOptions, Scan, open};
 
 const SECRET: &str = "SECRET";
 
@@ -58,6 +58,55 @@ fn nothing_of_the_patient_is_left() {
     assert!(texts.iter().any(|text| text == "kept meaning"));
     let limits = Limits::default();
     assert_eq!(bare.volume(&limits).expect("regular").voxels(), scan.volume(&limits).expect("regular").voxels());
+}
+
+/// What is said of a scan: its id, and the warnings and errors of reading it as it is and corrected.
+fn said(scan: &Scan) -> String {
+    let limits = Limits::default();
+    let corrected = scan.volumes(&ReadOptions::new(GeometryPolicy::Correct));
+    let corrections =
+        corrected.as_ref().map(|volumes| volumes.iter().map(|v| v.corrections.clone()).collect::<Vec<_>>());
+    format!("{} {:?} {:?} {corrections:?}", scan.id(), scan.warnings(), scan.volume(&limits).map(|_| ()))
+}
+
+#[test]
+fn no_file_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // A gap between slices without Instance Number, which are named by their files, with and without a UID of their series.
+    let without = |mut bytes: Vec<u8>, tag: [u8; 4]| {
+        let start = bytes.windows(4).position(|w| w == tag).expect("an element");
+        let length = usize::from(u16::from_le_bytes([bytes[start + 6], bytes[start + 7]]));
+        bytes.drain(start..start + 8 + length);
+        bytes
+    };
+    for (subject, has_uid) in [("with", true), ("without", false)] {
+        let folder = folder.path().join(subject);
+        std::fs::create_dir(&folder).expect("a folder");
+        for (i, z) in [0.0, 2.0, 4.0, 8.0, 10.0].into_iter().enumerate() {
+            let mut bytes = without(Slice::at(i + 1, z).file(), [0x20, 0, 0x13, 0]);
+            if !has_uid {
+                bytes = without(bytes, [0x20, 0, 0x0E, 0]);
+            }
+            std::fs::write(folder.join(format!("{SECRET}{i}.dcm")), bytes).expect("written");
+        }
+    }
+    image::GrayImage::new(4, 4).save(folder.path().join(format!("{SECRET}.png"))).expect("written");
+    let scans = open(folder.path(), &Limits::default()).expect("opens").scans;
+    assert_eq!(scans.len(), 3);
+    let deidentifier = Deidentifier::new(Uids::derived("a"));
+    for scan in &scans {
+        // Of a series, the refusal and the corrections name files; the id of a picture is the name of its file.
+        let least = if matches!(scan, Scan::Dicom(_)) { 2 } else { 1 };
+        assert!(said(scan).matches(SECRET).count() >= least, "{}", said(scan));
+        for nameless in [deidentifier.nameless(scan), deidentifier.scan(scan)] {
+            assert!(!said(&nameless).contains(SECRET), "{}", said(&nameless));
+            assert!(!said(&nameless).contains(&folder.path().display().to_string()), "{}", said(&nameless));
+        }
+    }
+    let ids: Vec<String> = scans.iter().map(|scan| deidentifier.scan(scan).id()).collect();
+    assert!(ids.iter().all(|id| id.starts_with("2.25.")), "{ids:?}");
+    let picture = scans.iter().position(|scan| matches!(scan, Scan::Picture(_))).expect("a picture");
+    assert_eq!(ids[picture], deidentifier.uid(&scans[picture].id()));
 }
 
 #[test]

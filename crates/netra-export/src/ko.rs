@@ -11,7 +11,7 @@ use netra_core::{Error, Finding, Findings, LabelMap, ModelIdentity, Result, Sour
 use netra_dicom::write::element::{is, sequence, text};
 use netra_dicom::write::write_part10;
 
-use crate::content::{Evidence, Is, Item, Term, language, observer};
+use crate::content::{Evidence, Is, Item, Term, device_observer, language, person_observer};
 use crate::identity::NOT_FOR_DIAGNOSIS;
 use crate::planes::{SourcePlanes, refer_to_instance};
 use crate::{Exporter, Pixels, ResultSet, Source, identity, label_map, pr};
@@ -113,7 +113,8 @@ fn data_set(
     evidence.put(&mut object, tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, planes.header);
 
     let mut below = vec![language()];
-    below.extend(observer(model));
+    below.extend(person_observer(set));
+    below.extend(device_observer(model));
     below.push(description(model));
     below.extend(frames.iter().map(|frame| Item::key_image(|reference| planes.refer_to(frame, reference))));
     below.extend(results.iter().map(|result| {

@@ -11,8 +11,10 @@ mod capture;
 mod colour;
 mod content;
 pub mod convert;
+mod extent;
 pub mod fhir;
 mod identity;
+mod interpreter;
 mod json;
 mod ko;
 mod nifti;
@@ -35,6 +37,7 @@ use netra_dicom::Scan;
 
 pub use capture::SecondaryCapture;
 pub use fhir::Fhir;
+pub use interpreter::{Identifier, Interpreter, PersonName};
 pub use json::Json;
 pub use ko::Ko;
 pub use netra_dicom::write::atomic;

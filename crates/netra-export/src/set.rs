@@ -4,6 +4,8 @@ use netra_core::{Result, Segment};
 use netra_dicom::FileDigest;
 use netra_dicom::write::{Moment, Uids};
 
+use crate::Interpreter;
+
 /// The files that are written of one reading: they carry one time, and each can refer to the others before they exist.
 #[derive(Clone, Debug)]
 pub struct ResultSet {
@@ -11,6 +13,7 @@ pub struct ResultSet {
     now: Moment,
     formats: Vec<String>,
     inputs: Vec<FileDigest>,
+    interpreter: Option<Interpreter>,
 }
 
 impl ResultSet {
@@ -22,12 +25,18 @@ impl ResultSet {
     /// With identifiers from `uids`, so that a test can write the same objects twice.
     pub fn with_uids<S: AsRef<str>>(formats: &[S], uids: Uids) -> Self {
         let formats = formats.iter().map(|f| f.as_ref().to_owned()).collect();
-        Self { uids, now: Moment::now(), formats, inputs: Vec::new() }
+        Self { uids, now: Moment::now(), formats, inputs: Vec::new(), interpreter: None }
     }
 
     /// The same set, which knows the digests of the files that were read. Leave them out where nobody may find the source again.
     pub fn with_inputs(mut self, inputs: Vec<FileDigest>) -> Self {
         self.inputs = inputs;
+        self
+    }
+
+    /// The same set in the name of whoever has read the result and answers for it.
+    pub fn with_interpreter(mut self, interpreter: Interpreter) -> Self {
+        self.interpreter = Some(interpreter);
         self
     }
 
@@ -59,6 +68,11 @@ impl ResultSet {
     /// The files that were read; none when nobody digested them.
     pub fn inputs(&self) -> &[FileDigest] {
         &self.inputs
+    }
+
+    /// Who answers for the result; nobody, until someone has read it.
+    pub fn interpreter(&self) -> Option<&Interpreter> {
+        self.interpreter.as_ref()
     }
 
     /// When the set was made.

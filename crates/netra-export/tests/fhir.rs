@@ -10,8 +10,8 @@ use common::{Case, cases, set};
 use netra_core::{Classification, CodedConcept, ErrorKind, ExtentMeasure, Finding, Findings, Limits, ModelStatement};
 use netra_dicom::write::Uids;
 use netra_dicom::{Deidentifier, FileDigest, ImageOptions};
-use netra_export::fhir::{Interpreter, Profile};
-use netra_export::{Exporter, Fhir, Pixels, ResultSet, Source, exporter};
+use netra_export::fhir::Profile;
+use netra_export::{Exporter, Fhir, Identifier, Interpreter, Pixels, ResultSet, Source, exporter};
 use serde_json::Value;
 
 const ABDM: &str = "https://nrces.in/ndhm/fhir/r4/StructureDefinition/DiagnosticReportImaging";
@@ -81,8 +81,12 @@ fn picture(root: &Path) -> Case {
 fn interpreter() -> Interpreter {
     Interpreter::Organization {
         name: "District Hospital".to_owned(),
-        identifier: ("https://facility.abdm.gov.in".to_owned(), "IN0010000001".to_owned()),
+        identifier: Some("https://facility.abdm.gov.in|IN0010000001".parse().unwrap()),
     }
+}
+
+fn reader(identifier: Option<Identifier>) -> Interpreter {
+    Interpreter::Practitioner { name: "Rao^Anita^^Dr".parse().unwrap(), identifier }
 }
 
 #[test]
@@ -99,7 +103,8 @@ fn segments_are_observations_with_their_size_in_ucum() {
         assert_eq!(observation["valueQuantity"]["value"].as_f64().unwrap(), *voxels as f64);
         assert_eq!(observation["valueQuantity"]["code"], "mm3");
         assert_eq!(observation["code"]["coding"][0]["code"], "118565006");
-        assert_eq!(observation["bodySite"]["coding"][0]["code"], segment.property_type.value.as_str());
+        let site = segment.anatomic_region.as_ref().unwrap_or(&segment.property_type);
+        assert_eq!(observation["bodySite"]["coding"][0]["code"], site.value.as_str());
         let tracking = format!("urn:oid:{}", set.tracking_uid(segment));
         assert_eq!(observation["identifier"][0]["value"], tracking.as_str());
         assert_eq!(observation["status"], "preliminary");
@@ -111,6 +116,31 @@ fn segments_are_observations_with_their_size_in_ucum() {
     assert_eq!(study["series"][0]["instance"].as_array().unwrap().len(), 5);
     assert_eq!(study["series"][0]["instance"][0]["uid"], ct.frames()[0].sop_instance_uid.as_str());
     assert_eq!(study["started"], "2024-05-01");
+}
+
+#[test]
+fn a_segment_has_its_long_axis_where_pixels_have_a_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = cases(folder.path());
+    let axes = |case: &Case, place: (usize, usize, usize)| -> Vec<Option<f64>> {
+        let mut labels = ndarray::Array3::zeros(case.source().pixels.shape());
+        labels[place] = 2;
+        let bundle = bundle(&Fhir::new(Profile::R4), &common::findings(labels, &[1, 2]), case, &set());
+        let axis = |observation: &&Value| {
+            let components = observation["component"].as_array().unwrap().iter();
+            let mut axes = components.filter(|c| c["code"]["coding"][0]["code"] == "103339001");
+            axes.next().map(|axis| {
+                assert_eq!(axis["valueQuantity"]["code"], "mm");
+                axis["valueQuantity"]["value"].as_f64().unwrap()
+            })
+        };
+        of_type(&bundle, "Observation").iter().map(axis).collect()
+    };
+    // One voxel of 2.5 by 0.7 by 0.9 mm from corner to corner; the first segment has no voxel.
+    let ct = axes(&cases[0], (2, 3, 4));
+    assert_eq!(ct[0], None);
+    assert!((ct[1].unwrap() - (2.5f64.powi(2) + 0.7f64.powi(2) + 0.9f64.powi(2)).sqrt()).abs() < 1e-6, "{ct:?}");
+    assert_eq!(axes(&cases[3], (0, 3, 4)), [None, None], "a photograph without spacing");
 }
 
 #[test]
@@ -186,18 +216,17 @@ fn only_a_package_recommends_and_only_to_midas() {
 fn the_profile_of_abdm_is_claimed_with_an_interpreter_and_a_picture_only() {
     let folder = tempfile::tempdir().unwrap();
     let ct = &cases(folder.path())[0];
-    let report = |exporter: &Fhir, formats: &[&str]| {
-        let set = ResultSet::new(formats).unwrap();
-        only(&bundle(exporter, &ct.findings(3), ct, &set), "DiagnosticReport").clone()
+    let report = |interpreter: Option<Interpreter>, formats: &[&str]| {
+        let set = interpreter.into_iter().fold(ResultSet::new(formats).unwrap(), ResultSet::with_interpreter);
+        only(&bundle(&Fhir::new(Profile::R4), &ct.findings(3), ct, &set), "DiagnosticReport").clone()
     };
-    let (nobody, someone) = (Fhir::new(Profile::R4), Fhir::new(Profile::R4).interpreted_by(interpreter()));
-    for (exporter, formats, claimed, status, media) in [
-        (&nobody, &["png", "sc"][..], false, "preliminary", 1),
-        (&someone, &["fhir"], false, "final", 0),
-        (&someone, &["png"], true, "final", 1),
-        (&someone, &["sc"], true, "final", 1),
+    for (interpreter, formats, claimed, status, media) in [
+        (None, &["png", "sc"][..], false, "preliminary", 1),
+        (Some(interpreter()), &["fhir"], false, "final", 0),
+        (Some(interpreter()), &["png"], true, "final", 1),
+        (Some(reader(None)), &["sc"], true, "final", 1),
     ] {
-        let report = report(exporter, formats);
+        let report = report(interpreter, formats);
         assert_eq!(report["meta"]["profile"][0] == ABDM, claimed, "{formats:?}");
         assert_eq!(report["status"], status);
         assert_eq!(report["media"].as_array().map_or(0, Vec::len), media);
@@ -205,6 +234,31 @@ fn the_profile_of_abdm_is_claimed_with_an_interpreter_and_a_picture_only() {
         assert!(!report["conclusion"].as_str().unwrap().is_empty());
         assert_eq!(report["code"]["coding"][0]["system"], "http://loinc.org");
         assert_eq!(report["category"][0]["coding"][0]["system"], "http://snomed.info/sct");
+    }
+}
+
+#[test]
+fn a_reader_is_named_with_and_without_an_identifier() {
+    let folder = tempfile::tempdir().unwrap();
+    let ct = &cases(folder.path())[0];
+    let identifier: Identifier = "https://doctor.ndhm.gov.in|21-1521".parse().unwrap();
+    for (identifier, wanted) in [
+        (None, serde_json::json!({ "type": "Practitioner", "display": "Dr Anita Rao" })),
+        (
+            Some(identifier),
+            serde_json::json!({
+                "type": "Practitioner", "display": "Dr Anita Rao",
+                "identifier": { "system": "https://doctor.ndhm.gov.in", "value": "21-1521" },
+            }),
+        ),
+    ] {
+        let set = set().with_interpreter(reader(identifier));
+        let bundle = bundle(&Fhir::new(Profile::R4), &ct.findings(3), ct, &set);
+        let report = only(&bundle, "DiagnosticReport");
+        assert_eq!((&report["resultsInterpreter"][0], &report["performer"][0]), (&wanted, &wanted));
+        assert!(report["conclusion"].as_str().unwrap().starts_with("AI result, read by Dr Anita Rao."));
+        assert_eq!(only(&bundle, "Provenance")["agent"][2]["who"], wanted);
+        assert!(of_type(&bundle, "Observation").iter().all(|observation| observation["status"] == "final"));
     }
 }
 
@@ -228,9 +282,8 @@ fn provenance_names_the_package_and_the_files_that_were_read() {
     let folder = tempfile::tempdir().unwrap();
     let ct = &cases(folder.path())[0];
     let file = FileDigest { sop_instance_uid: None, bytes: 4711, sha256: "ab".repeat(32) };
-    let set = set().with_inputs(vec![file]);
-    let exporter = Fhir::new(Profile::R4).interpreted_by(interpreter());
-    let bundle = bundle(&exporter, &ct.findings(3), ct, &set);
+    let set = set().with_inputs(vec![file]).with_interpreter(interpreter());
+    let bundle = bundle(&Fhir::new(Profile::R4), &ct.findings(3), ct, &set);
     let provenance = only(&bundle, "Provenance");
     let entities = provenance["entity"].to_string();
     for digest in ["ab".repeat(32), "0123456789abcdef".repeat(4)] {
@@ -334,13 +387,12 @@ fn bundles_pass_the_validators() {
     for case in cases(folder.path()).into_iter().chain([picture(folder.path())]) {
         for (kind, findings) in [("segments", case.findings(300)), ("classes", classes(&case))] {
             for profile in [Profile::R4, Profile::Midas] {
-                for interpreter in [None, Some(interpreter())] {
-                    let name = format!("{}-{kind}-{profile:?}-{}.json", case.name, interpreter.is_some());
-                    let exporter = Fhir::new(profile);
-                    let exporter = interpreter.into_iter().fold(exporter, Fhir::interpreted_by);
+                for (i, interpreter) in [None, Some(interpreter()), Some(reader(None))].into_iter().enumerate() {
+                    let name = format!("{}-{kind}-{profile:?}-{i}.json", case.name);
                     let set = ResultSet::new(&["png", "sc", "fhir"]).unwrap();
+                    let set = interpreter.into_iter().fold(set, ResultSet::with_interpreter);
                     let out = folder.path().join(name);
-                    exporter.write(&findings, &case.source(), &set, &out).unwrap();
+                    Fhir::new(profile).write(&findings, &case.source(), &set, &out).unwrap();
                     bundles.push(out);
                 }
             }

@@ -53,6 +53,8 @@ fn json_carries_identities_in_a_fixed_order_and_no_patient() {
     let segments = document["finding"]["segments"].as_array().unwrap();
     assert_eq!(segments.len(), 3);
     assert_eq!(segments[0]["property_type"]["meaning"], "Lung");
+    assert_eq!(segments[1]["anatomic_region"]["meaning"], "Chest");
+    assert!(segments[0].get("anatomic_region").is_none());
     assert!(segments[0]["voxels"].as_u64().unwrap() > 0);
     assert_eq!(document["timings"][0]["stage"], "network");
 }

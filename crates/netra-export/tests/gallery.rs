@@ -53,6 +53,7 @@ fn segmentation(case: &Case, labels: Array3<u16>, told: &[(&str, CodedConcept, C
             label: (*label).to_owned(),
             category: category.clone(),
             property_type: property_type.clone(),
+            anatomic_region: None,
             colour: *colour,
         });
         let map = LabelMap::new(labels, segments.collect()).unwrap();

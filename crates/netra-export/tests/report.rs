@@ -6,10 +6,11 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
+use common::peers::validate;
 use common::{Case, cases, set};
 use netra_core::{Classification, CodedConcept, ErrorKind, Finding, Findings, ModelStatement, Warning};
 use netra_dicom::FileDigest;
-use netra_export::{Csv, Exporter, Html, table};
+use netra_export::{Csv, Exporter, Html, Interpreter, table};
 
 const HOSTILE: &str = "<script>\"&'</script>";
 
@@ -73,6 +74,8 @@ fn the_report_tells_findings_model_source_and_warnings() {
         &digest,
         "Lung",
         "Only a test",
+        "No person has reviewed it.",
+        "Heart<span class=\"soft\"> (SCT 80891009)</span> in Chest<span",
         "0.250",
         "5 \u{d7} 12 \u{d7} 17",
         &"ab".repeat(32),
@@ -82,6 +85,11 @@ fn the_report_tells_findings_model_source_and_warnings() {
     for secret in [common::PATIENT, common::PATIENT_ID, "Prüfung", "19700131"] {
         assert!(!page.contains(secret), "{secret} leaked");
     }
+    let reader = Interpreter::Practitioner { name: "Rao^Anita^^Dr".parse().unwrap(), identifier: None };
+    let out = folder.path().join("read.html");
+    Html.write(&findings, &ct.source(), &set().with_interpreter(reader), &out).unwrap();
+    let read = std::fs::read_to_string(out).unwrap();
+    assert!(read.contains("Read by Dr Anita Rao.") && !read.contains("No person"));
     // Its picture is inside, and it asks for nothing else.
     assert_eq!(page.matches("src=\"data:image/png;base64,iVBOR").count(), 1);
     for outside in ["<script", "<link", "@import", "url(", "src=\"http", "href=\"http"] {
@@ -125,6 +133,14 @@ fn a_table_has_one_row_a_finding_and_joins_a_batch() {
         rows.extend(table::rows(&hostile(case), &case.source()).unwrap());
     }
     table::write(&rows, &out).unwrap();
+    if let Some(python) = netra_testkit::python("pyarrow") {
+        let typed = folder.path().join("batch.Parquet");
+        table::write(&rows, &typed).unwrap();
+        validate(&python, "table.py", &[&typed, &out]);
+        let nothing = ["none.parquet", "none.csv"].map(|name| folder.path().join(name));
+        nothing.iter().for_each(|out| table::write(&[], out).unwrap());
+        validate(&python, "table.py", &[&nothing[0], &nothing[1]]);
+    }
     let text = std::fs::read_to_string(&out).unwrap();
     assert_eq!(text.matches("\r\n").count(), 1 + cases.len() * 6);
     assert!(text.starts_with("scan,study_instance_uid,series_instance_uid,sop_instance_uid,frame,modality,model,"));

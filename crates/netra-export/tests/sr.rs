@@ -14,7 +14,7 @@ use ndarray::Array3;
 use netra_core::{Classification, CodedConcept, ErrorKind, Finding, Findings};
 use netra_dicom::write::Uids;
 use netra_dicom::write::element::{first_text, items};
-use netra_export::{Exporter, ResultSet, Sr};
+use netra_export::{Exporter, Interpreter, ResultSet, Sr};
 
 /// The set that a report is part of.
 fn set(formats: &[&str]) -> ResultSet {
@@ -26,6 +26,10 @@ fn segments(case: &Case) -> Findings {
     let mut findings = case.findings(3);
     case.measure(&mut findings);
     findings
+}
+
+fn reader(name: &str) -> Interpreter {
+    Interpreter::Practitioner { name: name.parse().unwrap(), identifier: None }
 }
 
 fn export(case: &Case, findings: &Findings, formats: &[&str], out: &Path) -> InMemDicomObject {
@@ -139,6 +143,27 @@ fn the_report_is_the_patients_and_says_that_nobody_has_read_it() {
 }
 
 #[test]
+fn a_reader_observes_beside_the_model_and_signs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = cases(folder.path());
+    let out = folder.path().join("sr.dcm");
+    let observers = |interpreter: Option<Interpreter>| {
+        let set = interpreter.into_iter().fold(set(&["sr"]), ResultSet::with_interpreter);
+        Sr.write(&segments(&cases[0]), &cases[0].source(), &set, &out).unwrap();
+        let object = open_file(&out).unwrap().into_inner();
+        assert_eq!(first_text(&object, tags::VERIFICATION_FLAG).as_deref(), Some("UNVERIFIED"));
+        assert_eq!(first_text(&object, tags::PRELIMINARY_FLAG).as_deref(), Some("PRELIMINARY"));
+        let names = tree(&object).into_iter().filter(|(kind, ..)| kind == "PNAME");
+        let names: Vec<String> = names.map(|(_, _, item)| first_text(item, tags::PERSON_NAME).unwrap()).collect();
+        (count(&object, "CODE", "121005"), names)
+    };
+    assert_eq!(observers(None), (1, vec![]));
+    assert_eq!(observers(Some(reader("Rao^Anita"))), (2, vec!["Rao^Anita".to_owned()]));
+    let hospital = Interpreter::Organization { name: "District Hospital".to_owned(), identifier: None };
+    assert_eq!(observers(Some(hospital)), (1, vec![]), "an organisation is no person");
+}
+
+#[test]
 fn an_absent_segment_is_no_finding() {
     let folder = tempfile::tempdir().unwrap();
     let cases = cases(folder.path());
@@ -225,12 +250,17 @@ fn reports(case: &Case, folder: &Path) -> Vec<(PathBuf, PathBuf)> {
     let mut report = |name: &str, findings: &Findings, formats: &[&str], meant: &serde_json::Value| {
         let (out, expected) =
             (folder.join(format!("{}-{name}.dcm", case.name)), folder.join(format!("{}-{name}.json", case.name)));
-        Sr.write(findings, &case.source(), &set(formats), &out).expect("written");
+        let set = match meant["reader"].as_str() {
+            Some(name) => set(formats).with_interpreter(reader(name)),
+            None => set(formats),
+        };
+        Sr.write(findings, &case.source(), &set, &out).expect("written");
         std::fs::write(&expected, meant.to_string()).unwrap();
         written.push((out, expected));
     };
     for (name, formats) in [("binary", &["seg", "seg-binary", "sr"][..]), ("map", &["seg", "sr"])] {
         meant["binary"] = formats.contains(&"seg-binary").into();
+        meant["reader"] = Some("Rao^Anita^^Dr").filter(|_| name == "binary").into();
         report(name, &findings, formats, &meant);
     }
     let findings = classes(case);

@@ -51,6 +51,15 @@ fn brain_structures_keep_their_order_and_codes() {
     assert_eq!(segments[0].property_type.meaning, "Cerebral White Matter");
 }
 
+#[test]
+fn vessels_of_the_eye_say_where_they_lie() {
+    let manifest = find("lwnet-artery-vein").unwrap().manifest().unwrap();
+    let OutputContract::Segmentation { segments, .. } = manifest.output else { panic!("a segmentation") };
+    for segment in segments {
+        assert_eq!(segment.anatomic_region.unwrap().meaning, "Retina", "{}", segment.label);
+    }
+}
+
 /// A recipe whose weights are the tiny network of the tests.
 fn recipe() -> Entry {
     let files = common::contents();

@@ -114,6 +114,11 @@ fn values_are_checked_and_the_key_is_named() {
         ("step = \"Invert\"\nmode = \"bilinear\"", "step = \"Invert\"\nmode = \"area\"", "postprocess[1].mode"),
         ("number = 1", "number = 0", "segments[0].number"),
         ("value = \"39607008\"", "value = \"12345678901234567\"", "property_type"),
+        (
+            "colour = ",
+            "anatomic_region = { value = \"\", scheme = \"SCT\", meaning = \"Chest\" }\ncolour = ",
+            "segments[0].anatomic_region",
+        ),
         ("peak_bytes = 1000", "peak_bytes = 0", "memory.peak_bytes"),
         ("tolerance = 1e-4", "tolerance = 0.0", "golden[0].tolerance"),
         ("file = \"golden/ramp.npz\"", "file = \"golden/other.npz\"", "golden[0].file"),

@@ -135,6 +135,19 @@ impl Engine {
         readings.collect()
     }
 
+    /// As [`run_with`](Self::run_with), without the patient: whatever the readings say and whatever is written of them names
+    /// nobody, no file and no folder, and refers to nothing by a true identifier.
+    pub fn run_deidentified(
+        &self,
+        scan: &Scan,
+        options: &RunOptions<'_>,
+        deidentifier: &Deidentifier,
+    ) -> Result<Vec<Reading<'static>>> {
+        let scan = deidentifier.nameless(scan);
+        let readings = self.run_with(&scan, options)?;
+        Ok(readings.into_iter().map(|reading| reading.deidentified(deidentifier)).collect())
+    }
+
     /// Memory of a run on each picture or volume of a scan. The scan is decoded and preprocessed, the network is not run.
     pub fn plan(&self, scan: &Scan, options: &RunOptions<'_>) -> Result<Vec<RunPlan>> {
         let pixels = self.read(scan, options)?;
@@ -216,9 +229,8 @@ impl Reading<'_> {
         netra_export::exporter(format)?.write(&self.findings, &self.source(), &set, path)
     }
 
-    /// The reading without its patient: whatever is written of it names nobody and refers to nothing by a true identifier.
-    #[must_use]
-    pub fn deidentified(self, deidentifier: &Deidentifier) -> Self {
+    /// The reading of a nameless scan without its patient.
+    fn deidentified(self, deidentifier: &Deidentifier) -> Reading<'static> {
         let scan = Cow::Owned(deidentifier.scan(&self.scan));
         let pixels = match self.pixels {
             Pixels::Volume(volume) => Pixels::Volume(deidentifier.volume(volume)),
@@ -228,7 +240,7 @@ impl Reading<'_> {
                 Pixels::Image(image)
             }
         };
-        Self { findings: self.findings, pixels, scan }
+        Reading { findings: self.findings, pixels, scan }
     }
 
     /// The scan, as exporters see it.

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use netra::Model;
-use netra::core::Detail;
 
 use super::run::{Results, announce, batch};
 use crate::args::DemoArgs;
@@ -18,7 +17,6 @@ pub fn run(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let engines = args.backend.engines(&Model::lung_fields()?)?;
     announce(&engines, terminal);
     let formats = ["seg", "png", "json"].map(String::from);
-    let results =
-        Results { formats: &formats, out: &args.out, deidentifier: None, table: None, detail: Detail::default() };
+    let results = Results::new(&formats, &args.out);
     batch(&engines, &[phantom], &results, terminal)
 }

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use netra::core::{Detail, ExtentMeasure, Warning};
 use netra::dicom::Deidentifier;
 use netra::dicom::write::Uids;
-use netra::export::ResultSet;
 use netra::export::table::{self, Row};
+use netra::export::{Interpreter, ResultSet};
 use netra::pipeline::Stage;
 use netra::receipt::{Receipt, ReceiptInput, ReceiptOutput, file_sha256};
 use netra::{Engine, Error, Event, Finding, Reading, RunOptions, Scan};
@@ -66,7 +66,13 @@ pub fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     batch(
         &engines,
         &args.inputs,
-        &Results { formats: &args.emit, out: &args.out, deidentifier, table: args.table.as_deref(), detail },
+        &Results {
+            deidentifier,
+            interpreter: args.reader.interpreter(),
+            table: args.table.as_deref(),
+            detail,
+            ..Results::new(&args.emit, &args.out)
+        },
         terminal,
     )
 }
@@ -92,10 +98,19 @@ pub struct Results<'a> {
     pub out: &'a Path,
     /// Replaces every identifier, when results must name nobody.
     pub deidentifier: Option<Deidentifier>,
+    /// Who has read the results, as far as they are read.
+    pub interpreter: Option<Interpreter>,
     /// One table of all findings of the batch.
     pub table: Option<&'a Path>,
     /// What the formats show beside the findings themselves.
     pub detail: Detail,
+}
+
+impl<'a> Results<'a> {
+    /// In these formats, into this folder.
+    pub fn new(formats: &'a [String], out: &'a Path) -> Self {
+        Self { formats, out, deidentifier: None, interpreter: None, table: None, detail: Detail::default() }
+    }
 }
 
 /// Runs a model on everything that can be read under `inputs`; a failure is reported and the batch goes on.
@@ -182,7 +197,10 @@ fn work(engine: &Engine, case: &Case, results: &Results<'_>, line: &Line) -> net
     let mut options = RunOptions::default();
     options.progress = Some(&progress);
     options.detail = results.detail;
-    let result = engine.run_with(scan, &options);
+    let result = match &results.deidentifier {
+        Some(deidentifier) => engine.run_deidentified(scan, &options, deidentifier),
+        None => engine.run_with(scan, &options),
+    };
     line.end(case.place);
     let readings = result?;
     let mut files = scan.digests(&options.limits)?;
@@ -195,10 +213,7 @@ fn work(engine: &Engine, case: &Case, results: &Results<'_>, line: &Line) -> net
     }
     let several = readings.len() > 1;
     let mut outcomes = Vec::new();
-    for (i, mut reading) in readings.into_iter().enumerate() {
-        if let Some(deidentifier) = &results.deidentifier {
-            reading = reading.deidentified(deidentifier);
-        }
+    for (i, reading) in readings.into_iter().enumerate() {
         let stem = if several { format!("{name}-{}", i + 1) } else { name.clone() };
         let input = ReceiptInput { path: path.clone(), scan: name.clone(), reading: i, files: files.clone() };
         write(&reading, Receipt::new(engine, &reading, input), stem, results, &mut outcomes)?;
@@ -219,6 +234,9 @@ fn write(
     let mut set = ResultSet::new(formats)?;
     if results.deidentifier.is_none() {
         set = set.with_inputs(receipt.input.files.clone());
+    }
+    if let Some(interpreter) = &results.interpreter {
+        set = set.with_interpreter(interpreter.clone());
     }
     for format in formats {
         let written = netra::export::exporter(format).and_then(|exporter| {

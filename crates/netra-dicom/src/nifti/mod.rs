@@ -64,6 +64,11 @@ impl NiftiFile {
         &self.warnings
     }
 
+    /// Has its file go by `alias`.
+    pub(crate) fn hide(&mut self, alias: &str) {
+        self.source.hide(|| alias.to_owned());
+    }
+
     pub(crate) fn stem(&self) -> String {
         let name = self.source.name();
         let name = name.strip_suffix(".gz").unwrap_or(&name);

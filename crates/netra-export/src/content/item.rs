@@ -6,6 +6,7 @@ use dicom_object::InMemDicomObject;
 use netra_core::CodedConcept;
 use netra_dicom::write::element::{code, ds, fd, fl, sequence, text, us};
 
+use crate::PersonName;
 use crate::planes::refer_to_instance;
 
 /// A concept that the engine itself speaks of: Code Value, Coding Scheme Designator, Code Meaning.
@@ -68,6 +69,13 @@ impl Item {
     pub fn code(is: Is, name: impl Into<CodedConcept>, value: impl Into<CodedConcept>) -> Self {
         let mut item = Self::new("CODE", is, name);
         code(&mut item.0, tags::CONCEPT_CODE_SEQUENCE, &value.into());
+        item
+    }
+
+    /// PNAME.
+    pub fn person(is: Is, name: Term, value: &PersonName) -> Self {
+        let mut item = Self::new("PNAME", is, name);
+        text(&mut item.0, tags::PERSON_NAME, VR::PN, value.as_str());
         item
     }
 

@@ -6,4 +6,4 @@ mod observer;
 
 pub(crate) use evidence::Evidence;
 pub(crate) use item::{Is, Item, Term, refer_to_segment};
-pub(crate) use observer::{language, observer};
+pub(crate) use observer::{device_observer, language, person_observer};

@@ -4,6 +4,9 @@ use netra_core::ModelIdentity;
 use netra_dicom::write::{MANUFACTURER, Uids};
 
 use super::item::{Is, Item, Term};
+use crate::{Interpreter, ResultSet};
+
+const OBSERVER_TYPE: Term = Term("121005", "DCM", "Observer Type");
 
 /// Language of the document (PS3.16 TID 1204).
 pub(crate) fn language() -> Item {
@@ -11,14 +14,23 @@ pub(crate) fn language() -> Item {
     Item::code(Is::ConceptModifier, language, Term("en-US", "RFC5646", "English (United States)"))
 }
 
+/// Observation context of the person who has read the result (TID 1002, 1003), if there is one. An organisation is no person.
+pub(crate) fn person_observer(set: &ResultSet) -> Vec<Item> {
+    let Some(Interpreter::Practitioner { name, .. }) = set.interpreter() else { return Vec::new() };
+    vec![
+        Item::code(Is::ObservationContext, OBSERVER_TYPE, Term("121006", "DCM", "Person")),
+        Item::person(Is::ObservationContext, Term("121008", "DCM", "Person Observer Name"), name),
+    ]
+}
+
 /// Observation context of a device (TID 1002, 1004). The model observes: its UID follows from its digest, so that the same model
 /// has the same UID everywhere.
-pub(crate) fn observer(model: &ModelIdentity) -> Vec<Item> {
+pub(crate) fn device_observer(model: &ModelIdentity) -> Vec<Item> {
     let attribute = |value, meaning, text: &str| Item::text(Is::ObservationContext, Term(value, "DCM", meaning), text);
     let device = Term("121007", "DCM", "Device");
     let uid = Uids::derived(format!("model {}", model.digest)).uid("device");
     vec![
-        Item::code(Is::ObservationContext, Term("121005", "DCM", "Observer Type"), device),
+        Item::code(Is::ObservationContext, OBSERVER_TYPE, device),
         Item::uid(Is::ObservationContext, Term("121012", "DCM", "Device Observer UID"), &uid),
         attribute("121013", "Device Observer Name", &format!("{} {}", model.name, model.version)),
         attribute("121014", "Device Observer Manufacturer", MANUFACTURER),

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Case;
 use super::code::{DCM, concept, digest_identifier, reference};
+use crate::Interpreter;
 
 /// The model. Its identifier is the digest of its package; it has no Unique Device Identification.
 pub(super) fn device(case: &Case<'_>) -> Value {
@@ -36,6 +37,16 @@ pub(super) fn device_query(case: &Case<'_>) -> String {
     format!("identifier=urn:ietf:rfc:3986|nih:sha-256;{}", case.findings.model.digest)
 }
 
+/// A logical reference to whoever answers for the result.
+pub(super) fn interpreter(who: &Interpreter) -> Value {
+    let (kind, identifier) = match who {
+        Interpreter::Practitioner { identifier, .. } => ("Practitioner", identifier),
+        Interpreter::Organization { identifier, .. } => ("Organization", identifier),
+    };
+    let identifier = identifier.as_ref().map(|id| json!({ "system": id.system, "value": id.value }));
+    json!({ "type": kind, "identifier": identifier, "display": who.display() })
+}
+
 /// How `targets` came to be: the model as author, this program as assembler, whoever reviewed them as verifier; from the study,
 /// the files that were read and the package.
 pub(super) fn provenance(case: &Case<'_>, targets: &[String]) -> Value {
@@ -44,7 +55,7 @@ pub(super) fn provenance(case: &Case<'_>, targets: &[String]) -> Value {
         |code: &str, display: &str, who: Value| json!({ "type": concept(PARTICIPANT, code, display), "who": who });
     let backend = &case.findings.backend;
     let engine = format!("{SOFTWARE_VERSION}, {} ({}), {}", backend.name, backend.device, backend.precision);
-    let verifier = case.interpreter.map(|who| agent("verifier", "Verifier", who.reference()));
+    let verifier = case.set.interpreter().map(|who| agent("verifier", "Verifier", interpreter(who)));
     let mut agents = vec![
         agent("author", "Author", reference(&case.device)),
         agent("assembler", "Assembler", json!({ "type": "Device", "display": engine })),

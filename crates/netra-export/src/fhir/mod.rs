@@ -15,7 +15,7 @@ use std::path::Path;
 use netra_core::{Error, ErrorKind, Findings, Result};
 use serde_json::{Value, json};
 
-use crate::{Exporter, ResultSet, Source, atomic, picture};
+use crate::{Exporter, Pixels, ResultSet, Source, atomic, picture};
 use code::{coding, pruned, reference, url};
 use study::Study;
 
@@ -28,61 +28,27 @@ pub enum Profile {
     Midas,
 }
 
-/// Who answers for the conclusion of a report.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Interpreter {
-    /// A person.
-    Practitioner {
-        /// Name for people.
-        name: String,
-        /// System and value, for example of a medical register.
-        identifier: (String, String),
-    },
-    /// An organisation.
-    Organization {
-        /// Name for people.
-        name: String,
-        /// System and value, for example of a register of facilities.
-        identifier: (String, String),
-    },
-}
-
-impl Interpreter {
-    /// A logical reference.
-    fn reference(&self) -> Value {
-        let (kind, name, (system, value)) = match self {
-            Self::Practitioner { name, identifier } => ("Practitioner", name, identifier),
-            Self::Organization { name, identifier } => ("Organization", name, identifier),
-        };
-        json!({ "type": kind, "identifier": { "system": system, "value": value }, "display": name })
-    }
-}
-
 /// A Bundle with ImagingStudy, Observations, DiagnosticReport, Device, Provenance and Media.
-#[derive(Clone, Debug)]
+///
+/// The report is preliminary, until the [`ResultSet`] says who has read the result and answers for it.
+#[derive(Clone, Copy, Debug)]
 pub struct Fhir {
     profile: Profile,
-    interpreter: Option<Interpreter>,
 }
 
 impl Fhir {
-    /// An exporter of preliminary reports: nobody has read the result.
+    /// An exporter of bundles of this shape.
     pub fn new(profile: Profile) -> Self {
-        Self { profile, interpreter: None }
-    }
-
-    /// An exporter of final reports in the name of whoever has read the result and answers for it.
-    pub fn interpreted_by(self, interpreter: Interpreter) -> Self {
-        Self { interpreter: Some(interpreter), ..self }
+        Self { profile }
     }
 
     /// The bundle. Fails for a generated picture, which is no finding.
     fn bundle(&self, findings: &Findings, source: &Source<'_>, set: &ResultSet) -> Result<Value> {
         let case = Case {
             findings,
+            pixels: source.pixels,
             set,
             profile: self.profile,
-            interpreter: self.interpreter.as_ref(),
             study: Study::of(source, set),
             device: url(set, "device"),
         };
@@ -149,9 +115,9 @@ impl Exporter for Fhir {
 /// What the resources of one bundle share.
 struct Case<'a> {
     findings: &'a Findings,
+    pixels: Pixels<'a>,
     set: &'a ResultSet,
     profile: Profile,
-    interpreter: Option<&'a Interpreter>,
     study: Study,
     /// Full URL of the model's Device.
     device: String,
@@ -160,7 +126,7 @@ struct Case<'a> {
 impl Case<'_> {
     /// Status of everything that the model says: preliminary until someone answers for it.
     fn status(&self) -> &'static str {
-        if self.interpreter.is_some() { "final" } else { "preliminary" }
+        if self.set.interpreter().is_some() { "final" } else { "preliminary" }
     }
 
     /// The security label of what artificial intelligence asserts (HL7 Terminology).

@@ -4,7 +4,8 @@ use netra_core::{Classification, Error, ExtentMeasure, Finding, Result, Segment}
 use serde_json::{Value, json};
 
 use super::Case;
-use super::code::{DCM, codeable, coding, concept, quantity, uid_identifier, url};
+use super::code::{DCM, SNOMED, codeable, coding, concept, quantity, uid_identifier, url};
+use crate::extent::{self, Corner};
 use crate::quantity::{Quantity, decimal};
 
 /// Categories of segments (context group 7150): structures and tissues, which every body has, and what disease makes of them.
@@ -21,8 +22,9 @@ pub(super) fn all(case: &Case<'_>) -> Result<Vec<(String, Value)>> {
     Ok(match &case.findings.finding {
         Finding::Classes(classes) => numbered(classes.iter().map(|class| of_class(case, class)).collect()).collect(),
         Finding::Segmentation { labels, extents } => {
-            let segments = labels.segments().iter().zip(extents);
-            numbered(segments.map(|(segment, (voxels, extent))| of_segment(case, segment, *voxels, extent)).collect())
+            let corners = extent::corners(labels.labels(), labels.segments());
+            let segments = labels.segments().iter().zip(extents).zip(&corners);
+            numbered(segments.map(|((segment, size), corners)| of_segment(case, segment, size, corners)).collect())
                 .collect()
         }
         _ => return Err(Error::unsupported("FHIR holds classes and segments, and this finding is neither")),
@@ -38,8 +40,13 @@ fn is_of(segment: &Segment, categories: &[&str]) -> bool {
     segment.category.scheme == "SCT" && categories.contains(&segment.category.value.as_str())
 }
 
-/// The size of a segment; its identifier is the Tracking UID that SEG and SR carry.
-fn of_segment(case: &Case<'_>, segment: &Segment, voxels: u64, extent: &ExtentMeasure) -> Value {
+/// The size of a segment, with its longest diameter; its identifier is the Tracking UID that SEG and SR carry.
+fn of_segment(
+    case: &Case<'_>,
+    segment: &Segment,
+    (voxels, extent): &(u64, ExtentMeasure),
+    corners: &[Corner],
+) -> Value {
     let measured = Quantity::of(extent);
     let meaning = codeable(&segment.property_type, &segment.label);
     let text = format!("{} of {}", measured.name, segment.label);
@@ -48,15 +55,22 @@ fn of_segment(case: &Case<'_>, segment: &Segment, voxels: u64, extent: &ExtentMe
         None => json!({ "text": text }),
     };
     let is_site = is_of(segment, &[ANATOMICAL_STRUCTURE, BODY_STRUCTURE, TISSUE]);
-    let body_site = if is_site { Some(meaning.clone()) } else { case.study.region.clone() };
+    let body_site = match &segment.anatomic_region {
+        Some(region) => Some(codeable(region, &region.meaning)),
+        None if is_site => Some(meaning.clone()),
+        None => case.study.region.clone(),
+    };
     let mut resource = common(case);
     resource["identifier"] = json!([uid_identifier(&case.set.tracking_uid(segment))]);
     resource["code"] = code;
     resource["bodySite"] = json!(body_site);
     resource["valueQuantity"] = quantity(measured.value, measured.unit);
-    let count = i32::try_from(voxels).ok().map(|n| json!({ "code": { "text": "Voxels" }, "valueInteger": n }));
+    let count = i32::try_from(*voxels).ok().map(|n| json!({ "code": { "text": "Voxels" }, "valueInteger": n }));
     let finding = json!({ "code": concept(DCM, "121071", "Finding"), "valueCodeableConcept": meaning });
-    resource["component"] = [finding].into_iter().chain(count).collect();
+    let axis = extent::long_axis(corners, case.pixels).map(
+        |length| json!({ "code": concept(SNOMED, "103339001", "Long axis"), "valueQuantity": quantity(length, "mm") }),
+    );
+    resource["component"] = [finding].into_iter().chain(count).chain(axis).collect();
     resource
 }
 

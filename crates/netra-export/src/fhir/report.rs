@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::code::{LOINC, RECOMMENDATION, SNOMED, codeable, coding, concept, reference, system, uid_identifier, url};
 use super::observation::is_abnormal;
-use super::{Case, Interpreter, Profile};
+use super::{Case, Profile, agents};
 use crate::base64;
 use crate::quantity::readable;
 
@@ -17,7 +17,7 @@ const ABDM: &str = "https://nrces.in/ndhm/fhir/r4/StructureDefinition/Diagnostic
 /// It claims ABDM's profile when it can keep it: someone interprets the results and a picture is embedded. A model's maker or a
 /// device is nobody who interprets results, so without a named interpreter the report is a preliminary one of plain R4.
 pub(super) fn diagnostic_report(case: &Case<'_>, observations: &[String], media: &[String]) -> Value {
-    let interpreter = case.interpreter.map(Interpreter::reference);
+    let interpreter = case.set.interpreter().map(agents::interpreter);
     let claimed = (interpreter.is_some() && !media.is_empty()).then_some(ABDM);
     let links = |urls: &[String]| urls.iter().map(|url| reference(url)).collect::<Vec<_>>();
     let name = format!("{} {}", case.findings.model.name, case.findings.model.version);
@@ -92,8 +92,8 @@ pub(super) fn recommendation(case: &Case<'_>, basis: &[String]) -> Option<Value>
 
 /// The findings in sentences.
 fn conclusion(case: &Case<'_>) -> String {
-    let mut sentences = vec![match case.interpreter {
-        Some(_) => "AI result.".to_owned(),
+    let mut sentences = vec![match case.set.interpreter() {
+        Some(who) => format!("AI result, read by {}.", who.display()),
         None => "AI result, not reviewed by a person, for research, not for diagnosis.".to_owned(),
     }];
     match &case.findings.finding {

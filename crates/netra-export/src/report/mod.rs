@@ -68,10 +68,12 @@ fn page(findings: &Findings, source: &Source<'_>, set: &ResultSet) -> Result<Mar
 }
 
 fn header(findings: &Findings, set: &ResultSet) -> Vec<Markup> {
-    let banner = Markup::line([
-        Markup::of("strong", "AI result, for research, not for diagnosis."),
-        Markup::text(" No person has reviewed it."),
-    ]);
+    let reviewed = match set.interpreter() {
+        Some(who) => format!(" Read by {}.", who.display()),
+        None => " No person has reviewed it.".to_owned(),
+    };
+    let banner =
+        Markup::line([Markup::of("strong", "AI result, for research, not for diagnosis."), Markup::text(reviewed)]);
     let when: String = set.now().rfc3339().chars().take(16).collect();
     let made =
         format!("Version {}, result of {} ({})", findings.model.version, when.replace('T', " "), set.now().offset);

@@ -1,6 +1,6 @@
 //! The findings: their table, and the picture of them in words.
 
-use netra_core::{Classification, CodedConcept, Finding, LabelMap, Rgb};
+use netra_core::{Classification, CodedConcept, Finding, LabelMap, Rgb, Segment};
 
 use super::markup::{Markup, table};
 use crate::quantity::{Quantity, readable};
@@ -22,7 +22,7 @@ pub(super) fn table_of(finding: &Finding) -> Markup {
                 };
                 vec![
                     Markup::line([swatch(segment.colour), Markup::text(&segment.label)]),
-                    code(&segment.property_type),
+                    kind_of(segment),
                     size,
                     Markup::text(voxels.to_string()),
                 ]
@@ -47,6 +47,14 @@ fn of_class(class: &Classification) -> Vec<Markup> {
         Markup::text(class.threshold.map(percent).unwrap_or_default()),
         Markup::text(percent(class.probability)),
     ]
+}
+
+/// What a segment is, and where in the body if that is another thing.
+fn kind_of(segment: &Segment) -> Markup {
+    match &segment.anatomic_region {
+        Some(region) => Markup::line([code(&segment.property_type), Markup::text(" in "), code(region)]),
+        None => code(&segment.property_type),
+    }
 }
 
 fn code(concept: &CodedConcept) -> Markup {

@@ -246,6 +246,7 @@ mod tests {
             label: format!("s{number}"),
             category: concept("1"),
             property_type: concept("2"),
+            anatomic_region: None,
             colour: [1, 2, 3],
         }
     }

@@ -46,6 +46,9 @@ pub(super) fn items(
         text(&mut item, tags::SEGMENT_LABEL, VR::LO, &segment.label);
         code(&mut item, tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE, &segment.category);
         code(&mut item, tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, &segment.property_type);
+        if let Some(region) = &segment.anatomic_region {
+            code(&mut item, tags::ANATOMIC_REGION_SEQUENCE, region);
+        }
         algorithm(&mut item, model);
         sequence(&mut item, tags::SEGMENTATION_ALGORITHM_IDENTIFICATION_SEQUENCE, vec![identification(model)]);
         text(&mut item, tags::TRACKING_ID, VR::UT, &format!("{}/{}", model.id, segment.label));

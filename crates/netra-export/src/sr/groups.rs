@@ -5,12 +5,11 @@ use netra_core::{Classification, CodedConcept, ExtentMeasure, LabelMap, Segment,
 use netra_dicom::write::element::is;
 
 use super::Report;
-use super::extent;
 use super::library::{MILLIMETRE, SOURCE};
 use crate::content::{Is, Item, Term, refer_to_segment};
 use crate::planes::refer_to_instance;
 use crate::seg::{BinaryPlace, binary_places};
-use crate::{Pixels, quantity};
+use crate::{Pixels, extent, quantity};
 
 const GROUP: Term = Term("125007", "DCM", "Measurement Group");
 const FINDING: Term = Term("121071", "DCM", "Finding");
@@ -78,21 +77,21 @@ fn tracking(identifier: &str, uid: &str) -> Vec<Item> {
     ]
 }
 
-/// Finding category, finding, and site: a segment that is an anatomical structure is its own site, another has none.
+/// Finding category, finding, and site: the region that the package states. Without one, a segment that is an anatomical
+/// structure is its own site, and another has none.
 fn meaning(segment: &Segment) -> Vec<Item> {
     let mut items = Vec::new();
     if let Some(category) = coded(&segment.category) {
         items.push(Item::code(Is::Contained, Term("276214006", "SCT", "Finding category"), category));
     }
-    match coded(&segment.property_type) {
-        Some(concept) => {
-            items.push(Item::code(Is::Contained, FINDING, concept.clone()));
-            if segment.category.scheme == "SCT" && segment.category.value == "91723000" {
-                items.push(Item::code(Is::ConceptModifier, Term("363698007", "SCT", "Finding Site"), concept));
-            }
-        }
-        None => items.push(Item::text(Is::Contained, FINDING, &segment.label)),
-    }
+    let finding = coded(&segment.property_type);
+    items.push(match &finding {
+        Some(concept) => Item::code(Is::Contained, FINDING, concept.clone()),
+        None => Item::text(Is::Contained, FINDING, &segment.label),
+    });
+    let is_structure = segment.category.scheme == "SCT" && segment.category.value == "91723000";
+    let site = segment.anatomic_region.as_ref().and_then(coded).or(finding.filter(|_| is_structure));
+    items.extend(site.map(|site| Item::code(Is::ConceptModifier, Term("363698007", "SCT", "Finding Site"), site)));
     items
 }
 
@@ -120,14 +119,9 @@ fn measurements(report: &Report<'_>, extent: &ExtentMeasure, corners: &[[i64; 3]
         ExtentMeasure::PixelShare(_) => return Vec::new(),
     };
     let mut items = vec![Item::number(Is::Contained, name, size, Term(unit.0, "UCUM", unit.1))];
-    let step = match report.pixels {
-        Pixels::Volume(volume) => Some([0, 1, 2].map(|axis| volume.geometry().affine().step(axis))),
-        Pixels::Image(image) => image.spacing.map(|[row, column]| [[0.0; 3], [0.0, row, 0.0], [column, 0.0, 0.0]]),
-    };
-    if let Some(step) = step {
-        let axis = Term("103339001", "SCT", "Long axis");
-        items.push(Item::number(Is::Contained, axis, extent::longest(corners, step), MILLIMETRE));
-    }
+    let axis = Term("103339001", "SCT", "Long axis");
+    let length = extent::long_axis(corners, report.pixels);
+    items.extend(length.map(|length| Item::number(Is::Contained, axis, length, MILLIMETRE)));
     items
 }
 

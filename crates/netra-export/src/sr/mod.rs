@@ -6,7 +6,6 @@
 //! report. Next to a label map alone, a picture's group refers to the convex outline of the segment in its frame, and a volume's
 //! group is without a region (TID 1501); the label map is named as pertinent evidence, and the Tracking UID ties both together.
 
-mod extent;
 mod groups;
 mod library;
 mod report;
@@ -33,7 +32,8 @@ struct Report<'a> {
     set: &'a ResultSet,
 }
 
-/// A structured report in the study of its source: partial, unverified and preliminary, as no person has read it.
+/// A structured report in the study of its source: partial, unverified and preliminary, even where the [`ResultSet`] names the
+/// person who has read the result. That person is an observer; to verify a report is to sign it, which only they can do.
 #[derive(Clone, Copy, Debug)]
 pub struct Sr;
 

@@ -3,13 +3,14 @@
 use netra_core::Finding;
 
 use super::{Report, library};
-use crate::content::{Is, Item, Term, language, observer};
+use crate::content::{Is, Item, Term, device_observer, language, person_observer};
 use crate::identity::NOT_FOR_DIAGNOSIS;
 
 /// The tree of the report around its measurement groups.
 pub(super) fn tree(report: &Report<'_>, groups: Vec<Item>) -> Item {
     let mut below = vec![language()];
-    below.extend(observer(&report.findings.model));
+    below.extend(person_observer(report.set));
+    below.extend(device_observer(&report.findings.model));
     let procedure = Term("121058", "DCM", "Procedure reported");
     below.push(Item::code(Is::ConceptModifier, procedure, procedure_of(library::modality(report).as_deref())));
     below.push(library::items(report));

@@ -158,6 +158,7 @@ pub fn findings(labels: Array3<u16>, numbers: &[u16]) -> Findings {
             label: format!("Segment {number}"),
             category: concept("91723000", "Anatomical Structure"),
             property_type: concept(types[i % 3].0, types[i % 3].1),
+            anatomic_region: (i % 3 == 1).then(|| concept("816094009", "Chest")),
             colour: colours[i % 3],
         })
         .collect();

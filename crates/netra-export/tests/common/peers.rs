@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use netra_core::{Finding, Findings};
+use netra_core::{CodedConcept, Finding, Findings, Segment};
 
 use super::{Case, Owned};
 
@@ -35,8 +35,12 @@ pub fn expected(case: &Case, findings: &Findings, folder: &Path) -> PathBuf {
     let bytes: Vec<u8> = labels.labels().iter().flat_map(|label| label.to_le_bytes()).collect();
     let name = format!("{}.u16", case.name);
     std::fs::write(folder.join(&name), bytes).unwrap();
-    let mut numbers: Vec<u16> = labels.segments().iter().map(|segment| segment.number).collect();
-    numbers.sort_unstable();
+    let mut segments: Vec<&Segment> = labels.segments().iter().collect();
+    segments.sort_unstable_by_key(|segment| segment.number);
+    let numbers: Vec<u16> = segments.iter().map(|segment| segment.number).collect();
+    let code = |concept: &CodedConcept| concept.value.clone();
+    let regions: Vec<Option<String>> = segments.iter().map(|s| s.anatomic_region.as_ref().map(code)).collect();
+    let types: Vec<String> = segments.iter().map(|s| code(&s.property_type)).collect();
     let frames: Vec<(String, u32)> = case.frames().into_iter().map(|f| (f.sop_instance_uid, f.frame)).collect();
     // A slice that was put in between two frames is found by its place alone.
     let frames = Some(frames).filter(|_| !case.is_corrected());
@@ -51,7 +55,8 @@ pub fn expected(case: &Case, findings: &Findings, folder: &Path) -> PathBuf {
     };
     let wide = numbers.iter().any(|&number| number > 255);
     let document = serde_json::json!({
-        "shape": labels.labels().shape(), "labels": name, "numbers": numbers, "frames": frames,
+        "shape": labels.labels().shape(), "labels": name, "numbers": numbers, "regions": regions, "types": types,
+        "frames": frames,
         "affine": affine, "position": position, "spacing": spacing, "dtype": if wide { "uint16" } else { "uint8" },
     });
     let path = folder.join(format!("{}.expected.json", case.name));

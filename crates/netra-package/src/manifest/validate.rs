@@ -188,6 +188,8 @@ fn output(output: &OutputContract) -> Result<()> {
                 filled(&key("label"), &segment.label)?;
                 concept(&key("category"), &segment.category)?;
                 concept(&key("property_type"), &segment.property_type)?;
+                let region = segment.anatomic_region.as_ref();
+                region.map_or(Ok(()), |region| concept(&key("anatomic_region"), region))?;
             }
             match abstain {
                 Some(SegmentationAbstain { foreground_below: low, foreground_above: high }) => require(

@@ -1,16 +1,20 @@
 //! Findings as a table for spreadsheets and statistics: one row a finding, the same columns for every model, so that the rows of
-//! a batch make one table. CSV (RFC 4180) in UTF-8. No patient's name or number.
+//! a batch make one table. No patient's name or number.
 
-use std::io::Write;
+mod csv;
+mod parquet;
+
 use std::path::Path;
 
 use netra_core::{CodedConcept, Error, Finding, Findings, Result};
 
+use crate::Source;
 use crate::origin::Origin;
 use crate::quantity::{Quantity, decimal};
-use crate::{Exporter, ResultSet, Source, atomic};
 
-/// One finding on one scan, a field a column, in the order of the columns. What is unknown is an empty cell.
+pub use csv::Csv;
+
+/// One finding on one scan, a field a column, in the order of the columns. What is unknown is an empty cell, or a null.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row {
     /// The scan's id.
@@ -53,56 +57,45 @@ pub struct Row {
     pub warnings: usize,
 }
 
-const HEADER: [&str; 21] = [
-    "scan",
-    "study_instance_uid",
-    "series_instance_uid",
-    "sop_instance_uid",
-    "frame",
-    "modality",
-    "model",
-    "model_version",
-    "model_sha256",
-    "kind",
-    "label",
-    "code",
-    "coding_scheme",
-    "code_meaning",
-    "measure",
-    "value",
-    "unit",
-    "threshold",
-    "positive",
-    "voxels",
-    "warnings",
-];
+/// A value under its column; nothing where it is unknown.
+enum Cell<'a> {
+    Text(&'a str),
+    Whole(Option<i64>),
+    Real(Option<f64>),
+    Truth(Option<bool>),
+}
+
+/// Columns of a table.
+const COLUMNS: usize = 21;
 
 impl Row {
-    /// The cells under [`HEADER`].
-    fn cells(&self) -> [String; HEADER.len()] {
-        let of_concept = |part: fn(&CodedConcept) -> &String| self.concept.as_ref().map(part).map(|p| text(p));
+    /// The cells with the names of their columns.
+    fn cells(&self) -> [(&'static str, Cell<'_>); COLUMNS] {
+        use Cell::{Real, Text, Truth, Whole};
+        let of_concept = |part: fn(&CodedConcept) -> &String| Text(self.concept.as_ref().map_or("", |c| part(c)));
+        let count = |count: Option<u64>| Whole(count.and_then(|n| i64::try_from(n).ok()));
         [
-            text(&self.scan),
-            text(&self.study_instance_uid),
-            text(&self.series_instance_uid),
-            text(&self.sop_instance_uid),
-            number(self.frame),
-            text(&self.modality),
-            text(&self.model),
-            text(&self.model_version),
-            text(&self.model_sha256),
-            text(self.kind),
-            text(&self.label),
-            of_concept(|c| &c.value).unwrap_or_default(),
-            of_concept(|c| &c.scheme).unwrap_or_default(),
-            of_concept(|c| &c.meaning).unwrap_or_default(),
-            text(self.measure),
-            number(self.value.is_finite().then_some(self.value)),
-            text(self.unit),
-            number(self.threshold),
-            number(self.positive),
-            number(self.voxels),
-            self.warnings.to_string(),
+            ("scan", Text(&self.scan)),
+            ("study_instance_uid", Text(&self.study_instance_uid)),
+            ("series_instance_uid", Text(&self.series_instance_uid)),
+            ("sop_instance_uid", Text(&self.sop_instance_uid)),
+            ("frame", count(self.frame.map(u64::from))),
+            ("modality", Text(&self.modality)),
+            ("model", Text(&self.model)),
+            ("model_version", Text(&self.model_version)),
+            ("model_sha256", Text(&self.model_sha256)),
+            ("kind", Text(self.kind)),
+            ("label", Text(&self.label)),
+            ("code", of_concept(|c| &c.value)),
+            ("coding_scheme", of_concept(|c| &c.scheme)),
+            ("code_meaning", of_concept(|c| &c.meaning)),
+            ("measure", Text(self.measure)),
+            ("value", Real(Some(self.value).filter(|value| value.is_finite()))),
+            ("unit", Text(self.unit)),
+            ("threshold", Real(self.threshold.map(decimal))),
+            ("positive", Truth(self.positive)),
+            ("voxels", count(self.voxels)),
+            ("warnings", count(Some(self.warnings as u64))),
         ]
     }
 }
@@ -165,66 +158,10 @@ pub fn rows(findings: &Findings, source: &Source<'_>) -> Result<Vec<Row>> {
     })
 }
 
-/// Writes `rows` under one header: lines end with CR LF, numbers have a point, and cells that a spreadsheet would take for a
-/// formula begin with an apostrophe.
+/// Writes `rows` as one table: Parquet when the name of `out` ends so, CSV otherwise.
 pub fn write(rows: &[Row], out: &Path) -> Result<()> {
-    let mut table = HEADER.join(",") + "\r\n";
-    for row in rows {
-        table += &row.cells().join(",");
-        table += "\r\n";
-    }
-    atomic::write(out, |file| file.write_all(table.as_bytes()).map_err(|e| Error::io(out, e)))
-}
-
-/// The table of one result.
-#[derive(Clone, Copy, Debug)]
-pub struct Csv;
-
-impl Exporter for Csv {
-    fn name(&self) -> &'static str {
-        "csv"
-    }
-
-    fn file_name(&self, stem: &str) -> String {
-        format!("{stem}.csv")
-    }
-
-    fn write(&self, findings: &Findings, source: &Source<'_>, _: &ResultSet, out: &Path) -> Result<()> {
-        write(&rows(findings, source).map_err(|e| e.at(out.display()))?, out)
-    }
-}
-
-/// A text as a cell. One that begins like a formula gets an apostrophe in front, which spreadsheets do not show; one with a
-/// separator, a quotation mark or a line end is quoted.
-fn text(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
-    let safe = if formula { format!("'{text}") } else { text.to_owned() };
-    if safe.contains([',', '"', '\r', '\n']) { format!("\"{}\"", safe.replace('"', "\"\"")) } else { safe }
-}
-
-/// A number as a cell; empty without one.
-fn number<T: ToString>(value: Option<T>) -> String {
-    value.map(|value| value.to_string()).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::text;
-
-    #[test]
-    fn no_cell_is_a_formula_or_breaks_its_line() {
-        for (plain, cell) in [
-            ("Lung", "Lung"),
-            ("Lung, left", "\"Lung, left\""),
-            ("so-called \"mass\"", "\"so-called \"\"mass\"\"\""),
-            ("=HYPERLINK(\"x\",\"y\")", "\"'=HYPERLINK(\"\"x\"\",\"\"y\"\")\""),
-            ("+1", "'+1"),
-            ("-1", "'-1"),
-            ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
-            ("two\nlines", "\"two\nlines\""),
-        ] {
-            assert_eq!(text(plain), cell);
-        }
+    match out.extension() {
+        Some(suffix) if suffix.eq_ignore_ascii_case("parquet") => parquet::write(rows, out),
+        _ => csv::write(rows, out),
     }
 }

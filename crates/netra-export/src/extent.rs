@@ -7,8 +7,10 @@
 use ndarray::Array3;
 use netra_core::Segment;
 
+use crate::Pixels;
+
 /// A corner of voxels, `(slice, row, column)`: voxel 0 lies between corners 0 and 1.
-type Corner = [i64; 3];
+pub(crate) type Corner = [i64; 3];
 
 /// One row of one slice, as far as a segment reaches in it.
 struct Reach {
@@ -20,13 +22,13 @@ struct Reach {
 }
 
 /// The corners that may be ends of the longest line, for each segment; none for a segment without voxels.
-pub(super) fn corners(labels: &Array3<u16>, segments: &[Segment]) -> Vec<Vec<Corner>> {
+pub(crate) fn corners(labels: &Array3<u16>, segments: &[Segment]) -> Vec<Vec<Corner>> {
     let reaches = reaches(labels, segments);
     reaches.iter().map(|reaches| (0..3).fold(all_corners(reaches), hulls)).collect()
 }
 
 /// The convex outline of a segment in a picture of one slice: `(column, row)` corners, once round.
-pub(super) fn outline(corners: &[Corner]) -> Vec<[f32; 2]> {
+pub(crate) fn outline(corners: &[Corner]) -> Vec<[f32; 2]> {
     let mut flat: Vec<Corner> = corners.iter().filter(|corner| corner[0] == 0).copied().collect();
     flat.sort_unstable();
     let mut hull = Vec::new();
@@ -34,9 +36,18 @@ pub(super) fn outline(corners: &[Corner]) -> Vec<[f32; 2]> {
     hull.iter().map(|corner| [corner[2] as f32, corner[1] as f32]).collect()
 }
 
+/// The longest straight line through a segment of `pixels`, in millimetres; none without corners, or of pixels without a size.
+pub(crate) fn long_axis(corners: &[Corner], pixels: Pixels<'_>) -> Option<f64> {
+    let step = match pixels {
+        Pixels::Volume(volume) => [0, 1, 2].map(|axis| volume.geometry().affine().step(axis)),
+        Pixels::Image(image) => image.spacing.map(|[row, column]| [[0.0; 3], [0.0, row, 0.0], [column, 0.0, 0.0]])?,
+    };
+    (!corners.is_empty()).then(|| longest(corners, step))
+}
+
 /// The greatest distance between two corners, in millimetres; `step` is the way from one voxel to the next along slice, row and
 /// column. 0 without corners.
-pub(super) fn longest(corners: &[Corner], step: [[f64; 3]; 3]) -> f64 {
+fn longest(corners: &[Corner], step: [[f64; 3]; 3]) -> f64 {
     let place = |corner: &Corner| -> [f64; 3] {
         std::array::from_fn(|i| (0..3).map(|axis| corner[axis] as f64 * step[axis][i]).sum())
     };
@@ -134,7 +145,14 @@ mod tests {
 
     fn segment(number: u16) -> Segment {
         let concept = || CodedConcept { value: "1".into(), scheme: "SCT".into(), meaning: "x".into() };
-        Segment { number, label: "s".into(), category: concept(), property_type: concept(), colour: [0; 3] }
+        Segment {
+            number,
+            label: "s".into(),
+            category: concept(),
+            property_type: concept(),
+            anatomic_region: None,
+            colour: [0; 3],
+        }
     }
 
     const MILLIMETRE: [[f64; 3]; 3] = [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]];

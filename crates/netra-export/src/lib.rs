@@ -8,11 +8,14 @@
 mod base64;
 mod capture;
 pub mod convert;
+mod details;
 pub mod fhir;
+mod functional;
 mod identity;
 mod json;
 mod nifti;
 mod origin;
+mod parametric;
 mod picture;
 mod planes;
 mod quantity;
@@ -33,6 +36,7 @@ pub use fhir::Fhir;
 pub use json::Json;
 pub use netra_dicom::write::atomic;
 pub use nifti::Nifti;
+pub use parametric::ParametricMap;
 pub use picture::{Png, Thumbnail, Verdict, write_thumbnails};
 pub use report::Html;
 pub use seg::{Encoding, Seg, SegKind};
@@ -44,8 +48,22 @@ pub use table::Csv;
 pub(crate) type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// The names that [`exporter`] knows, in the order in which a user should read them.
-pub const NAMES: [&str; 12] =
-    ["json", "png", "html", "csv", "nii", "seg", "seg-native", "seg-binary", "sr", "sc", "fhir", "fhir-midas"];
+pub const NAMES: [&str; 14] = [
+    "json",
+    "png",
+    "html",
+    "csv",
+    "nii",
+    "seg",
+    "seg-native",
+    "seg-binary",
+    "seg-fractional",
+    "pm",
+    "sr",
+    "sc",
+    "fhir",
+    "fhir-midas",
+];
 
 /// One output format.
 pub trait Exporter {
@@ -104,6 +122,8 @@ pub fn exporter(name: &str) -> Result<Box<dyn Exporter>> {
         "seg" => Box::new(Seg::new(SegKind::LabelMap(Encoding::RunLengths))),
         "seg-native" => Box::new(Seg::new(SegKind::LabelMap(Encoding::Native))),
         "seg-binary" => Box::new(Seg::new(SegKind::Binary)),
+        "seg-fractional" => Box::new(Seg::new(SegKind::Fractional)),
+        "pm" => Box::new(ParametricMap),
         "sr" => Box::new(Sr),
         "sc" => Box::new(SecondaryCapture),
         "fhir" => Box::new(Fhir::new(fhir::Profile::R4)),

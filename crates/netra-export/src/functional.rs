@@ -76,8 +76,7 @@ pub(crate) fn shared(planes: &SourcePlanes<'_>) -> InMemDicomObject {
 
 /// The groups of one frame that every kind of object has: what it was computed from, by which method, and where it lies.
 pub(crate) fn of_frame(planes: &SourcePlanes<'_>, index: usize, method: &CodedConcept) -> Result<InMemDicomObject> {
-    let plane =
-        planes.planes.get(index).ok_or_else(|| Error::invalid(format!("no source frame for plane {index}")))?;
+    let plane = planes.planes.get(index).ok_or_else(|| Error::invalid(format!("no source frame for plane {index}")))?;
     let mut groups = InMemDicomObject::new_empty();
     sequence(&mut groups, tags::DERIVATION_IMAGE_SEQUENCE, vec![derivation(planes, plane, method)]);
     if let Some(position) = plane.position {

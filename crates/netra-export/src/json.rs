@@ -177,9 +177,8 @@ fn mean_probabilities(findings: &Findings, map: &LabelMap) -> Result<Vec<Option<
             sums[index].1 += 1;
         }
     }
-    let mean = |(sum, count): (u64, u64)| {
-        (count > 0).then(|| sum as f64 / (count as f64 * f64::from(Probabilities::MAXIMUM)))
-    };
+    let mean =
+        |(sum, count): (u64, u64)| (count > 0).then(|| sum as f64 / (count as f64 * f64::from(Probabilities::MAXIMUM)));
     Ok(sums.into_iter().map(mean).collect())
 }
 

@@ -1,5 +1,5 @@
-//! Results in the formats others read: JSON, PNG, HTML, CSV, NIfTI, FHIR, DICOM SEG, SR, Secondary Capture. One file or folder a
-//! format, each behind [`Exporter`]. And scans themselves: [`convert`] to NIfTI and pictures.
+//! Results in the formats others read: JSON, PNG, HTML, CSV, NIfTI, FHIR, DICOM SEG, Parametric Map, SR, Secondary Capture. One
+//! file or folder a format, each behind [`Exporter`]. And scans themselves: [`convert`] to NIfTI and pictures.
 //!
 //! Every exporter writes to a temporary name and renames (see [`atomic`]), and every result refers to its source by UID and to
 //! its model by digest. Only DICOM objects carry a patient's name or number, since they must be filed in the patient's record.

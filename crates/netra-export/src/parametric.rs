@@ -58,8 +58,7 @@ fn data_set(
     let method = maps.method.name();
     let mut object = InMemDicomObject::new_empty();
     let description = format!("{} {method}", model.name);
-    let series =
-        identity::Series { class: uids::PARAMETRIC_MAP_STORAGE, modality: "OT", description: &description };
+    let series = identity::Series { class: uids::PARAMETRIC_MAP_STORAGE, modality: "OT", description: &description };
     identity::put(&mut object, exporter.name(), &series, model, planes.header, set)?;
     // Type 2C of the series, asked for where the body part has two sides.
     copy_or_empty(&mut object, planes.header, tags::LATERALITY, VR::CS);
@@ -202,8 +201,7 @@ fn mapping(heat: &Heat<'_>, label: &str, quantity: &CodedConcept, model: &ModelI
     fd(&mut item, tags::DOUBLE_FLOAT_REAL_WORLD_VALUE_LAST_VALUE_MAPPED, &[heat.maximum.into()]);
     fd(&mut item, tags::REAL_WORLD_VALUE_INTERCEPT, &[0.0]);
     fd(&mut item, tags::REAL_WORLD_VALUE_SLOPE, &[1.0]);
-    let sct =
-        CodedConcept { value: "246205007".to_owned(), scheme: "SCT".to_owned(), meaning: "Quantity".to_owned() };
+    let sct = CodedConcept { value: "246205007".to_owned(), scheme: "SCT".to_owned(), meaning: "Quantity".to_owned() };
     let definition = vec![
         coded(&sct, quantity),
         coded(&dcm("121071", "Finding"), &heat.class.concept),

@@ -102,6 +102,36 @@ fn parametric_frames_hold_the_heat_maps_as_they_are() {
 }
 
 #[test]
+fn a_picture_outside_the_patient_lies_in_a_space_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    for case in cases(folder.path()) {
+        let object = export("pm", &case, &heat(&case, 2, SaliencyMethod::Occlusion), folder.path());
+        let source = case.scan.acquisition().frame_of_reference_uid;
+        let space = first_text(&object, tags::FRAME_OF_REFERENCE_UID);
+        assert!(space.is_some(), "{}", case.name);
+        let shared = &items(&object, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE)[0];
+        let plane = &items(shared, tags::PLANE_ORIENTATION_SEQUENCE)[0];
+        let orientation = numbers(plane, tags::IMAGE_ORIENTATION_PATIENT).unwrap();
+        let stated = object.get(tags::PATIENT_ORIENTATION).map(|element| element.to_str().unwrap().into_owned());
+        match case.name {
+            // The radiograph says that its rows run to the left and its columns to the feet.
+            "dx" => {
+                assert_eq!(orientation, [1.0, 0.0, 0.0, 0.0, 0.0, -1.0]);
+                assert_eq!(stated.as_deref(), Some("L\\F"));
+            }
+            "photo" => {
+                assert_eq!(orientation, [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+                assert_eq!(stated.as_deref(), Some(""));
+                let measures = &items(shared, tags::PIXEL_MEASURES_SEQUENCE)[0];
+                assert!(measures.get(tags::PIXEL_SPACING).is_none(), "nobody knows it");
+            }
+            _ => assert_eq!(stated, None),
+        }
+        assert_eq!(space == source, !matches!(case.name, "dx" | "photo"), "{}", case.name);
+    }
+}
+
+#[test]
 fn short_labels_of_classes_stay_as_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let case = &cases(folder.path())[0];
@@ -188,5 +218,54 @@ fn json_tells_where_a_classifier_looked_and_how_sure_a_segmentation_is() {
             let told = document["finding"]["segments"][i]["mean_probability"].as_f64().unwrap();
             assert!((told - mean).abs() < 1e-12, "{told} is not {mean}");
         }
+    }
+}
+
+#[test]
+fn pictures_paint_what_speaks_for_a_class_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    // Warm colours that are not those of a bar.
+    let painted = |case: &Case, findings: &Findings| {
+        let out = folder.path().join(format!("{}.png", case.name));
+        exporter("png").unwrap().write(findings, &case.source(), &set(), &out).unwrap();
+        let picture = image::open(&out).unwrap().to_rgb8();
+        assert_eq!(picture.width(), 1400);
+        let warm = |pixel: &&image::Rgb<u8>| pixel.0[0] > pixel.0[2].saturating_add(60) && pixel.0 != [240, 160, 80];
+        (picture.pixels().filter(warm).count(), picture.height())
+    };
+    // The photograph has warm colours of its own.
+    for case in cases(folder.path()).iter().filter(|case| case.name != "photo") {
+        let mut height = 0;
+        for count in [1, 4, 6] {
+            let mut findings = heat(case, count, SaliencyMethod::ClassActivation);
+            let (warm, new_height) = painted(case, &findings);
+            assert!(warm > 3000 * count.min(4), "{}: {warm} pixels of {count} maps", case.name);
+            assert!(new_height > height || count == 6, "{}: {new_height} with {count} maps", case.name);
+            height = new_height;
+            let maps = &mut findings.saliency.as_mut().unwrap().maps;
+            maps.iter_mut().for_each(|map| map.values.mapv_inplace(|value| -value.abs()));
+            assert_eq!(painted(case, &findings), (0, height), "{}: what speaks against a class", case.name);
+        }
+    }
+}
+
+#[test]
+fn a_page_says_what_a_heat_map_is_and_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = cases(folder.path());
+    for (case, shown) in [(&cases[0], "Planes of the source with"), (&cases[2], "The source,")] {
+        let out = folder.path().join("page.html");
+        let page = |findings: &Findings| {
+            exporter("html").unwrap().write(findings, &case.source(), &set(), &out).unwrap();
+            std::fs::read_to_string(&out).unwrap()
+        };
+        let told = page(&heat(case, 2, SaliencyMethod::Occlusion));
+        let maps = format!("{shown} the occlusion maps of Effusion, Enlarged cardiomediastinum drawn over");
+        for text in [maps.as_str(), SaliencyMethod::Occlusion.meaning(), "It does not show where disease is"] {
+            assert!(told.contains(text), "{text:?} is missing");
+        }
+        let mut without = heat(case, 2, SaliencyMethod::Occlusion);
+        without.saliency = None;
+        assert!(!page(&without).contains("where disease is"));
     }
 }

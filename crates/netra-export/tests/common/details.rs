@@ -1,9 +1,7 @@
 //! Findings with what a run computes only when it is asked: probabilities of segments, heat maps of classes.
 
 use ndarray::{Array3, Array4};
-use netra_core::{
-    Classification, CodedConcept, Finding, Findings, HeatMap, Probabilities, Saliency, SaliencyMethod,
-};
+use netra_core::{Classification, CodedConcept, Finding, Findings, HeatMap, Probabilities, Saliency, SaliencyMethod};
 
 use super::Case;
 

@@ -1,4 +1,4 @@
-"""Reads a fractional segmentation with highdicom and compares it with what was meant to be written.
+"""Reads a fractional segmentation with highdicom and dcmqi and compares it with what was meant to be written.
 
 usage: fractional.py SEG EXPECTED.json [--reference OUT SOURCE...]
 
@@ -9,10 +9,13 @@ With --reference, highdicom's own segmentation of the same probabilities on the 
 
 import json
 import pathlib
+import subprocess
 import sys
+import tempfile
 import warnings
 
 import highdicom as hd
+import nibabel
 import numpy as np
 from pydicom.sr.codedict import codes
 
@@ -47,6 +50,24 @@ def compare(seg, meant, shares):
         assert np.array_equal(read, wanted[slice_]), f"plane {plane} is not slice {slice_}"
 
 
+def compare_with_dcmqi(path, shares):
+    """dcmqi (1.5.7) reads segmentations that lie in the patient: a file a segment, with axes of its own."""
+    tool = pathlib.Path(sys.executable).parent / "segimage2itkimage"
+    if not tool.exists():
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        command = [tool, "--inputDICOM", path, "--outputDirectory", folder, "-t", "nii"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, f"dcmqi: {done.stdout}{done.stderr}"
+        for number, wanted in enumerate(shares, 1):
+            file = pathlib.Path(folder) / f"{number}.nii.gz"
+            # Planes without a value have no frame.
+            read = np.asanyarray(nibabel.load(file).dataobj) if file.exists() else np.zeros(0)
+            same = np.array_equal(np.sort(read[read > 0]), np.sort(wanted[wanted > 0]))
+            assert same, f"dcmqi reads other values of segment {number}"
+    print(f"{path}: dcmqi reads the same values")
+
+
 def reference(meant, shares, out, paths):
     images, order = label_maps.sources(meant, paths)
     algorithm = hd.AlgorithmIdentificationSequence("reference", codes.cid7162.ArtificialIntelligence, "1")
@@ -69,6 +90,8 @@ def main(arguments):
     shape = [len(meant["numbers"]), *meant["shape"]]
     shares = np.fromfile(path.parent / meant["shares"], dtype=np.uint8).reshape(shape)
     compare(seg, meant, shares)
+    if meant["position"] is not None:
+        compare_with_dcmqi(arguments[0], shares)
     if arguments[2:3] == ["--reference"]:
         reference(meant, shares, arguments[3], arguments[4:])
     print(f"{arguments[0]}: {seg.segmentation_type.value}, {seg.NumberOfFrames} frames, identical")

@@ -1,4 +1,4 @@
-"""Reads a parametric map with pydicom and highdicom and compares it with the heat maps that were meant to be written.
+"""Reads a parametric map with pydicom, highdicom and dcmqi and compares it with the heat maps that were meant to be written.
 
 usage: pm.py PM EXPECTED.json [--reference OUT SOURCE...]
 
@@ -10,10 +10,13 @@ With --reference, highdicom's own parametric map of the same values on the SOURC
 
 import json
 import pathlib
+import subprocess
 import sys
+import tempfile
 import warnings
 
 import highdicom as hd
+import nibabel
 import numpy as np
 import pydicom
 from pydicom.sr.codedict import codes
@@ -49,6 +52,20 @@ def compare(path, meant, maps):
     return data
 
 
+def compare_with_dcmqi(path, data, maps):
+    """dcmqi (1.5.7) reads one map, and only where Frame Anatomy is told; it turns the axes to its own."""
+    tool = pathlib.Path(sys.executable).parent / "paramap2itkimage"
+    if not tool.exists() or len(maps) > 1 or "FrameAnatomySequence" not in data.SharedFunctionalGroupsSequence[0]:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        command = [tool, "--inputDICOM", path, "--outputDirectory", folder, "-t", "nii"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, f"dcmqi: {done.stdout}{done.stderr}"
+        read = np.asanyarray(nibabel.load(pathlib.Path(folder) / "pmap.nii.gz").dataobj)
+    assert np.array_equal(np.sort(read, axis=None), np.sort(maps, axis=None)), "dcmqi reads other values"
+    print(f"{path}: dcmqi reads the same values")
+
+
 def reference(meant, maps, out, paths):
     images, order = label_maps.sources(meant, paths)
     mappings = [
@@ -73,6 +90,7 @@ def main(arguments):
     meant = json.loads(path.read_text())
     maps = np.fromfile(path.parent / meant["maps"], dtype="<f4").reshape([len(meant["classes"]), *meant["shape"]])
     data = compare(arguments[0], meant, maps)
+    compare_with_dcmqi(arguments[0], data, maps)
     if arguments[2:3] == ["--reference"]:
         reference(meant, maps, arguments[3], arguments[4:])
     print(f"{arguments[0]}: {len(meant['classes'])} maps, {data.NumberOfFrames} frames, identical")

@@ -8,7 +8,9 @@ use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use netra_core::{CodedConcept, Detail, Error, Findings, ModelIdentity, Result, SaliencyMethod};
-use netra_dicom::write::element::{code, copy_or_empty, dcm, ds, empty, fd, is, sequence, text, texts, ul, us};
+use netra_dicom::write::element::{
+    code, copy_or_empty, dcm, ds, empty, fd, first_text, is, items, sequence, text, texts, ul, us,
+};
 use netra_dicom::write::{module, write_part10};
 
 use crate::details::{Heat, HeatMaps};
@@ -60,8 +62,6 @@ fn data_set(
     let description = format!("{} {method}", model.name);
     let series = identity::Series { class: uids::PARAMETRIC_MAP_STORAGE, modality: "OT", description: &description };
     identity::put(&mut object, exporter.name(), &series, model, planes.header, set)?;
-    // Type 2C of the series, asked for where the body part has two sides.
-    copy_or_empty(&mut object, planes.header, tags::LATERALITY, VR::CS);
     functional::space(&mut object, &planes, set);
     if outside_patient {
         copy_or_empty(&mut object, planes.header, tags::PATIENT_ORIENTATION, VR::CS);
@@ -97,7 +97,7 @@ fn data_set(
     Ok(object)
 }
 
-/// The same planes, in a space that they all lie in, since this IOD knows no image without a place (A.75.4). A radiograph or a
+/// The same planes, in a space that they all lie in, since this IOD knows no image without a place (table A.75-2). A radiograph or a
 /// photograph, which comes as one plane, lies at the origin of a frame of reference of its own, where nothing else lies, turned as
 /// its Patient Orientation says. Where that is unknown its rows and columns are the axes, and Patient Orientation stays empty.
 fn flattened(mut planes: SourcePlanes<'_>) -> SourcePlanes<'_> {
@@ -150,6 +150,11 @@ fn put_groups(
     let mut frame_type = InMemDicomObject::new_empty();
     texts(&mut frame_type, tags::FRAME_TYPE, VR::CS, &IMAGE_TYPE);
     sequence(&mut shared, tags::PARAMETRIC_MAP_FRAME_TYPE_SEQUENCE, vec![frame_type]);
+    match anatomy(planes.header) {
+        Some(anatomy) => sequence(&mut shared, tags::FRAME_ANATOMY_SEQUENCE, vec![anatomy]),
+        // Type 2C of the series, asked for where no frame says which side it is and the body part may have two.
+        None => copy_or_empty(object, planes.header, tags::LATERALITY, VR::CS),
+    }
     sequence(object, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![shared]);
 
     let quantity = quantity(maps.method);
@@ -169,6 +174,22 @@ fn put_groups(
     sequence(object, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, frames);
     functional::references(object, planes);
     Ok(())
+}
+
+/// Frame Anatomy (C.7.6.16.2.8), where the source has a code for its region and says which side it is.
+fn anatomy(header: &InMemDicomObject) -> Option<InMemDicomObject> {
+    let region = items(header, tags::ANATOMIC_REGION_SEQUENCE).first()?;
+    let region = CodedConcept {
+        value: first_text(region, tags::CODE_VALUE)?,
+        scheme: first_text(region, tags::CODING_SCHEME_DESIGNATOR)?,
+        meaning: first_text(region, tags::CODE_MEANING)?,
+    };
+    let side = [tags::IMAGE_LATERALITY, tags::LATERALITY].into_iter().find_map(|tag| first_text(header, tag));
+    let side = side.filter(|side| matches!(side.as_str(), "R" | "L" | "U" | "B"))?;
+    let mut item = InMemDicomObject::new_empty();
+    text(&mut item, tags::FRAME_LATERALITY, VR::CS, &side);
+    code(&mut item, tags::ANATOMIC_REGION_SEQUENCE, &region);
+    Some(item)
 }
 
 /// What the values are, as context group 218 names it: an occlusion map is a saliency map by another way than gradients.

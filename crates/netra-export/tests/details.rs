@@ -1,4 +1,5 @@
 //! Fractional segmentations and parametric maps re-read with dicom-object; JSON and pages that tell of heat maps.
+#![allow(clippy::unwrap_used)] // helpers of tests may panic
 
 mod common;
 
@@ -118,6 +119,10 @@ fn a_picture_outside_the_patient_lies_in_a_space_of_its_own() {
             "dx" => {
                 assert_eq!(orientation, [1.0, 0.0, 0.0, 0.0, 0.0, -1.0]);
                 assert_eq!(stated.as_deref(), Some("L\\F"));
+                let anatomy = &items(shared, tags::FRAME_ANATOMY_SEQUENCE)[0];
+                assert_eq!(first_text(anatomy, tags::FRAME_LATERALITY).as_deref(), Some("U"));
+                let region = &items(anatomy, tags::ANATOMIC_REGION_SEQUENCE)[0];
+                assert_eq!(first_text(region, tags::CODE_MEANING).as_deref(), Some("Chest"));
             }
             "photo" => {
                 assert_eq!(orientation, [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
@@ -125,7 +130,10 @@ fn a_picture_outside_the_patient_lies_in_a_space_of_its_own() {
                 let measures = &items(shared, tags::PIXEL_MEASURES_SEQUENCE)[0];
                 assert!(measures.get(tags::PIXEL_SPACING).is_none(), "nobody knows it");
             }
-            _ => assert_eq!(stated, None),
+            _ => {
+                assert_eq!(stated, None);
+                assert!(items(shared, tags::FRAME_ANATOMY_SEQUENCE).is_empty(), "the source does not say");
+            }
         }
         assert_eq!(space == source, !matches!(case.name, "dx" | "photo"), "{}", case.name);
     }

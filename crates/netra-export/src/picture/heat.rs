@@ -163,9 +163,9 @@ fn unit(method: SaliencyMethod) -> &'static str {
 fn notes(maps: &HeatMaps<'_>, volume: bool) -> String {
     let (name, meaning) = (maps.method.name(), maps.method.meaning());
     let planes = if volume { " Planes through the highest value." } else { "" };
-    let more = match maps.maps.len().saturating_sub(MOST_MAPS) {
-        0 => String::new(),
-        more => format!(" {more} more maps are not shown."),
+    let more = match maps.maps.len() {
+        0..=MOST_MAPS => String::new(),
+        all => format!(" The first {MOST_MAPS} of {all} maps."),
     };
     format!(
         "{}{}: {meaning}. What speaks against a class is not painted. The maps show what the network used, not where \

@@ -1,4 +1,4 @@
-//! The pixels of a fractional segmentation: how probable each segment is at each pixel (PS3.3 C.8.20.2.3).
+//! The pixels of a fractional segmentation: how probable each segment is at each pixel (PS3.3 C.8.20.2).
 
 use ndarray::{ArrayView2, ArrayView4, Axis};
 use netra_core::{Error, Findings, LabelMap, Result};

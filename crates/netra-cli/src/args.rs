@@ -129,10 +129,15 @@ pub struct RunArgs {
     pub out: PathBuf,
     /// Formats to write, separated by commas: json, png, html, csv, nii, seg (label map), seg-native (the same without
     /// compression), seg-binary, seg-fractional (the probabilities of segments), pm (a classifier's heat maps as Parametric Map),
-    /// sr (measurements; refers to seg-binary when that is written too), sc (the picture as Secondary Capture), fhir, fhir-midas
-    /// (as MIDAS' gateway files it).
+    /// sr (measurements; refers to seg-binary when that is written too), sc (the picture as Secondary Capture), ko (key images;
+    /// refers to sc, sr, seg-binary and pr), pr (outlines over the images, as a presentation state), fhir, fhir-midas (as MIDAS'
+    /// gateway files it).
     #[arg(long, value_delimiter = ',', default_value = "json,png,seg", value_name = "FORMATS")]
     pub emit: Vec<String>,
+    /// Show where a classifier looked, in every format that has a place for it (png, html, sc, json): class activation maps, or
+    /// occlusion maps that take hundreds of runs of the network. Parametric maps (pm) always do.
+    #[arg(long)]
+    pub saliency: bool,
     /// A CSV file for the findings of the whole batch, one row each.
     #[arg(long, value_name = "FILE")]
     pub table: Option<PathBuf>,
@@ -234,6 +239,9 @@ pub struct PlanArgs {
     pub model: String,
     /// A scan (file, folder, zip).
     pub input: PathBuf,
+    /// The formats to plan for, as for `netra run`: some need more than the findings themselves.
+    #[arg(long, value_delimiter = ',', default_value = "json", value_name = "FORMATS")]
+    pub emit: Vec<String>,
     #[command(flatten)]
     pub policy: PolicyArg,
     #[command(flatten)]

@@ -16,10 +16,7 @@ impl Detail {
     /// What either asks for.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        Self {
-            saliency: self.saliency || other.saliency,
-            probabilities: self.probabilities || other.probabilities,
-        }
+        Self { saliency: self.saliency || other.saliency, probabilities: self.probabilities || other.probabilities }
     }
 }
 

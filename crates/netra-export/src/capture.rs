@@ -12,6 +12,7 @@ use netra_dicom::Scan;
 use netra_dicom::write::element::{code, copy_or_empty, dcm, is, sequence, text, texts, us};
 use netra_dicom::write::{module, write_part10};
 
+use crate::identity::NOT_FOR_DIAGNOSIS;
 use crate::{Exporter, Pixels, ResultSet, Source, identity, picture};
 
 const AMBER: Rgb = [255, 191, 71];
@@ -50,7 +51,7 @@ fn data_set(
     header: &InMemDicomObject,
 ) -> Result<InMemDicomObject> {
     let (model, now) = (&findings.model, set.now());
-    let banner = format!("AI result, not for diagnosis  \u{b7}  {} {}", model.name, model.version);
+    let banner = format!("{NOT_FOR_DIAGNOSIS}  \u{b7}  {} {}", model.name, model.version);
     let canvas = picture::drawn(findings, source)?.under_banner(AMBER, INK, &banner);
     let [rows, columns] = canvas.size();
     let (Ok(rows), Ok(columns)) = (u16::try_from(rows), u16::try_from(columns)) else {

@@ -6,6 +6,9 @@ use netra_dicom::write::module;
 
 use crate::ResultSet;
 
+/// What stands over every result of a model.
+pub(crate) const NOT_FOR_DIAGNOSIS: &str = "AI result, not for diagnosis";
+
 /// What the results of one format have of their own.
 pub(crate) struct Series<'a> {
     /// SOP Class UID.

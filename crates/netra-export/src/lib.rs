@@ -1,5 +1,6 @@
-//! Results in the formats others read: JSON, PNG, HTML, CSV, NIfTI, FHIR, DICOM SEG, Parametric Map, SR, Secondary Capture. One
-//! file or folder a format, each behind [`Exporter`]. And scans themselves: [`convert`] to NIfTI and pictures.
+//! Results in the formats others read: JSON, PNG, HTML, CSV, NIfTI, FHIR, DICOM SEG, Parametric Map, SR, Secondary Capture, Key
+//! Object Selection, Presentation State. One file or folder a format, each behind [`Exporter`]. And scans themselves: [`convert`]
+//! to NIfTI and pictures.
 //!
 //! Every exporter writes to a temporary name and renames (see [`atomic`]), and every result refers to its source by UID and to
 //! its model by digest. Only DICOM objects carry a patient's name or number, since they must be filed in the patient's record.
@@ -7,17 +8,21 @@
 
 mod base64;
 mod capture;
+mod colour;
+mod content;
 pub mod convert;
 mod details;
 pub mod fhir;
 mod functional;
 mod identity;
 mod json;
+mod ko;
 mod nifti;
 mod origin;
 mod parametric;
 mod picture;
 mod planes;
+mod pr;
 mod quantity;
 mod report;
 mod seg;
@@ -34,10 +39,12 @@ use netra_dicom::Scan;
 pub use capture::SecondaryCapture;
 pub use fhir::Fhir;
 pub use json::Json;
+pub use ko::Ko;
 pub use netra_dicom::write::atomic;
 pub use nifti::Nifti;
 pub use parametric::ParametricMap;
 pub use picture::{Png, Thumbnail, Verdict, write_thumbnails};
+pub use pr::Pr;
 pub use report::Html;
 pub use seg::{Encoding, Seg, SegKind};
 pub use set::ResultSet;
@@ -48,7 +55,7 @@ pub use table::Csv;
 pub(crate) type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// The names that [`exporter`] knows, in the order in which a user should read them.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 16] = [
     "json",
     "png",
     "html",
@@ -61,6 +68,8 @@ pub const NAMES: [&str; 14] = [
     "pm",
     "sr",
     "sc",
+    "ko",
+    "pr",
     "fhir",
     "fhir-midas",
 ];
@@ -126,10 +135,17 @@ pub fn exporter(name: &str) -> Result<Box<dyn Exporter>> {
         "pm" => Box::new(ParametricMap),
         "sr" => Box::new(Sr),
         "sc" => Box::new(SecondaryCapture),
+        "ko" => Box::new(Ko),
+        "pr" => Box::new(Pr),
         "fhir" => Box::new(Fhir::new(fhir::Profile::R4)),
         "fhir-midas" => Box::new(Fhir::new(fhir::Profile::Midas)),
         _ => return Err(Error::invalid(format!("no output format {name:?}; there are {}", NAMES.join(", ")))),
     })
+}
+
+/// What these formats show that a run computes only when it is asked. Fails when one is not of [`NAMES`].
+pub fn needs<S: AsRef<str>>(names: &[S]) -> Result<Detail> {
+    names.iter().try_fold(Detail::default(), |all, name| Ok(all.and(exporter(name.as_ref())?.needs())))
 }
 
 /// The label map of `findings`, checked to lie on the grid of `source`.

@@ -7,7 +7,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use netra_core::{Error, Image, Result, SliceSource, SourceFrame, Volume};
 use netra_dicom::Scan;
-use netra_dicom::write::element::{first_text, is, items, numbers, text};
+use netra_dicom::write::element::{first_text, is, items, numbers, text, texts};
 
 use crate::{Pixels, Source};
 
@@ -30,9 +30,8 @@ pub(crate) struct Instance<'a> {
 }
 
 impl Instance<'_> {
-    /// Whether it has more than one frame, so that a reference to one of them must name it.
-    fn is_multi_frame(&self) -> bool {
-        numbers(self.header, tags::NUMBER_OF_FRAMES).is_some_and(|n| n[0] > 1.0)
+    fn frames(&self) -> usize {
+        numbers(self.header, tags::NUMBER_OF_FRAMES).map_or(1, |n| n[0] as usize)
     }
 }
 
@@ -56,7 +55,8 @@ pub(crate) struct SourcePlanes<'a> {
     pub instances: Vec<Instance<'a>>,
     /// Series Instance UID of the source.
     pub series: String,
-    multi_frame: HashSet<String>,
+    /// Number of frames of each instance with more than one, so that a reference to one of them must name it.
+    multi_frame: HashMap<String, usize>,
 }
 
 impl<'a> SourcePlanes<'a> {
@@ -93,7 +93,7 @@ impl<'a> SourcePlanes<'a> {
             .series_instance_uid
             .clone()
             .ok_or_else(|| Error::malformed("the source has no Series Instance UID (0020,000E)"))?;
-        let multi_frame = instances.iter().filter(|i| i.is_multi_frame()).map(|i| i.uid.clone()).collect();
+        let multi_frame = instances.iter().map(|i| (i.uid.clone(), i.frames())).filter(|(_, n)| *n > 1).collect();
         let mut planes = Self {
             header,
             planes: Vec::new(),
@@ -118,12 +118,40 @@ impl<'a> SourcePlanes<'a> {
 
     /// Puts the reference to a stored frame (PS3.3 table 10-3): class, instance, and the frame's number where there are several.
     pub fn refer_to(&self, frame: &SourceFrame, reference: &mut InMemDicomObject) {
-        text(reference, tags::REFERENCED_SOP_CLASS_UID, VR::UI, &frame.sop_class_uid);
-        text(reference, tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, &frame.sop_instance_uid);
-        if self.multi_frame.contains(&frame.sop_instance_uid) {
+        refer_to_instance(reference, &frame.sop_class_uid, &frame.sop_instance_uid);
+        if self.multi_frame.contains_key(&frame.sop_instance_uid) {
             // Frame numbers are 32 bits in our types and an integer string, at most 2^31 - 1, in the standard.
             is(reference, tags::REFERENCED_FRAME_NUMBER, i32::try_from(frame.frame).unwrap_or(i32::MAX));
         }
+    }
+
+    /// References to stored frames, an instance each; with the numbers of the frames where these are not all that it has.
+    pub fn references<'f>(&self, frames: impl IntoIterator<Item = &'f SourceFrame>) -> Vec<InMemDicomObject> {
+        let mut places = HashMap::new();
+        let mut instances: Vec<(&SourceFrame, Vec<u32>)> = Vec::new();
+        for frame in frames {
+            let place = *places.entry(&*frame.sop_instance_uid).or_insert(instances.len());
+            if place == instances.len() {
+                instances.push((frame, Vec::new()));
+            }
+            instances[place].1.push(frame.frame);
+        }
+        let mut references = Vec::with_capacity(instances.len());
+        for (frame, mut numbers) in instances {
+            numbers.sort_unstable();
+            let all = self.multi_frame.get(&frame.sop_instance_uid).is_none_or(|count| *count == numbers.len());
+            // A value has at most 65,534 bytes: more frames are named in a reference of their own.
+            for numbers in numbers.chunks(if all { numbers.len() } else { 8000 }) {
+                let mut reference = InMemDicomObject::new_empty();
+                refer_to_instance(&mut reference, &frame.sop_class_uid, &frame.sop_instance_uid);
+                if !all {
+                    let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+                    texts(&mut reference, tags::REFERENCED_FRAME_NUMBER, VR::IS, &numbers);
+                }
+                references.push(reference);
+            }
+        }
+        references
     }
 
     /// The grid of a volume gives every plane its place.
@@ -158,6 +186,12 @@ impl<'a> SourcePlanes<'a> {
     }
 }
 
+/// Puts class and instance into a reference (PS3.3 table 10-11).
+pub(crate) fn refer_to_instance(reference: &mut InMemDicomObject, class: &str, instance: &str) {
+    text(reference, tags::REFERENCED_SOP_CLASS_UID, VR::UI, class);
+    text(reference, tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, instance);
+}
+
 /// The instance that a frame belongs to. Fails when it cannot be referred to, or is not of this scan.
 fn instance<'a>(frame: &SourceFrame, headers: &HashMap<String, &'a InMemDicomObject>) -> Result<Instance<'a>> {
     let (class, uid) = (frame.sop_class_uid.clone(), frame.sop_instance_uid.clone());
@@ -170,11 +204,20 @@ fn instance<'a>(frame: &SourceFrame, headers: &HashMap<String, &'a InMemDicomObj
 
 /// Numbers of `tag` for frame `frame` (from 1): from its functional group, the shared one, or the data set itself.
 pub(crate) fn functional(header: &InMemDicomObject, frame: u32, sequence: Tag, tag: Tag) -> Option<Vec<f64>> {
-    let in_group = |group: &InMemDicomObject| items(group, sequence).first().and_then(|item| numbers(item, tag));
+    group_or_root(header, frame, sequence, |group| numbers(group, tag).is_some()).and_then(|group| numbers(group, tag))
+}
+
+/// The functional group `sequence` of frame `frame` (from 1), the shared one, or the data set itself: the first that `holds` what
+/// is asked for.
+pub(crate) fn group_or_root(
+    header: &InMemDicomObject,
+    frame: u32,
+    sequence: Tag,
+    holds: impl Fn(&InMemDicomObject) -> bool,
+) -> Option<&InMemDicomObject> {
     let index = usize::try_from(frame).ok()?.checked_sub(1)?;
-    items(header, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)
-        .get(index)
-        .and_then(in_group)
-        .or_else(|| items(header, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE).first().and_then(in_group))
-        .or_else(|| numbers(header, tag))
+    let own = items(header, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).get(index);
+    let shared = items(header, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE).first();
+    let groups = [own, shared].into_iter().flatten().filter_map(|groups| items(groups, sequence).first());
+    groups.chain([header]).find(|group| holds(group))
 }

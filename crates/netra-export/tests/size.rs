@@ -54,7 +54,7 @@ fn a_hundred_segments_are_written_and_opened_in_seconds() {
         let numbers: Vec<u16> = (1..=segments).collect();
         let mut findings = common::findings(lumps(256, segments), &numbers);
         case.measure(&mut findings);
-        for name in ["seg", "seg-native", "seg-binary", "sr"] {
+        for name in ["seg", "seg-native", "seg-binary", "sr", "ko", "pr"] {
             let out = folder.path().join(format!("{segments}-{name}.dcm"));
             let (before, start) = (reset(), Instant::now());
             exporter(name).unwrap().write(&findings, &case.source(), &set(), &out).unwrap();

@@ -17,6 +17,7 @@
 pub mod arch;
 mod backend;
 mod calibrate;
+mod class_activation;
 mod error;
 pub mod eval;
 mod graph;
@@ -43,6 +44,7 @@ pub use backend::{
     Backend, CompileOptions, DeviceInfo, Executable, Precision, Progress, RunFuture, Unsupported, block_on,
 };
 pub use calibrate::{Range, Ranges};
+pub use class_activation::ClassActivation;
 pub use error::{Error, ErrorKind, Result};
 pub use graph::{Dim, Graph, Node, TensorType, Value, ValueId};
 pub use kernel::{

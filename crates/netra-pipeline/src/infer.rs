@@ -4,9 +4,10 @@
 use std::cell::RefCell;
 
 use ndarray::{Array4, ArrayView4};
-use netra_core::{Error, Limits, Result, Warning};
+use netra_core::{Error, Limits, Probabilities, Result, Segment, Warning};
 
 use crate::clock::Clock;
+use crate::inferer::Outcome;
 use crate::postprocess::{self, Postprocessed};
 use crate::resident::{Attempt, Resident};
 use crate::{Input, Model, Placement, Sample, Stage, inferer, preprocess};
@@ -16,6 +17,8 @@ pub(crate) struct Told<'a> {
     pub limits: &'a Limits,
     pub network_bytes: Option<u64>,
     pub resident_bytes: Option<u64>,
+    /// The segments whose probabilities are asked for; then the network's output is kept whole, in the host's memory.
+    pub segments: Option<&'a [Segment]>,
     pub clock: &'a RefCell<Clock>,
     /// Told how much of a stage is done: (stage, done, total).
     pub progress: &'a dyn Fn(Stage, usize, usize),
@@ -31,12 +34,17 @@ pub(crate) struct Inferred {
     pub resident: bool,
     /// Why it did not, where it might have.
     pub warning: Option<Warning>,
+    /// Those asked for.
+    pub probabilities: Option<Probabilities>,
 }
 
 /// Prepares a scan and runs the network on it.
 pub(crate) fn run(model: &Model, input: Input<'_>, told: &Told<'_>) -> Result<Inferred> {
     let steps = &model.manifest().preprocess;
-    let resident = Resident::of(model, matches!(input, Input::Volume(_)));
+    let resident = match told.segments {
+        None => Resident::of(model, matches!(input, Input::Volume(_))),
+        Some(_) => None,
+    };
     let head = resident.as_ref().map_or(steps.len(), |resident| resident.head);
     (told.progress)(Stage::Preprocess, 0, 1);
     let sample = told
@@ -46,9 +54,14 @@ pub(crate) fn run(model: &Model, input: Input<'_>, told: &Told<'_>) -> Result<In
     (told.progress)(Stage::Preprocess, 1, 1);
     let Some(resident) = resident else { return on_host(model, sample, told) };
     match resident.run(model, sample, told)? {
-        Attempt::Done(state, place) => {
-            Ok(Inferred { state, place, steps: resident.decided.steps, resident: true, warning: None })
-        }
+        Attempt::Done(state, place) => Ok(Inferred {
+            state,
+            place,
+            steps: resident.decided.steps,
+            resident: true,
+            warning: None,
+            probabilities: None,
+        }),
         Attempt::Refused(sample, why) => {
             let sample = told
                 .clock
@@ -80,13 +93,26 @@ fn on_host(model: &Model, sample: Sample<'_>, told: &Told<'_>) -> Result<Inferre
         &model.manifest().inferer,
         values,
         &predict,
-        pointwise.is_some().then_some(&discretise),
+        (pointwise.is_some() && told.segments.is_none()).then_some(&discretise),
         &fits,
         &|done, total| (told.progress)(Stage::Network, done, total),
     )?;
+    let mut probabilities = None;
+    let outcome = match (outcome, told.segments) {
+        (Outcome::Values(values), Some(segments)) => {
+            let steps = &model.manifest().postprocess;
+            let of = || postprocess::probabilities(steps, values.view(), &place, segments);
+            probabilities = Some(clock.borrow_mut().time("probabilities", of)?);
+            match pointwise {
+                Some(_) => Outcome::Labels(discretise(values.view())?),
+                None => Outcome::Values(values),
+            }
+        }
+        (outcome, _) => outcome,
+    };
     let state = Postprocessed { outcome, geometry: place.geometry.clone() };
     let steps = pointwise.map_or(0, <[_]>::len);
-    Ok(Inferred { state, place, steps, resident: false, warning: None })
+    Ok(Inferred { state, place, steps, resident: false, warning: None, probabilities })
 }
 
 fn refused(why: &Error) -> Warning {

@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 
 use netra_core::{
-    BackendIdentity, Detail, Error, ErrorKind, Finding, Findings, Limits, ModelIdentity, ModelStatement, Result, Warning,
+    BackendIdentity, Error, ErrorKind, Finding, Findings, ModelIdentity, ModelStatement, Result, Segment, Warning,
 };
 use netra_graph::{self as graph, Backend, Graph, Precision, TensorView, Tuned};
 use netra_package::manifest::{AsDiscrete, Manifest, OutputContract, Postprocess};
-use netra_package::scope::{self, Unstated};
+use netra_package::scope;
 use netra_package::{Package, TuningFile};
 
 use crate::clock::Clock;
@@ -17,55 +17,8 @@ use crate::inferer::Outcome;
 use crate::network::{Network, into_values};
 use crate::plan::{self, RunPlan};
 use crate::postprocess::{self, Spacing};
-use crate::{GoldenReport, Input, InputSize, Placement, preprocess, verify};
-
-/// A part of a run, for progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Decoding the scan; counted in frames. The pipeline itself never tells of it: whoever reads for it does.
-    Read,
-    /// From scan to tensor; counted once.
-    Preprocess,
-    /// The network; counted in windows.
-    Network,
-    /// From tensor to findings; counted once.
-    Postprocess,
-}
-
-impl Stage {
-    /// The name under which its time is listed in the findings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Stage::Read => "read",
-            Stage::Preprocess => "preprocess",
-            Stage::Network => "network",
-            Stage::Postprocess => "postprocess",
-        }
-    }
-}
-
-/// Told how much of a stage is done: (stage, done, total), from several threads.
-pub type Progress<'a> = &'a (dyn Fn(Stage, usize, usize) + Sync);
-
-/// Settings of a run.
-#[derive(Clone, Default)]
-#[non_exhaustive]
-pub struct RunOptions<'a> {
-    /// Told how far the run is.
-    pub progress: Option<Progress<'a>>,
-    /// What to do about attributes that the contract restricts and the scan does not state.
-    pub unstated: Unstated,
-    /// What to compute beside the findings themselves.
-    pub detail: Detail,
-    /// Bounds on what steps may allocate.
-    pub limits: Limits,
-    /// Bytes that the network may take, weights included: tiles shrink to stay below; a model that is not tiled cannot, and fails
-    /// (`Limit`) before it runs.
-    pub network_bytes: Option<u64>,
-    /// Bytes of the device that volumes may take beside the network; what needs more goes through the host's memory, all of it
-    /// with 0.
-    pub resident_bytes: Option<u64>,
-}
+use crate::saliency::{self, Explained};
+use crate::{GoldenReport, Input, InputSize, Placement, RunOptions, Stage, preprocess, verify};
 
 /// A model ready to run.
 pub struct Model {
@@ -73,6 +26,8 @@ pub struct Model {
     identity: ModelIdentity,
     network: Network,
     package: Option<Arc<Package>>,
+    /// The network that explains a classifier, once somebody asked; `None` in it where there is none.
+    explained: OnceLock<Option<Explained>>,
     /// What the golden cases say about the network's precision, once they were asked.
     gate: OnceLock<std::result::Result<(), String>>,
 }
@@ -95,7 +50,7 @@ impl Model {
         backend: Arc<dyn Backend>,
     ) -> Result<Self> {
         let network = Network::new(graph, &manifest.network, backend)?;
-        Ok(Self { manifest, identity, network, package: None, gate: OnceLock::new() })
+        Ok(Self { manifest, identity, network, package: None, explained: OnceLock::new(), gate: OnceLock::new() })
     }
 
     /// Sets how much accuracy the backend may give up for speed; [`Precision::Fast`] unless set. In a reduced precision the
@@ -158,6 +113,7 @@ impl Model {
             limits: &options.limits,
             network_bytes: options.network_bytes,
             resident_bytes: options.resident_bytes,
+            segments: self.segments().filter(|_| options.detail.probabilities),
             clock: &clock,
             progress: &tell,
         };
@@ -172,7 +128,47 @@ impl Model {
         })?;
         tell(Stage::Postprocess, 1, 1);
         warnings.extend(self.operating_point());
-        Ok(self.findings(finding, clock.into_inner(), warnings, inferred.resident))
+        let saliency = match &finding {
+            Finding::Classes(classes) if options.detail.saliency => {
+                let progress = |done, total| tell(Stage::Saliency, done, total);
+                let maps = || saliency::run(self, input, classes, &options.limits, &progress);
+                match clock.borrow_mut().time(Stage::Saliency.name(), maps) {
+                    // The finding stands without its picture.
+                    Err(e) if e.kind() == ErrorKind::Unsupported => {
+                        warnings.push(Warning { code: "no-saliency".to_owned(), message: e.to_string() });
+                        None
+                    }
+                    maps => Some(maps?),
+                }
+            }
+            _ => None,
+        };
+        let mut findings = self.findings(finding, clock.into_inner(), warnings, inferred.resident);
+        findings.saliency = saliency;
+        findings.probabilities = inferred.probabilities;
+        Ok(findings)
+    }
+
+    /// The segments of the output, for a segmentation.
+    pub(crate) fn segments(&self) -> Option<&[Segment]> {
+        match &self.manifest.output {
+            OutputContract::Segmentation { segments, .. } => Some(segments),
+            _ => None,
+        }
+    }
+
+    /// How many classes there are. Fails for a model of another kind.
+    pub(crate) fn classes(&self) -> Result<usize> {
+        match &self.manifest.output {
+            OutputContract::Classification { classes, .. } => Ok(classes.len()),
+            _ => Err(Error::unsupported("this model is no classifier")),
+        }
+    }
+
+    /// What explains the network by class activation maps, where its end allows that.
+    pub(crate) fn class_activation(&self) -> Option<&Explained> {
+        let explained = || self.network.class_activation().map(|(end, network)| Explained { end, network });
+        self.explained.get_or_init(explained).as_ref()
     }
 
     /// Runs a model that takes an array (`input.kind = "array"`): a generator's latent vector, for example. `input` is of

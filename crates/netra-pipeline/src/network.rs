@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use ndarray::Array4;
 use netra_core::{Error, ErrorKind, Result};
 use netra_graph::{
-    Backend, CompileOptions, Data, Executable, Graph, MeasuredOn, Precision, Program, Progress, Ranges, Tensor,
-    TensorView, Tuned,
+    Backend, ClassActivation, CompileOptions, Data, Executable, Graph, MeasuredOn, Precision, Program, Progress,
+    Ranges, Tensor, TensorView, Tuned,
 };
 use netra_package::manifest::{self, Layout};
 use netra_package::{TuningFile, from_graph};
@@ -213,6 +213,20 @@ impl Network {
     /// Runs the network on `(channel, slice, row, column)` values, which are freed before this returns; the output has
     /// the same axes (all but the first of size 1 for a network that gives one number a class).
     pub fn predict(&self, values: Array4<f32>) -> Result<Array4<f32>> {
+        let input = self.tensor(values)?;
+        let output = self.run(input.view())?;
+        drop(input);
+        into_values(output)
+    }
+
+    /// Every output of the graph, in its order, on `(channel, slice, row, column)` values.
+    pub(crate) fn outputs(&self, values: Array4<f32>) -> Result<Vec<Tensor>> {
+        let input = self.tensor(values)?;
+        self.executable(input.shape())?.run(&[input.view()]).map_err(from_graph)
+    }
+
+    /// The network's input of values.
+    fn tensor(&self, values: Array4<f32>) -> Result<Tensor> {
         let (channels, slices, rows, columns) = values.dim();
         let shape = self.input_shape([channels, slices, rows, columns])?;
         // Windows and samples are row-major and fill their block, so that this moves it.
@@ -224,10 +238,28 @@ impl Network {
         } else {
             values.iter().copied().collect()
         };
-        let input = Tensor::from_f32(shape, block).map_err(from_graph)?;
-        let output = self.run(input.view())?;
-        drop(input);
-        into_values(output)
+        Tensor::from_f32(shape, block).map_err(from_graph)
+    }
+
+    /// The network up to the end of a classifier whose class activation maps are exact, with the features and the scores as its
+    /// outputs. It runs in float32 whatever this one's precision, and is compiled for itself: a result must not depend on
+    /// whether somebody asked why.
+    pub(crate) fn class_activation(&self) -> Option<(ClassActivation, Self)> {
+        let end = self.graph.class_activation(*self.graph.outputs.get(self.output)?)?;
+        let graph = Graph { outputs: vec![end.features, end.scores], ..(*self.graph).clone() };
+        let network = Self {
+            graph: Arc::new(graph),
+            backend: self.backend.clone(),
+            layout: self.layout,
+            channels: self.channels,
+            size: self.size.clone(),
+            output: 0,
+            precision: self.backend.precision(Precision::default()),
+            tuning: None,
+            ranges: OnceLock::new(),
+            compiled: Mutex::new(Vec::new()),
+        };
+        Some((end, network))
     }
 }
 

@@ -4,6 +4,7 @@
 //! needs no data: whoever changes what a stage holds changes it here too. Small things (tables, rows, runs of
 //! components) are left out.
 
+mod detail;
 mod prepared;
 
 use netra_core::Result;
@@ -38,7 +39,7 @@ pub struct RunPlan {
 /// The most bytes alive during a stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StagePlan {
-    /// `source`, `preprocess`, `network`, `postprocess`.
+    /// `source`, `preprocess`, `network`, `postprocess`; `probabilities` and `saliency` where a run is asked for them.
     pub stage: String,
     /// Bytes.
     pub bytes: u64,
@@ -61,13 +62,18 @@ pub(crate) fn plan(
 ) -> Result<RunPlan> {
     let manifest = model.manifest();
     let source = size.bytes();
-    let resident = Resident::of(model, matches!(size, InputSize::Volume(_)));
+    let kept_segments = detail::kept_segments(model, options);
+    let resident = match kept_segments {
+        None => Resident::of(model, matches!(size, InputSize::Volume(_))),
+        Some(_) => None,
+    };
     let prepared = Prepared::trace(&manifest.preprocess, size, cropped, options)?;
     let [slices, rows, columns] = prepared.shape();
     let tensor_shape = model.network().input_shape([prepared.channels, slices, rows, columns])?;
     let tensor = bytes(prepared.channels, prepared.shape());
 
-    let pointwise = postprocess::pointwise(&manifest.postprocess).is_some();
+    let decided = postprocess::pointwise(&manifest.postprocess).is_some();
+    let pointwise = decided && kept_segments.is_none();
     let windows = Windows::of(model, &manifest.inferer, &prepared, options)?;
     let window_shape =
         model.network().input_shape([prepared.channels, windows.size[0], windows.size[1], windows.size[2]])?;
@@ -114,7 +120,7 @@ pub(crate) fn plan(
     .map_or_else(
         || {
             let post = match spatial {
-                true => postprocess_bytes(&manifest.postprocess, pointwise, result, output_channels, size),
+                true => postprocess_bytes(&manifest.postprocess, decided, result, output_channels, size),
                 false => result,
             };
             ([prepared.peak, prepared.kept + network, prepared.kept + post], None)
@@ -126,20 +132,24 @@ pub(crate) fn plan(
         OutputContract::Segmentation { .. } => prepared.kept + elements(size.geometry()?.shape()) * 2,
         OutputContract::Classification { .. } | OutputContract::Generated { .. } => 0,
     };
+    let probabilities = kept_segments.map_or(Ok(0), |segments| detail::probabilities(segments, size))?;
     let stage = |stage: &str, bytes: u64| StagePlan { stage: stage.to_owned(), bytes };
-    Ok(RunPlan {
-        stages: vec![
-            stage("source", source),
-            stage("preprocess", source + stages[0]),
-            stage("network", source + stages[1]),
-            stage("postprocess", source + stages[2].max(measured)),
-        ],
-        tensor_shape,
-        window_shape,
-        windows: windows.count,
-        network_bytes,
-        resident_bytes,
-    })
+    let mut stages = vec![
+        stage("source", source),
+        stage("preprocess", source + stages[0]),
+        stage("network", source + stages[1]),
+        stage("postprocess", source + probabilities + stages[2].max(measured)),
+    ];
+    if let Some(segments) = kept_segments {
+        stages.insert(
+            3,
+            stage("probabilities", source + detail::probabilities_stage(segments, &prepared, values, size)?),
+        );
+    }
+    if let Some(bytes) = detail::saliency_stage(model, options, &prepared, network_bytes, size)? {
+        stages.push(stage("saliency", source + bytes));
+    }
+    Ok(RunPlan { stages, tensor_shape, window_shape, windows: windows.count, network_bytes, resident_bytes })
 }
 
 enum WindowKind {

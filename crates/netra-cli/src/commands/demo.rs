@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use netra::Model;
+use netra::core::Detail;
 
 use super::run::{Results, announce, batch};
 use crate::args::DemoArgs;
@@ -17,6 +18,7 @@ pub fn run(args: &DemoArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let engines = args.backend.engines(&Model::lung_fields()?)?;
     announce(&engines, terminal);
     let formats = ["seg", "png", "json"].map(String::from);
-    let results = Results { formats: &formats, out: &args.out, deidentifier: None, table: None };
+    let results =
+        Results { formats: &formats, out: &args.out, deidentifier: None, table: None, detail: Detail::default() };
     batch(&engines, &[phantom], &results, terminal)
 }

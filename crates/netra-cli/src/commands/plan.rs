@@ -16,8 +16,10 @@ pub fn run(args: &PlanArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     super::run::announce(&engines, terminal);
     let collection = netra::open(&args.input)?;
     let mut plans = Vec::new();
+    let mut options = RunOptions::default();
+    options.detail = netra::export::needs(&args.emit)?;
     for (engine, scan) in engines.iter().flat_map(|engine| collection.scans.iter().map(move |scan| (engine, scan))) {
-        for plan in engine.plan(scan, &RunOptions::default())? {
+        for plan in engine.plan(scan, &options)? {
             terminal.line(&format!("{} on {}", scan.id(), engine.device()));
             terminal.line(&format!("  windows      {} of up to {:?}", plan.windows, plan.window_shape));
             for stage in &plan.stages {

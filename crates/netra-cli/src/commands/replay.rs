@@ -50,7 +50,11 @@ fn replay(receipt: &Receipt, args: &ReplayArgs) -> anyhow::Result<(String, Compa
     let input = input.ok_or_else(|| Error::invalid("the receipt does not tell where its input lies: see --input"))?;
     let collection = netra::open(&input)?;
     let scan = receipt.find_input(&collection.scans, &Limits::default()).map_err(|e| e.at(input.display()))?;
-    let readings = engine.run_with(scan, &RunOptions::default())?;
+    // What the formats asked for decides how the run goes: with probabilities nothing is decided on the device.
+    let formats: Vec<&str> = receipt.outputs.iter().map(|output| &*output.format).collect();
+    let mut options = RunOptions::default();
+    options.detail.probabilities = netra::export::needs(&formats)?.probabilities;
+    let readings = engine.run_with(scan, &options)?;
     let reading = readings.get(receipt.input.reading);
     let reading = reading.ok_or_else(|| Error::invalid(format!("no reading {} of it", receipt.input.reading)))?;
     let exact = reading.findings.backend == receipt.backend;

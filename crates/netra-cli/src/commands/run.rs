@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use netra::core::{ExtentMeasure, Warning};
+use netra::core::{Detail, ExtentMeasure, Warning};
 use netra::dicom::Deidentifier;
 use netra::dicom::write::Uids;
 use netra::export::ResultSet;
@@ -60,11 +60,13 @@ pub fn run(args: &RunArgs, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let engines = args.backend.engines(&resolve::model(&args.model)?)?;
     let engines: Vec<Engine> = engines.into_iter().map(|engine| engine.policy(args.policy.policy)).collect();
     announce(&engines, terminal);
+    let asked = Detail { saliency: args.saliency, probabilities: false };
+    let detail = netra::export::needs(&args.emit)?.and(asked);
     let deidentifier = if args.deidentify { Some(Deidentifier::new(Uids::random()?)) } else { None };
     batch(
         &engines,
         &args.inputs,
-        &Results { formats: &args.emit, out: &args.out, deidentifier, table: args.table.as_deref() },
+        &Results { formats: &args.emit, out: &args.out, deidentifier, table: args.table.as_deref(), detail },
         terminal,
     )
 }
@@ -92,6 +94,8 @@ pub struct Results<'a> {
     pub deidentifier: Option<Deidentifier>,
     /// One table of all findings of the batch.
     pub table: Option<&'a Path>,
+    /// What the formats show beside the findings themselves.
+    pub detail: Detail,
 }
 
 /// Runs a model on everything that can be read under `inputs`; a failure is reported and the batch goes on.
@@ -101,10 +105,7 @@ pub fn batch(
     results: &Results<'_>,
     terminal: &Terminal,
 ) -> anyhow::Result<ExitCode> {
-    let Results { formats, out, .. } = *results;
-    for format in formats {
-        netra::export::exporter(format)?;
-    }
+    let out = results.out;
     std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
     let line = Line::new(terminal);
     let mut outcomes = Vec::new();
@@ -180,6 +181,7 @@ fn work(engine: &Engine, case: &Case, results: &Results<'_>, line: &Line) -> net
     let progress = |stage: Stage, done: usize, total: usize| line.tell(case.place, &case.name, stage, done, total);
     let mut options = RunOptions::default();
     options.progress = Some(&progress);
+    options.detail = results.detail;
     let result = engine.run_with(scan, &options);
     line.end(case.place);
     let readings = result?;

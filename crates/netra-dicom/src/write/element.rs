@@ -36,6 +36,11 @@ pub fn ul(object: &mut InMemDicomObject, tag: Tag, values: &[u32]) {
     object.put(DataElement::new(tag, VR::UL, PrimitiveValue::U32(values.into())));
 }
 
+/// Puts signed 32-bit numbers (SL).
+pub fn sl(object: &mut InMemDicomObject, tag: Tag, values: &[i32]) {
+    object.put(DataElement::new(tag, VR::SL, PrimitiveValue::I32(values.into())));
+}
+
 /// Puts decimal strings (DS) of at most 16 characters each.
 pub fn ds(object: &mut InMemDicomObject, tag: Tag, values: &[f64]) {
     let values: Vec<String> = values.iter().map(|&value| decimal(value)).collect();

@@ -1,14 +1,14 @@
 //! Measurement groups (PS3.16 TID 1410, 1411 and 1501): one for each segment, or one for each class.
 
-use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 use netra_core::{Classification, CodedConcept, ExtentMeasure, LabelMap, Segment, SourceFrame};
-use netra_dicom::write::element::{is, text};
+use netra_dicom::write::element::is;
 
 use super::Report;
 use super::extent;
-use super::item::{Is, Item, Term, refer_to_segment};
 use super::library::{MILLIMETRE, SOURCE};
+use crate::content::{Is, Item, Term, refer_to_segment};
+use crate::planes::refer_to_instance;
 use crate::seg::{BinaryPlace, binary_places};
 use crate::{Pixels, quantity};
 
@@ -149,8 +149,7 @@ fn region(report: &Report<'_>, place: Option<&BinaryPlace>, corners: &[[i64; 3]]
             let name = Term("121214", "DCM", "Referenced Segmentation Frame");
             // The frame alone: it belongs to one segment, and a reference has either a frame or a segment.
             let frame = Item::image(Is::Contained, name, |reference| {
-                text(reference, tags::REFERENCED_SOP_CLASS_UID, VR::UI, segmentation);
-                text(reference, tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, &instance);
+                refer_to_instance(reference, segmentation, &instance);
                 is(reference, tags::REFERENCED_FRAME_NUMBER, place.first_frame.unwrap_or(1));
             });
             let name = Term("121233", "DCM", "Source image for segmentation");

@@ -1,13 +1,13 @@
 //! The image library of a report (PS3.16 TID 1600 to 1604): every stored object of the source with what its header says.
 
-use dicom_core::{Tag, VR};
+use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
-use netra_dicom::write::element::{first_text, numbers, text};
+use netra_dicom::write::element::{first_text, numbers};
 
 use super::Report;
-use super::item::{Is, Item, Term};
-use crate::planes::Instance;
+use crate::content::{Is, Item, Term};
+use crate::planes::{Instance, refer_to_instance};
 
 pub(super) const MILLIMETRE: Term = Term("mm", "UCUM", "millimeter");
 /// Purpose of a reference to an image that a finding comes from.
@@ -45,8 +45,7 @@ fn entry(instance: &Instance<'_>) -> Item {
     }
     below.extend(place(header));
     Item::image(Is::Contained, SOURCE, |reference| {
-        text(reference, tags::REFERENCED_SOP_CLASS_UID, VR::UI, &instance.class);
-        text(reference, tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, &instance.uid);
+        refer_to_instance(reference, &instance.class, &instance.uid);
     })
     .with(below)
 }

@@ -8,7 +8,6 @@
 
 mod extent;
 mod groups;
-mod item;
 mod library;
 mod report;
 
@@ -18,14 +17,13 @@ use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use netra_core::{Error, Finding, Findings, Result};
-use netra_dicom::write::element::{first_text, is, sequence, text};
+use netra_dicom::write::element::{is, sequence, text};
 use netra_dicom::write::write_part10;
 
+use crate::content::{Evidence, Item};
+use crate::identity::NOT_FOR_DIAGNOSIS;
 use crate::planes::SourcePlanes;
 use crate::{Exporter, Pixels, ResultSet, Source, identity, label_map};
-
-/// What stands over every result of a model.
-const NOT_FOR_DIAGNOSIS: &str = "AI result, not for diagnosis";
 
 /// What a report is made of.
 struct Report<'a> {
@@ -64,7 +62,7 @@ impl Exporter for Sr {
     }
 }
 
-fn data_set(report: &Report<'_>, groups: Vec<item::Item>) -> Result<InMemDicomObject> {
+fn data_set(report: &Report<'_>, groups: Vec<Item>) -> Result<InMemDicomObject> {
     let (set, model, planes) = (report.set, &report.findings.model, &report.planes);
     let mut object = InMemDicomObject::new_empty();
     let series = identity::Series {
@@ -92,8 +90,9 @@ fn put_document(object: &mut InMemDicomObject, report: &Report<'_>) {
     sequence(object, tags::PERFORMED_PROCEDURE_CODE_SEQUENCE, Vec::new());
 
     let planes = &report.planes;
-    let mut evidence = vec![series(&planes.series, planes.instances.iter().map(|i| (&*i.class, &*i.uid)))];
-    let mut pertinent = Vec::new();
+    let mut evidence = Evidence::default();
+    evidence.add(&planes.series, planes.instances.iter().map(|i| (&*i.class, &*i.uid)));
+    let mut pertinent = Evidence::default();
     if matches!(report.findings.finding, Finding::Segmentation { .. }) {
         for (format, class) in [
             ("seg-binary", uids::SEGMENTATION_STORAGE),
@@ -103,34 +102,10 @@ fn put_document(object: &mut InMemDicomObject, report: &Report<'_>) {
             if report.set.holds(format) {
                 let instance = report.set.instance_uid(format);
                 let list = if format == "seg-binary" { &mut evidence } else { &mut pertinent };
-                list.push(series(&report.set.series_uid(format), [(class, &*instance)].into_iter()));
+                list.add(&report.set.series_uid(format), [(class, &*instance)]);
             }
         }
     }
-    for (tag, series) in [
-        (tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, evidence),
-        (tags::PERTINENT_OTHER_EVIDENCE_SEQUENCE, pertinent),
-    ] {
-        if !series.is_empty() {
-            let mut study = InMemDicomObject::new_empty();
-            let uid = first_text(planes.header, tags::STUDY_INSTANCE_UID).unwrap_or_default();
-            text(&mut study, tags::STUDY_INSTANCE_UID, VR::UI, &uid);
-            sequence(&mut study, tags::REFERENCED_SERIES_SEQUENCE, series);
-            sequence(object, tag, vec![study]);
-        }
-    }
-}
-
-/// One item of Referenced Series Sequence (PS3.3 table C.17-3a).
-fn series<'u>(uid: &str, instances: impl Iterator<Item = (&'u str, &'u str)>) -> InMemDicomObject {
-    let references = instances.map(|(class, instance)| {
-        let mut reference = InMemDicomObject::new_empty();
-        text(&mut reference, tags::REFERENCED_SOP_CLASS_UID, VR::UI, class);
-        text(&mut reference, tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, instance);
-        reference
-    });
-    let mut item = InMemDicomObject::new_empty();
-    sequence(&mut item, tags::REFERENCED_SOP_SEQUENCE, references.collect());
-    text(&mut item, tags::SERIES_INSTANCE_UID, VR::UI, uid);
-    item
+    evidence.put(object, tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, planes.header);
+    pertinent.put(object, tags::PERTINENT_OTHER_EVIDENCE_SEQUENCE, planes.header);
 }

@@ -1,17 +1,15 @@
 //! The root of the report (PS3.16 TID 1500): language, who observed, what was done, the images, the measurements.
 
 use netra_core::Finding;
-use netra_dicom::write::{MANUFACTURER, Uids};
 
-use super::item::{Is, Item, Term};
-use super::{NOT_FOR_DIAGNOSIS, Report, library};
+use super::{Report, library};
+use crate::content::{Is, Item, Term, language, observer};
+use crate::identity::NOT_FOR_DIAGNOSIS;
 
 /// The tree of the report around its measurement groups.
 pub(super) fn tree(report: &Report<'_>, groups: Vec<Item>) -> Item {
-    let language = Term("121049", "DCM", "Language of Content Item and Descendants");
-    let english = Term("en-US", "RFC5646", "English (United States)");
-    let mut below = vec![Item::code(Is::ConceptModifier, language, english)];
-    below.extend(observer(report));
+    let mut below = vec![language()];
+    below.extend(observer(&report.findings.model));
     let procedure = Term("121058", "DCM", "Procedure reported");
     below.push(Item::code(Is::ConceptModifier, procedure, procedure_of(library::modality(report).as_deref())));
     below.push(library::items(report));
@@ -21,23 +19,6 @@ pub(super) fn tree(report: &Report<'_>, groups: Vec<Item>) -> Item {
     }
     below.push(comments(report));
     Item::template(Is::Contained, Term("126000", "DCM", "Imaging Measurement Report"), "1500").with(below)
-}
-
-/// Observation context of a device (TID 1002, 1004). The model observes: its UID follows from its digest, so that the same model
-/// has the same UID everywhere.
-fn observer(report: &Report<'_>) -> Vec<Item> {
-    let model = &report.findings.model;
-    let attribute = |value, meaning, text: &str| Item::text(Is::ObservationContext, Term(value, "DCM", meaning), text);
-    let device = Term("121007", "DCM", "Device");
-    let uid = Uids::derived(format!("model {}", model.digest)).uid("device");
-    vec![
-        Item::code(Is::ObservationContext, Term("121005", "DCM", "Observer Type"), device),
-        Item::uid(Is::ObservationContext, Term("121012", "DCM", "Device Observer UID"), &uid),
-        attribute("121013", "Device Observer Name", &format!("{} {}", model.name, model.version)),
-        attribute("121014", "Device Observer Manufacturer", MANUFACTURER),
-        attribute("121015", "Device Observer Model Name", &format!("{} {}", model.id, model.version)),
-        attribute("121016", "Device Observer Serial Number", &model.digest),
-    ]
 }
 
 /// What was done to the patient, of context group 100: no more than the modality tells.

@@ -18,8 +18,8 @@ use netra_dicom::write::Uids;
 use netra_dicom::{Deidentifier, GeometryPolicy, ImageOptions, ReadOptions, Scan};
 use netra_export::{NAMES, Pixels, ResultSet, Source};
 
-pub use sources::{oblique, position, write_dx, write_series};
-use sources::{write_ct, write_multi_frame, write_photo};
+pub use sources::{oblique, position, write_dx, write_photo, write_series};
+use sources::{write_ct, write_multi_frame};
 
 pub const PATIENT: &str = "Prüfung^Export";
 pub const PATIENT_ID: &str = "PHI-4711";
@@ -119,6 +119,10 @@ impl Case {
     /// Whether a slice is something else than a stored frame, pixel by pixel.
     pub fn is_corrected(&self) -> bool {
         matches!(&self.pixels, Owned::Volume(volume) if volume.slices.iter().any(|slice| !slice.is_whole()))
+    }
+
+    pub fn is_colour(&self) -> bool {
+        matches!(&self.pixels, Owned::Image(image) if image.pixels().dim().0 == 3)
     }
 
     /// The files that it was read from; none of an archive.

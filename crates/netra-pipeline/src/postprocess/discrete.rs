@@ -19,7 +19,7 @@ pub fn select_channels(values: Array4<f32>, channels: &[usize]) -> Result<Array4
 }
 
 /// These of the channels `from`.
-fn select(from: &[usize], channels: &[usize]) -> Result<Vec<usize>> {
+pub(crate) fn select(from: &[usize], channels: &[usize]) -> Result<Vec<usize>> {
     let of = |&channel: &usize| {
         let missing = || Error::invalid(format!("channel {channel} of a network output of {}", from.len()));
         from.get(channel).copied().ok_or_else(missing)

@@ -5,6 +5,7 @@ mod discrete;
 mod findings;
 mod greatest;
 mod invert;
+mod probabilities;
 
 use ndarray::Array4;
 use netra_core::components::{Connectivity, fill_holes, keep_largest, remove_small};
@@ -17,6 +18,10 @@ use crate::inferer::Outcome;
 pub use discrete::{activate, argmax, labels, select_channels, threshold};
 pub use findings::{Spacing, classification, generated, segmentation};
 pub use invert::{invert_labels, invert_to_labels, invert_values};
+pub use probabilities::probabilities;
+
+use discrete::not_a_number;
+pub(crate) use discrete::select;
 
 /// A result on its way to the source grid.
 #[derive(Clone, Debug)]

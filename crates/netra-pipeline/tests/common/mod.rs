@@ -1,4 +1,5 @@
 //! Fake packages: manifests as text, networks of one convolution made by hand.
+#![allow(dead_code)] // Each test binary uses its own part.
 
 use std::sync::Arc;
 

@@ -6,9 +6,11 @@ use dicom_object::InMemDicomObject;
 use netra_core::CodedConcept;
 use netra_dicom::write::element::{code, ds, fd, fl, sequence, text, us};
 
+use crate::planes::refer_to_instance;
+
 /// A concept that the engine itself speaks of: Code Value, Coding Scheme Designator, Code Meaning.
 #[derive(Clone, Copy)]
-pub(super) struct Term(pub &'static str, pub &'static str, pub &'static str);
+pub(crate) struct Term(pub &'static str, pub &'static str, pub &'static str);
 
 impl From<Term> for CodedConcept {
     fn from(Term(value, scheme, meaning): Term) -> Self {
@@ -18,7 +20,7 @@ impl From<Term> for CodedConcept {
 
 /// How an item belongs to the one above it (Relationship Type).
 #[derive(Clone, Copy)]
-pub(super) enum Is {
+pub(crate) enum Is {
     Contained,
     ObservationContext,
     AcquisitionContext,
@@ -39,15 +41,20 @@ impl Is {
 }
 
 /// One content item with those below it.
-pub(super) struct Item(InMemDicomObject);
+pub(crate) struct Item(InMemDicomObject);
 
 impl Item {
-    fn new(value_type: &str, is: Is, name: impl Into<CodedConcept>) -> Self {
+    fn unnamed(value_type: &str, is: Is) -> Self {
         let mut item = InMemDicomObject::new_empty();
         text(&mut item, tags::RELATIONSHIP_TYPE, VR::CS, is.term());
         text(&mut item, tags::VALUE_TYPE, VR::CS, value_type);
-        code(&mut item, tags::CONCEPT_NAME_CODE_SEQUENCE, &name.into());
         Self(item)
+    }
+
+    fn new(value_type: &str, is: Is, name: impl Into<CodedConcept>) -> Self {
+        let mut item = Self::unnamed(value_type, is);
+        code(&mut item.0, tags::CONCEPT_NAME_CODE_SEQUENCE, &name.into());
+        item
     }
 
     /// TEXT.
@@ -84,11 +91,24 @@ impl Item {
 
     /// IMAGE: `refer` puts class, instance, and frame or segment.
     pub fn image(is: Is, name: Term, refer: impl FnOnce(&mut InMemDicomObject)) -> Self {
+        Self::new("IMAGE", is, name).referring(refer)
+    }
+
+    /// IMAGE of a key object selection, where a reference has no name.
+    pub fn key_image(refer: impl FnOnce(&mut InMemDicomObject)) -> Self {
+        Self::unnamed("IMAGE", Is::Contained).referring(refer)
+    }
+
+    /// COMPOSITE of a key object selection: what is neither image nor waveform.
+    pub fn key_object(refer: impl FnOnce(&mut InMemDicomObject)) -> Self {
+        Self::unnamed("COMPOSITE", Is::Contained).referring(refer)
+    }
+
+    fn referring(mut self, refer: impl FnOnce(&mut InMemDicomObject)) -> Self {
         let mut reference = InMemDicomObject::new_empty();
         refer(&mut reference);
-        let mut item = Self::new("IMAGE", is, name);
-        sequence(&mut item.0, tags::REFERENCED_SOP_SEQUENCE, vec![reference]);
-        item
+        sequence(&mut self.0, tags::REFERENCED_SOP_SEQUENCE, vec![reference]);
+        self
     }
 
     /// SCOORD of a closed line through `(column, row)` points; pixel edges lie on whole numbers (PS3.3 C.18.6.1.2).
@@ -134,8 +154,7 @@ impl Item {
 }
 
 /// Puts class, instance and segment into a reference (PS3.3 table C.17.3-1, Referenced Segment Number).
-pub(super) fn refer_to_segment(reference: &mut InMemDicomObject, class: &str, instance: &str, segment: u16) {
-    text(reference, tags::REFERENCED_SOP_CLASS_UID, VR::UI, class);
-    text(reference, tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, instance);
+pub(crate) fn refer_to_segment(reference: &mut InMemDicomObject, class: &str, instance: &str, segment: u16) {
+    refer_to_instance(reference, class, instance);
     us(reference, tags::REFERENCED_SEGMENT_NUMBER, &[segment]);
 }

@@ -1,0 +1,49 @@
+//! Memory of what a run computes only when it is asked.
+
+use netra_core::Result;
+
+use super::{Prepared, bytes, elements};
+use crate::saliency::MOST_MAPS;
+use crate::{InputSize, Model, RunOptions};
+
+/// Whether the network's output is kept whole for the probabilities of segments, and their number.
+pub(super) fn kept_segments(model: &Model, options: &RunOptions<'_>) -> Option<usize> {
+    model.segments().filter(|_| options.detail.probabilities).map(<[_]>::len)
+}
+
+/// Bytes of the probabilities themselves.
+pub(super) fn probabilities(segments: usize, size: &InputSize) -> Result<u64> {
+    Ok(segments as u64 * elements(size.geometry()?.shape()))
+}
+
+/// While probabilities are computed: the output and a copy of it, one channel on both grids, and the result.
+pub(super) fn probabilities_stage(segments: usize, prepared: &Prepared, values: u64, size: &InputSize) -> Result<u64> {
+    let source = bytes(1, size.geometry()?.shape());
+    Ok(prepared.kept + 2 * values + bytes(1, prepared.shape()) + 2 * source + probabilities(segments, size)?)
+}
+
+/// While a classifier is explained: the input and one covered copy of it (or the features), the network that ran before and the
+/// one that explains it, and the maps on the source grid. `None` for a model that is no classifier, or when none was asked for.
+pub(super) fn saliency_stage(
+    model: &Model,
+    options: &RunOptions<'_>,
+    prepared: &Prepared,
+    network_bytes: u64,
+    size: &InputSize,
+) -> Result<Option<u64>> {
+    let Ok(classes) = model.classes() else { return Ok(None) };
+    if !options.detail.saliency {
+        return Ok(None);
+    }
+    let [slices, rows, columns] = prepared.shape();
+    let explained = match model.class_activation() {
+        Some(explained) => {
+            let shape = explained.network.input_shape([prepared.channels, slices, rows, columns])?;
+            explained.network.executable(&shape)?.plan().peak()
+        }
+        None => 0,
+    };
+    let maps = bytes(classes.min(MOST_MAPS), size.geometry()?.shape());
+    let running = 2 * bytes(prepared.channels, prepared.shape()) + network_bytes + explained;
+    Ok(Some(prepared.peak.max(prepared.kept + running.max(2 * maps))))
+}

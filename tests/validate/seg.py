@@ -88,7 +88,8 @@ def compare_by_place(seg, meant, labels):
     assert covered >= len(occupied), f"{covered} planes for {len(occupied)} occupied slices"
 
 
-def reference(seg, meant, labels, out, paths):
+def sources(meant, paths):
+    """The source images in the order of the slices, and which slice each of their frames is."""
     images = []
     for path in paths:
         image = pydicom.dcmread(path)
@@ -99,7 +100,13 @@ def reference(seg, meant, labels, out, paths):
     order = {uid: i for i, (uid, _) in enumerate(meant["frames"])}
     images = sorted((i for i in images if i.SOPInstanceUID in order), key=lambda i: order[i.SOPInstanceUID])
     if len(images) == 1 and int(images[0].get("NumberOfFrames", 1)) > 1:
-        labels = labels[np.argsort([frame for _, frame in meant["frames"]])]
+        return images, np.argsort([frame for _, frame in meant["frames"]])
+    return images, np.arange(len(images))
+
+
+def reference(seg, meant, labels, out, paths):
+    images, order = sources(meant, paths)
+    labels = labels[order]
     algorithm = hd.AlgorithmIdentificationSequence("reference", codes.cid7162.ArtificialIntelligence, "1")
     numbers = meant["numbers"]
     kind = seg.segmentation_type.value

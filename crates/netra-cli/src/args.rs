@@ -129,9 +129,10 @@ pub struct RunArgs {
     #[arg(long, short, value_name = "DIR")]
     pub out: PathBuf,
     /// Formats to write, separated by commas: json, png, html, csv, nii, seg (label map), seg-native (the same without
-    /// compression), seg-binary, sr (measurements; refers to seg-binary when that is written too), sc (the picture as Secondary
-    /// Capture), ko (key images; refers to sc, sr, seg-binary and pr), pr (outlines over the images, as a presentation state),
-    /// fhir, fhir-midas (as MIDAS' gateway files it).
+    /// compression), seg-binary, seg-fractional (the probabilities of segments), pm (a classifier's heat maps as Parametric Map),
+    /// sr (measurements; refers to seg-binary when that is written too), sc (the picture as Secondary Capture), ko (key images;
+    /// refers to sc, sr, seg-binary and pr), pr (outlines over the images, as a presentation state), fhir, fhir-midas (as MIDAS'
+    /// gateway files it).
     #[arg(long, value_delimiter = ',', default_value = "json,png,seg", value_name = "FORMATS")]
     pub emit: Vec<String>,
     /// Show where a classifier looked, in every format that has a place for it (png, html, sc, json): class activation maps, or

@@ -4,11 +4,12 @@ use std::io::Write;
 use std::path::Path;
 
 use netra_core::{
-    BackendIdentity, Classification, Error, ErrorKind, ExtentMeasure, Finding, Findings, ModelIdentity, Result,
-    Segment, StageTiming, Warning,
+    BackendIdentity, Classification, Error, ErrorKind, ExtentMeasure, Finding, Findings, LabelMap, ModelIdentity,
+    Probabilities, Result, SaliencyMethod, Segment, StageTiming, Warning,
 };
 use serde::Serialize;
 
+use crate::details::{HeatMaps, probabilities};
 use crate::origin::Origin;
 use crate::{Exporter, ResultSet, Source, atomic};
 
@@ -46,6 +47,9 @@ struct Document<'a> {
     backend: &'a BackendIdentity,
     source: SourceIdentity<'a>,
     finding: FindingDocument<'a>,
+    /// Where a classifier looked; absent unless the run was asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saliency: Option<SaliencyDocument<'a>>,
     timings: &'a [StageTiming],
     warnings: &'a [Warning],
 }
@@ -84,6 +88,30 @@ struct SegmentDocument<'a> {
     segment: &'a Segment,
     voxels: u64,
     extent: &'a ExtentMeasure,
+    /// Mean of the segment's probability over its own voxels, before labels were mended; absent unless the run was asked for
+    /// probabilities, and where there are no voxels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mean_probability: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct SaliencyDocument<'a> {
+    /// `class_activation` or `occlusion`.
+    method: SaliencyMethod,
+    /// What the values of the maps are.
+    meaning: &'static str,
+    /// The most probable class first.
+    maps: Vec<HeatDocument<'a>>,
+}
+
+#[derive(Serialize)]
+struct HeatDocument<'a> {
+    /// Label of the class.
+    class: &'a str,
+    minimum: f32,
+    maximum: f32,
+    /// Slice, row and column of the maximum on the source grid, from 0; the first of several.
+    maximum_at: [usize; 3],
 }
 
 impl<'a> Document<'a> {
@@ -94,7 +122,8 @@ impl<'a> Document<'a> {
             model: &findings.model,
             backend: &findings.backend,
             source: SourceIdentity::new(source),
-            finding: FindingDocument::new(&findings.finding)?,
+            finding: FindingDocument::new(findings)?,
+            saliency: HeatMaps::of(findings, source)?.map(SaliencyDocument::new),
             timings: &findings.timings,
             warnings: &findings.warnings,
         })
@@ -121,18 +150,50 @@ impl<'a> SourceIdentity<'a> {
     }
 }
 
+impl<'a> SaliencyDocument<'a> {
+    fn new(heat: HeatMaps<'a>) -> Self {
+        let maps = heat.maps.iter().map(|map| HeatDocument {
+            class: &map.class.label,
+            minimum: map.minimum,
+            maximum: map.maximum,
+            maximum_at: map.maximum_at,
+        });
+        Self { method: heat.method, meaning: heat.method.meaning(), maps: maps.collect() }
+    }
+}
+
+/// The mean probability of each segment where the map has its label, in the map's order; nothing when the run was not asked for
+/// probabilities.
+fn mean_probabilities(findings: &Findings, map: &LabelMap) -> Result<Vec<Option<f64>>> {
+    let Some(probabilities) = probabilities(findings, map)? else { return Ok(Vec::new()) };
+    let mut index_of = vec![None; usize::from(u16::MAX) + 1];
+    for (index, segment) in map.segments().iter().enumerate() {
+        index_of[usize::from(segment.number)] = Some(index);
+    }
+    let mut sums = vec![(0u64, 0u64); map.segments().len()];
+    for ((slice, row, column), &label) in map.labels().indexed_iter() {
+        if let Some(index) = index_of[usize::from(label)] {
+            sums[index].0 += u64::from(probabilities[(index, slice, row, column)]);
+            sums[index].1 += 1;
+        }
+    }
+    let mean =
+        |(sum, count): (u64, u64)| (count > 0).then(|| sum as f64 / (count as f64 * f64::from(Probabilities::MAXIMUM)));
+    Ok(sums.into_iter().map(mean).collect())
+}
+
 impl<'a> FindingDocument<'a> {
-    fn new(finding: &'a Finding) -> Result<Self> {
-        Ok(match finding {
+    fn new(findings: &'a Findings) -> Result<Self> {
+        Ok(match &findings.finding {
             Finding::Classes(classes) => Self::Classes { classes },
-            Finding::Segmentation { labels, extents } => Self::Segmentation {
-                segments: labels
-                    .segments()
-                    .iter()
-                    .zip(extents)
-                    .map(|(segment, (voxels, extent))| SegmentDocument { segment, voxels: *voxels, extent })
-                    .collect(),
-            },
+            Finding::Segmentation { labels, extents } => {
+                let mut means = mean_probabilities(findings, labels)?.into_iter();
+                let segments = labels.segments().iter().zip(extents).map(|(segment, (voxels, extent))| {
+                    let mean_probability = means.next().flatten();
+                    SegmentDocument { segment, voxels: *voxels, extent, mean_probability }
+                });
+                Self::Segmentation { segments: segments.collect() }
+            }
             Finding::Generated(map) => {
                 let (channels, rows, columns) = map.dim();
                 Self::Generated {

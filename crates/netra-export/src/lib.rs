@@ -1,6 +1,6 @@
-//! Results in the formats others read: JSON, PNG, HTML, CSV, NIfTI, FHIR, DICOM SEG, SR, Secondary Capture, Key Object Selection,
-//! Presentation State. One file or folder a format, each behind [`Exporter`]. And scans themselves: [`convert`] to NIfTI and
-//! pictures.
+//! Results in the formats others read: JSON, PNG, HTML, CSV, NIfTI, FHIR, DICOM SEG, Parametric Map, SR, Secondary Capture, Key
+//! Object Selection, Presentation State. One file or folder a format, each behind [`Exporter`]. And scans themselves: [`convert`]
+//! to NIfTI and pictures.
 //!
 //! Every exporter writes to a temporary name and renames (see [`atomic`]), and every result refers to its source by UID and to
 //! its model by digest. Only DICOM objects carry a patient's name or number, since they must be filed in the patient's record.
@@ -11,14 +11,17 @@ mod capture;
 mod colour;
 mod content;
 pub mod convert;
+mod details;
 mod extent;
 pub mod fhir;
+mod functional;
 mod identity;
 mod interpreter;
 mod json;
 mod ko;
 mod nifti;
 mod origin;
+mod parametric;
 mod picture;
 mod planes;
 mod pr;
@@ -42,6 +45,7 @@ pub use json::Json;
 pub use ko::Ko;
 pub use netra_dicom::write::atomic;
 pub use nifti::Nifti;
+pub use parametric::ParametricMap;
 pub use picture::{Png, Thumbnail, Verdict, write_thumbnails};
 pub use pr::Pr;
 pub use report::Html;
@@ -54,7 +58,7 @@ pub use table::Csv;
 pub(crate) type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// The names that [`exporter`] knows, in the order in which a user should read them.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 16] = [
     "json",
     "png",
     "html",
@@ -63,6 +67,8 @@ pub const NAMES: [&str; 14] = [
     "seg",
     "seg-native",
     "seg-binary",
+    "seg-fractional",
+    "pm",
     "sr",
     "sc",
     "ko",
@@ -128,6 +134,8 @@ pub fn exporter(name: &str) -> Result<Box<dyn Exporter>> {
         "seg" => Box::new(Seg::new(SegKind::LabelMap(Encoding::RunLengths))),
         "seg-native" => Box::new(Seg::new(SegKind::LabelMap(Encoding::Native))),
         "seg-binary" => Box::new(Seg::new(SegKind::Binary)),
+        "seg-fractional" => Box::new(Seg::new(SegKind::Fractional)),
+        "pm" => Box::new(ParametricMap),
         "sr" => Box::new(Sr),
         "sc" => Box::new(SecondaryCapture),
         "ko" => Box::new(Ko),

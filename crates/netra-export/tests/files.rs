@@ -4,9 +4,10 @@ mod common;
 
 use std::io::Read;
 
+use common::details::{heat, probable};
 use common::{cases, set};
 use dicom_dictionary_std::tags;
-use netra_core::{Classification, CodedConcept, ErrorKind, Finding, Limits};
+use netra_core::{Classification, CodedConcept, ErrorKind, Finding, Limits, SaliencyMethod};
 use netra_dicom::ImageOptions;
 use netra_dicom::write::element::{first_text, items};
 use netra_export::{NAMES, exporter};
@@ -20,7 +21,11 @@ fn every_format_writes_every_source_under_its_own_name() {
         for name in NAMES {
             let exporter = exporter(name).unwrap();
             let path = out.path().join(exporter.file_name(case.name));
-            exporter.write(&case.findings(3), &case.source(), &set(), &path).unwrap();
+            let findings = match name {
+                "pm" => heat(case, 1, SaliencyMethod::Occlusion),
+                _ => probable(case, 3, false),
+            };
+            exporter.write(&findings, &case.source(), &set(), &path).unwrap();
             assert!(path.metadata().unwrap().len() > 0);
         }
     }

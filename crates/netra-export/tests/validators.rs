@@ -6,33 +6,89 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::peers::{expected, python, validate};
-use common::{Case, cases, set};
+use common::details::{heat, probable};
+use common::peers::{expected, expected_maps, python, validate};
+use common::{Case, Owned, cases, set};
 use ndarray::Array3;
-use netra_core::{Findings, Limits};
-use netra_export::{Encoding, Exporter, NAMES, Nifti, SecondaryCapture, Seg, SegKind, exporter};
+use netra_core::{Findings, Limits, SaliencyMethod};
+use netra_export::{Encoding, Exporter, NAMES, Nifti, ParametricMap, SecondaryCapture, Seg, SegKind, exporter};
 
+/// Real scans among the assets.
+const REAL: [(&str, &str); 6] = [
+    ("ct-head", "scans/ct_head_philips_5mm.zip"),
+    ("veterinary-dx", "dicom/highdicom_test_files/test_files/dx_image.dcm"),
+    ("cr", "dicom/pydicom_test_files/test_files/dicomdirtests/77654033/CR1/6154"),
+    ("test-pattern", "dicom/cornerstone_testimages/TestPattern_RGB.dcm"),
+    ("lossy-photo", "dicom/pydicom_test_files/test_files/SC_rgb_jpeg_dcmtk.dcm"),
+    (
+        "single-ct",
+        "dicom/cornerstone_testimages/CTImage.dcm_LittleEndianExplicitTransferSyntax_1.2.840.10008.1.2.1.dcm",
+    ),
+];
 const KINDS: [SegKind; 3] =
     [SegKind::LabelMap(Encoding::RunLengths), SegKind::LabelMap(Encoding::Native), SegKind::Binary];
 
 /// Every kind of segmentation of one source: read back alike, 0 errors, no more warnings than highdicom's own.
 fn check_segmentations(python: &Path, case: &Case, findings: &Findings, folder: &Path) {
     let expected = expected(case, findings, folder);
-    // highdicom knows no segmentation of slices that no frame has, so that there is nothing to compare a corrected one with.
-    let sources = if case.is_corrected() { Vec::new() } else { case.files() };
     for kind in KINDS {
-        let out = folder.join(format!("{}-{kind:?}.dcm", case.name));
-        Seg::new(kind).write(findings, &case.source(), &set(), &out).unwrap();
-        if sources.is_empty() {
-            validate(python, "seg.py", &[&out, &expected]);
-            validate(python, "dciodvfy.py", &[&out]);
-            continue;
+        check(python, "seg.py", &Seg::new(kind), case, findings, &expected);
+    }
+}
+
+/// One object of one source: what `script` reads of it is `expected`; 0 errors, no more warnings than highdicom's own.
+fn check(python: &Path, script: &str, exporter: &dyn Exporter, case: &Case, findings: &Findings, expected: &Path) {
+    let folder = expected.parent().unwrap();
+    let out = folder.join(exporter.file_name(case.name));
+    exporter.write(findings, &case.source(), &set(), &out).unwrap();
+    // highdicom (0.28) makes no result of slices that no frame has, and no parametric map outside patient space.
+    let no_peer = case.is_corrected() || (exporter.name() == "pm" && matches!(case.pixels, Owned::Image(_)));
+    let sources = if no_peer { Vec::new() } else { case.files() };
+    if sources.is_empty() {
+        validate(python, script, &[&out, expected]);
+        validate(python, "dciodvfy.py", &[&out]);
+        return;
+    }
+    let reference = folder.join(format!("{}-{}-highdicom.dcm", case.name, exporter.name()));
+    let mut arguments: Vec<&Path> = vec![&out, expected, Path::new("--reference"), &reference];
+    arguments.extend(sources.iter().map(PathBuf::as_path));
+    validate(python, script, &arguments);
+    validate(python, "dciodvfy.py", &[Path::new("--like"), &reference, &out]);
+}
+
+/// The made-up sources, one of them corrected, and some real ones where there are assets.
+fn all_cases(folder: &Path) -> Vec<Case> {
+    let mut cases = cases(folder);
+    cases.push(common::corrected(folder));
+    if let Some(assets) = netra_testkit::assets() {
+        cases.extend(REAL.map(|(name, path)| Case::open(name, &assets.join(path))));
+    }
+    cases
+}
+
+#[test]
+fn fractional_segmentations() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for case in all_cases(folder.path()) {
+        for empty in [false, true] {
+            let findings = probable(&case, 300, empty);
+            let expected = expected(&case, &findings, folder.path());
+            check(&python, "fractional.py", &Seg::new(SegKind::Fractional), &case, &findings, &expected);
         }
-        let reference = folder.join(format!("{}-{kind:?}-highdicom.dcm", case.name));
-        let mut arguments: Vec<&Path> = vec![&out, &expected, Path::new("--reference"), &reference];
-        arguments.extend(sources.iter().map(PathBuf::as_path));
-        validate(python, "seg.py", &arguments);
-        validate(python, "dciodvfy.py", &[Path::new("--like"), &reference, &out]);
+    }
+}
+
+#[test]
+fn parametric_maps() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for case in all_cases(folder.path()) {
+        for (count, method) in [(1, SaliencyMethod::Occlusion), (4, SaliencyMethod::ClassActivation)] {
+            let findings = heat(&case, count, method);
+            let expected = expected_maps(&case, &findings, folder.path());
+            check(&python, "pm.py", &ParametricMap, &case, &findings, &expected);
+        }
     }
 }
 
@@ -65,17 +121,7 @@ fn segments_that_no_voxel_has() {
 fn segmentations_of_real_scans() {
     let (Some(python), Some(assets)) = (python(), netra_testkit::assets()) else { return };
     let folder = tempfile::tempdir().unwrap();
-    for (name, path) in [
-        ("ct-head", "scans/ct_head_philips_5mm.zip"),
-        ("veterinary-dx", "dicom/highdicom_test_files/test_files/dx_image.dcm"),
-        ("cr", "dicom/pydicom_test_files/test_files/dicomdirtests/77654033/CR1/6154"),
-        ("test-pattern", "dicom/cornerstone_testimages/TestPattern_RGB.dcm"),
-        ("lossy-photo", "dicom/pydicom_test_files/test_files/SC_rgb_jpeg_dcmtk.dcm"),
-        (
-            "single-ct",
-            "dicom/cornerstone_testimages/CTImage.dcm_LittleEndianExplicitTransferSyntax_1.2.840.10008.1.2.1.dcm",
-        ),
-    ] {
+    for (name, path) in REAL {
         let case = Case::open(name, &assets.join(path));
         check_segmentations(&python, &case, &case.findings(3), folder.path());
     }
@@ -106,7 +152,11 @@ fn an_archive_takes_and_returns_every_object() {
             let exporter = exporter(name).unwrap();
             let out = folder.path().join(exporter.file_name(case.name));
             if out.extension().is_some_and(|suffix| suffix == "dcm") {
-                exporter.write(&case.findings(3), &case.source(), &set, &out).unwrap();
+                let findings = match name {
+                    "pm" => heat(&case, 2, SaliencyMethod::Occlusion),
+                    _ => probable(&case, 3, false),
+                };
+                exporter.write(&findings, &case.source(), &set, &out).unwrap();
                 files.push(out);
             }
         }

@@ -3,7 +3,7 @@
 use netra_core::{Classification, Findings, Rgb};
 
 use super::canvas::{Canvas, shortened, text_width};
-use super::montage::Montage;
+use super::montage::{Montage, Over};
 use super::page::{MARGIN, MUTED, Page, TEXT, WIDTH};
 use super::{grey, panels};
 use crate::Pixels;
@@ -18,13 +18,11 @@ const GAP: usize = 40;
 
 /// An image beside the bars; a volume's planes above them.
 pub(super) fn classes(findings: &Findings, classes: &[Classification], pixels: Pixels<'_>) -> Canvas {
-    let mut sorted: Vec<&Classification> = classes.iter().collect();
-    sorted.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-    let lines = sorted.len().min(MOST) + usize::from(sorted.len() > MOST);
+    let sorted = sorted(classes);
     match pixels {
         Pixels::Image(image) => {
             let size = panels::fitted(image, PANEL, 900.0);
-            let mut page = Page::new(findings, size[0].max(lines * LINE) + 12, &[]);
+            let mut page = Page::new(findings, size[0].max(height(&sorted)), &[]);
             let colours = grey::colours(image, size);
             let top = page.top;
             page.canvas.picture((MARGIN, top), [colours[0].view(), colours[1].view(), colours[2].view()]);
@@ -33,17 +31,29 @@ pub(super) fn classes(findings: &Findings, classes: &[Classification], pixels: P
         }
         Pixels::Volume(volume) => {
             let montage = Montage::new(volume, None);
-            let mut page = Page::new(findings, montage.height() + lines * LINE + 12, &[]);
+            let mut page = Page::new(findings, montage.height() + height(&sorted), &[]);
             let top = page.top;
-            montage.draw(&mut page.canvas, (MARGIN, top), None);
+            montage.draw(&mut page.canvas, (MARGIN, top), Over::Nothing);
             draw(&mut page.canvas, (MARGIN, top + montage.height() + 8), &sorted);
             page.canvas
         }
     }
 }
 
+/// The most probable first.
+pub(super) fn sorted(classes: &[Classification]) -> Vec<&Classification> {
+    let mut sorted: Vec<&Classification> = classes.iter().collect();
+    sorted.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    sorted
+}
+
+/// Rows of pixels that [`draw`] takes.
+pub(super) fn height(sorted: &[&Classification]) -> usize {
+    (sorted.len().min(MOST) + usize::from(sorted.len() > MOST)) * LINE + 12
+}
+
 /// Label and number above a bar, with a tick at the threshold; classes over theirs stand out.
-fn draw(canvas: &mut Canvas, at: (usize, usize), sorted: &[&Classification]) {
+pub(super) fn draw(canvas: &mut Canvas, at: (usize, usize), sorted: &[&Classification]) {
     let width = WIDTH - MARGIN - at.0;
     for (i, class) in sorted.iter().take(MOST).enumerate() {
         let (x, y) = (at.0, at.1 + i * LINE);

@@ -6,10 +6,12 @@ mod canvas;
 mod font;
 mod frame;
 mod grey;
+mod heat;
 mod montage;
 mod overlay;
 mod page;
 mod panels;
+mod ramp;
 mod resize;
 mod sheet;
 mod view;
@@ -18,11 +20,13 @@ use std::path::Path;
 
 use netra_core::{Error, Finding, Findings, Result};
 
+use crate::details::HeatMaps;
 use crate::{Exporter, Pixels, ResultSet, Source, label_map};
 
 pub(crate) use canvas::Canvas;
 pub(crate) use frame::{Mapping, png, rgb};
 pub(crate) use grey::Window;
+pub(crate) use heat::MOST_MAPS;
 pub(crate) use sheet::frames;
 pub use sheet::{Thumbnail, Verdict};
 pub(crate) use view::{Axes, View};
@@ -34,7 +38,8 @@ pub fn write_thumbnails(thumbnails: &[Thumbnail], out: &Path) -> Result<()> {
 
 /// A picture of about 1400 pixels' width. A segmentation of an image: the source beside the overlay. A segmentation of
 /// a volume: rows of axial, coronal and sagittal planes through the labelled extent, head up, the patient's right on the
-/// left. Classes: the source beside their probabilities. Grey values are windowed from the 0.5th to the 99.5th percentile.
+/// left. Classes: the source beside their probabilities; with heat maps the source, at most four maps over it, and the probabilities
+/// below. Grey values are windowed from the 0.5th to the 99.5th percentile.
 #[derive(Clone, Copy, Debug)]
 pub struct Png;
 
@@ -62,7 +67,10 @@ pub(crate) fn drawn(findings: &Findings, source: &Source<'_>) -> Result<Canvas> 
                 Pixels::Volume(volume) => montage::segmentation(findings, map, extents, volume),
             }
         }
-        (Finding::Classes(classes), pixels) => bars::classes(findings, classes, pixels),
+        (Finding::Classes(classes), pixels) => match HeatMaps::of(findings, source)? {
+            Some(maps) => heat::classes(findings, classes, &maps, pixels),
+            None => bars::classes(findings, classes, pixels),
+        },
         (Finding::Generated(map), _) => panels::generated(findings, map)?,
         _ => return Err(Error::unsupported("no picture of this kind of finding is known")),
     })

@@ -5,10 +5,11 @@ use netra_core::{ExtentMeasure, Findings, LabelMap, Volume};
 
 use super::canvas::{Canvas, text_width};
 use super::grey::Window;
-use super::overlay;
 use super::page::{Entry, MARGIN, MUTED, Page, TEXT, WIDTH, legend};
 use super::resize::{CUBIC, resize};
 use super::view::{Axes, View, labelled_extent};
+use super::{heat, overlay};
+use crate::details::Heat;
 
 /// Tiles of the widest view; narrow views have room for more.
 const TILES: usize = 4;
@@ -38,8 +39,16 @@ pub(super) fn segmentation(
     }
     let mut page = Page::new(findings, montage.height(), &entries);
     let top = page.top;
-    montage.draw(&mut page.canvas, (MARGIN, top), Some(map));
+    montage.draw(&mut page.canvas, (MARGIN, top), Over::Labels(map));
     page.canvas
+}
+
+/// What is drawn over the planes.
+#[derive(Clone, Copy)]
+pub(super) enum Over<'a> {
+    Nothing,
+    Labels(&'a LabelMap),
+    Heat(&'a Heat<'a>),
 }
 
 /// Which planes are shown, of which part, at which scale.
@@ -86,13 +95,44 @@ impl<'a> Montage<'a> {
         montage
     }
 
+    /// The whole volume at the scale at which one plane of each view fits beside the others within `width` and `height`.
+    pub fn in_rows(volume: &'a Volume, width: usize, height: f64) -> Self {
+        let mut montage = Self::new(volume, None);
+        let sizes = View::ALL.map(|view| montage.millimetres(view));
+        let widths: f64 = sizes.iter().map(|size| size[1]).sum();
+        let tallest = sizes.iter().map(|size| size[0]).fold(0.0, f64::max);
+        montage.scale = ((width - 2 * GAP) as f64 / widths).min(height / tallest);
+        montage
+    }
+
+    /// Rows of pixels that [`draw_row`](Self::draw_row) takes.
+    pub fn row_height(&self) -> usize {
+        View::ALL.map(|view| self.size(view)[0]).into_iter().max().unwrap_or(0) + HEADING + GAP
+    }
+
+    /// Draws the plane of each view through a voxel from `at` to the right. Gives the column where they end.
+    pub fn draw_row(&self, canvas: &mut Canvas, at: (usize, usize), voxel: [usize; 3], over: Over<'_>) -> usize {
+        let mut left = at.0;
+        for view in View::ALL {
+            canvas.text((left as f32, at.1 as f32 + 15.0), 10.5, TEXT, 1.0, view.name());
+            let [height, width] = self.size(view);
+            let index = voxel[self.axes.array[view.axes()[0]]];
+            self.tile(canvas, (left, at.1 + HEADING), view, index, over);
+            if view == View::Axial {
+                self.scale_bar(canvas, (left + 14, at.1 + HEADING + height - 14), view);
+            }
+            left += width + GAP;
+        }
+        left - GAP
+    }
+
     /// Rows of pixels that [`draw`](Self::draw) takes.
     pub fn height(&self) -> usize {
         View::ALL.iter().map(|&view| self.size(view)[0] + HEADING + GAP).sum()
     }
 
     /// Draws every row from `at` down.
-    pub fn draw(&self, canvas: &mut Canvas, at: (usize, usize), map: Option<&LabelMap>) {
+    pub fn draw(&self, canvas: &mut Canvas, at: (usize, usize), over: Over<'_>) {
         let mut top = at.1;
         for view in View::ALL {
             canvas.text((at.0 as f32, top as f32 + 15.0), 10.5, TEXT, 1.0, view.name());
@@ -103,7 +143,7 @@ impl<'a> Montage<'a> {
             let spread = (ROOM - width.min(ROOM)) / (indices.len().max(2) - 1);
             let pitch = if indices.len() < TILES { width + GAP } else { spread.min(width + 4 * GAP) };
             for (i, index) in indices.into_iter().enumerate() {
-                self.tile(canvas, (at.0 + i * pitch, top), view, index, map);
+                self.tile(canvas, (at.0 + i * pitch, top), view, index, over);
             }
             self.scale_bar(canvas, (at.0 + 14, top + height - 14), view);
             top += height + GAP;
@@ -137,18 +177,26 @@ impl<'a> Montage<'a> {
         self.millimetres(view).map(|mm| ((mm * self.scale).round() as usize).max(1))
     }
 
-    fn tile(&self, canvas: &mut Canvas, at: (usize, usize), view: View, index: usize, map: Option<&LabelMap>) {
+    fn tile(&self, canvas: &mut Canvas, at: (usize, usize), view: View, index: usize, over: Over<'_>) {
         let size = self.size(view);
         let (from, extent) = self.part(view);
         let voxels: ArrayView3<'_, f32> = self.volume.voxels();
         let plane = self.axes.plane(&voxels, view, index);
         let mut grey = resize(plane, from, extent, size, CUBIC);
         grey.mapv_inplace(|value| self.window.grey(value));
-        let mut colours = [grey.clone(), grey.clone(), grey];
-        if let Some(map) = map {
-            let labels = map.labels().view();
-            overlay::draw(&mut colours, self.axes.plane(&labels, view, index), map, from, extent);
-        }
+        let colours = match over {
+            Over::Nothing => [grey.clone(), grey.clone(), grey],
+            Over::Labels(map) => {
+                let mut colours = [grey.clone(), grey.clone(), grey];
+                let labels = map.labels().view();
+                overlay::draw(&mut colours, self.axes.plane(&labels, view, index), map, from, extent);
+                colours
+            }
+            Over::Heat(heat) => {
+                let values = heat.values.view();
+                heat::painted(&grey, self.axes.plane(&values, view, index), from, extent, heat.maximum)
+            }
+        };
         canvas.picture(at, [colours[0].view(), colours[1].view(), colours[2].view()]);
         self.letters(canvas, at, view, index);
     }

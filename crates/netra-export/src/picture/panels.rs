@@ -50,7 +50,8 @@ pub(super) fn generated(findings: &Findings, map: &Array3<f32>) -> Result<Canvas
     Ok(page.canvas)
 }
 
-fn place(canvas: &mut Canvas, at: (usize, usize), colours: &[ndarray::Array2<f32>; 3], caption: &str) {
+/// A picture with its caption below.
+pub(super) fn place(canvas: &mut Canvas, at: (usize, usize), colours: &[ndarray::Array2<f32>; 3], caption: &str) {
     canvas.picture(at, [colours[0].view(), colours[1].view(), colours[2].view()]);
     let baseline = (at.1 + colours[0].nrows() + 19) as f32;
     canvas.text((at.0 as f32, baseline), 9.5, MUTED, 1.0, caption);

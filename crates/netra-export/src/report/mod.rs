@@ -98,9 +98,13 @@ fn figure(findings: &Findings, source: &Source<'_>) -> Result<Markup> {
     let canvas = picture::drawn(findings, source)?;
     let [height, width] = canvas.size().map(|n| n.to_string());
     let data = format!("data:image/png;base64,{}", base64::encode(&canvas.png()?));
-    let alternative = results::described(&findings.finding, source);
+    let alternative = results::described(findings, source);
     let image = Markup::start("img", &[("src", &data), ("alt", &alternative), ("width", &width), ("height", &height)]);
-    Ok(Markup::element("figure", &[], vec![image, Markup::of("figcaption", alternative)]))
+    let caption = match &findings.saliency {
+        None => alternative,
+        Some(saliency) => format!("{alternative} {}", results::about_heat_maps(saliency)),
+    };
+    Ok(Markup::element("figure", &[], vec![image, Markup::of("figcaption", caption)]))
 }
 
 /// What the maker says; a network without a package says nothing.
@@ -176,6 +180,8 @@ fn run(findings: &Findings, set: &ResultSet) -> Vec<Markup> {
     let objects = [
         ("seg", "Segmentation"),
         ("seg-binary", "Binary segmentation"),
+        ("seg-fractional", "Fractional segmentation"),
+        ("pm", "Parametric map"),
         ("sr", "Structured report"),
         ("sc", "Secondary Capture"),
     ];

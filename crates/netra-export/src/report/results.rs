@@ -1,8 +1,9 @@
 //! The findings: their table, and the picture of them in words.
 
-use netra_core::{Classification, CodedConcept, Finding, LabelMap, Rgb, Segment};
+use netra_core::{Classification, CodedConcept, Finding, Findings, LabelMap, Rgb, Saliency, Segment};
 
 use super::markup::{Markup, table};
+use crate::picture::MOST_MAPS;
 use crate::quantity::{Quantity, readable};
 use crate::{Pixels, Source};
 
@@ -71,8 +72,8 @@ fn swatch([red, green, blue]: Rgb) -> Markup {
 }
 
 /// What the picture shows, for whoever does not see it.
-pub(super) fn described(finding: &Finding, source: &Source<'_>) -> String {
-    match (finding, source.pixels) {
+pub(super) fn described(findings: &Findings, source: &Source<'_>) -> String {
+    match (&findings.finding, source.pixels) {
         (Finding::Segmentation { labels, extents }, Pixels::Volume(_)) => {
             format!(
                 "Axial, coronal and sagittal planes of the source with {}.",
@@ -82,9 +83,35 @@ pub(super) fn described(finding: &Finding, source: &Source<'_>) -> String {
         (Finding::Segmentation { labels, extents }, Pixels::Image(_)) => {
             format!("The source, and the source with {}.", drawn(labels, extents.iter().map(|e| e.0)))
         }
-        (Finding::Classes(classes), _) => format!("The source, and the probabilities of {} classes.", classes.len()),
+        (Finding::Classes(classes), pixels) => match &findings.saliency {
+            None => format!("The source, and the probabilities of {} classes.", classes.len()),
+            Some(saliency) => {
+                let maps = heat_maps(saliency, classes);
+                let shown = match pixels {
+                    Pixels::Image(_) => format!("The source, {maps} drawn over it in colour"),
+                    Pixels::Volume(_) => format!("Planes of the source with {maps} drawn over them in colour"),
+                };
+                format!("{shown}, and the probabilities of {} classes.", classes.len())
+            }
+        },
         _ => "The picture that the network made.".to_owned(),
     }
+}
+
+/// The heat maps that a picture shows, by method and class.
+fn heat_maps(saliency: &Saliency, classes: &[Classification]) -> String {
+    let names = saliency.maps.iter().filter_map(|map| classes.get(map.class)).map(|class| class.label.as_str());
+    let names: Vec<&str> = names.take(MOST_MAPS).collect();
+    format!("the {}{} of {}", saliency.method.name(), if names.len() == 1 { "" } else { "s" }, names.join(", "))
+}
+
+/// What a heat map is, and what it is not.
+pub(super) fn about_heat_maps(saliency: &Saliency) -> String {
+    format!(
+        "A heat map shows what the network used: here {}. It does not show where disease is, how large it is, or whether the \
+         network was right. What speaks against a class is not painted, and the colours of two maps have different scales.",
+        saliency.method.meaning()
+    )
 }
 
 /// The segments that were found, by name as long as that is a sentence.

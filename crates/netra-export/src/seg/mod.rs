@@ -1,5 +1,6 @@
-//! DICOM segmentation objects: Label Map Segmentation and (binary) Segmentation (PS3.3 A.51, C.8.20).
+//! DICOM segmentation objects: Label Map Segmentation and (binary or fractional) Segmentation (PS3.3 A.51, C.8.20).
 
+mod fractional;
 mod frames;
 mod pixels;
 mod segments;
@@ -9,12 +10,14 @@ use std::path::Path;
 use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
-use netra_core::{Error, Findings, LabelMap, ModelIdentity, Result, Segment};
+use netra_core::{Detail, Error, Findings, LabelMap, ModelIdentity, Probabilities, Result, Segment};
 use netra_dicom::write::element::{empty, is, sequence, text, texts, us};
 use netra_dicom::write::{Moment, module, write_part10};
 
 use crate::planes::SourcePlanes;
-use crate::{Exporter, ResultSet, Source, identity, label_map};
+use crate::{Exporter, ResultSet, Source, functional, identity, label_map};
+use fractional::Shares;
+use pixels::Shown;
 
 /// Label Map Segmentation Storage.
 const LABEL_MAP_STORAGE: &str = uids::LABEL_MAP_SEGMENTATION_STORAGE;
@@ -35,6 +38,9 @@ pub enum SegKind {
     LabelMap(Encoding),
     /// One frame a plane and segment, one bit a pixel; planes without the segment are left out. Read everywhere.
     Binary,
+    /// One frame a plane and segment, eight bits a pixel: the probability of the segment before labels were decided, in 255ths.
+    /// Planes on which it rounds to 0 everywhere are left out, and segments overlap.
+    Fractional,
 }
 
 /// A segmentation object in the study of its source, with identifiers of its own.
@@ -70,7 +76,7 @@ impl Seg {
         let series = identity::Series {
             class: match self.kind {
                 SegKind::LabelMap(_) => LABEL_MAP_STORAGE,
-                SegKind::Binary => uids::SEGMENTATION_STORAGE,
+                SegKind::Binary | SegKind::Fractional => uids::SEGMENTATION_STORAGE,
             },
             modality: "SEG",
             description: &format!("{} segmentation", findings.model.name),
@@ -84,33 +90,30 @@ impl Seg {
         let numbered = segments::Numbered::of(map, self.kind);
         let sequence_items = segments::items(&numbered, self.kind, &findings.model, set);
         sequence(&mut object, tags::SEGMENT_SEQUENCE, sequence_items);
-        text(&mut object, tags::SEGMENTS_OVERLAP, VR::CS, "NO");
-        text(
-            &mut object,
-            tags::SEGMENTATION_TYPE,
-            VR::CS,
-            match self.kind {
-                SegKind::LabelMap(_) => "LABELMAP",
-                SegKind::Binary => "BINARY",
-            },
-        );
+        let (kind, overlap) = match self.kind {
+            SegKind::LabelMap(_) => ("LABELMAP", "NO"),
+            SegKind::Binary => ("BINARY", "NO"),
+            SegKind::Fractional => ("FRACTIONAL", "YES"),
+        };
+        text(&mut object, tags::SEGMENTS_OVERLAP, VR::CS, overlap);
+        text(&mut object, tags::SEGMENTATION_TYPE, VR::CS, kind);
 
-        let frames = pixels::frames(map, &numbered, self.kind);
+        let shown = match self.kind {
+            SegKind::LabelMap(encoding) => Shown::Labels(map, encoding),
+            SegKind::Binary => Shown::Masks(map),
+            SegKind::Fractional => {
+                text(&mut object, tags::SEGMENTATION_FRACTIONAL_TYPE, VR::CS, "PROBABILITY");
+                us(&mut object, tags::MAXIMUM_FRACTIONAL_VALUE, &[Probabilities::MAXIMUM.into()]);
+                Shown::Shares(Shares::of(findings, map)?)
+            }
+        };
+        let frames = shown.frames(&numbered);
         let count = i32::try_from(frames.len())
             .map_err(|_| Error::limit(format!("{} frames do not fit Number of Frames", frames.len())))?;
         is(&mut object, tags::NUMBER_OF_FRAMES, count);
-        if planes.orientation.is_some() {
-            module::frame_of_reference(
-                &mut object,
-                &match &planes.frame_of_reference {
-                    Some(uid) => uid.clone(),
-                    // A source with positions but without a frame of reference gets one of its own.
-                    None => set.uid("frame-of-reference"),
-                },
-            );
-        }
+        functional::space(&mut object, &planes, set);
         frames::put(&mut object, &frames, &planes, self.kind, &set.uid(&format!("{}/dimensions", self.name())))?;
-        let transfer_syntax = pixels::put(&mut object, map, &numbered, &frames, self.kind)?;
+        let transfer_syntax = shown.put(&mut object, &numbered, &frames)?;
         Ok((object, transfer_syntax))
     }
 }
@@ -128,7 +131,7 @@ pub(crate) struct BinaryPlace {
 /// The place of every segment of `map`, for reports that refer to it.
 pub(crate) fn binary_places(map: &LabelMap) -> Vec<BinaryPlace> {
     let numbered = segments::Numbered::of(map, SegKind::Binary);
-    let frames = pixels::frames(map, &numbered, SegKind::Binary);
+    let frames = Shown::Masks(map).frames(&numbered);
     let mut first = vec![None; numbered.segments.len()];
     for (frame, number) in frames.iter().zip(1i32..) {
         if let Some(slot) = frame.segment.and_then(|index| first.get_mut(index)) {
@@ -149,11 +152,16 @@ impl Exporter for Seg {
             SegKind::LabelMap(Encoding::RunLengths) => "seg",
             SegKind::LabelMap(Encoding::Native) => "seg-native",
             SegKind::Binary => "seg-binary",
+            SegKind::Fractional => "seg-fractional",
         }
     }
 
     fn file_name(&self, stem: &str) -> String {
         format!("{stem}.{}.dcm", self.name())
+    }
+
+    fn needs(&self) -> Detail {
+        Detail { probabilities: self.kind == SegKind::Fractional, ..Detail::default() }
     }
 
     fn write(&self, findings: &Findings, source: &Source<'_>, set: &ResultSet, out: &Path) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Frames and their pixel data: packed bits, or run-length encoded labels.
+//! Frames and their pixel data: packed bits, or run-length encoded labels and probabilities.
 
 use dicom_core::value::{PixelFragmentSequence, PrimitiveValue, Value};
 use dicom_core::{DataElement, VR};
@@ -8,8 +8,9 @@ use ndarray::{Array3, ArrayView2};
 use netra_core::{Error, LabelMap, Result};
 use netra_dicom::write::element::us;
 
+use super::Encoding;
+use super::fractional::Shares;
 use super::segments::Numbered;
-use super::{Encoding, SegKind};
 
 /// One frame of the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,18 +21,87 @@ pub(super) struct Frame {
     pub segment: Option<usize>,
 }
 
-/// The frames to store. A label map stores every plane; a binary segmentation every plane that a segment touches,
-/// segment by segment, and one empty frame when there is none, since an object needs a frame.
-pub(super) fn frames(map: &LabelMap, numbered: &Numbered<'_>, kind: SegKind) -> Vec<Frame> {
-    let planes = map.labels().dim().0;
-    if kind != SegKind::Binary {
-        return (0..planes).map(|plane| Frame { plane, segment: None }).collect();
+/// What the frames of an object show.
+pub(super) enum Shown<'a> {
+    /// Every segment at once, a frame a plane.
+    Labels(&'a LabelMap, Encoding),
+    /// Where one segment lies.
+    Masks(&'a LabelMap),
+    /// How probable one segment is.
+    Shares(Shares<'a>),
+}
+
+impl Shown<'_> {
+    /// The frames to store. A label map stores every plane; the others every plane that a segment touches, segment by segment,
+    /// and one empty frame when there is none, since an object needs a frame.
+    pub fn frames(&self, numbered: &Numbered<'_>) -> Vec<Frame> {
+        let touched = match self {
+            Self::Labels(map, _) => {
+                return (0..map.labels().dim().0).map(|plane| Frame { plane, segment: None }).collect();
+            }
+            Self::Masks(map) => touched(map, numbered),
+            Self::Shares(shares) => shares.touched(),
+        };
+        let mut frames: Vec<Frame> = Vec::new();
+        for (segment, planes) in touched.iter().enumerate() {
+            let present = planes.iter().enumerate().filter(|(_, touched)| **touched);
+            frames.extend(present.map(|(plane, _)| Frame { plane, segment: Some(segment) }));
+        }
+        if frames.is_empty() {
+            frames.push(Frame { plane: 0, segment: Some(0) });
+        }
+        frames
     }
+
+    /// Puts Pixel Data and the attributes that describe its bits; gives the transfer syntax that they need.
+    pub fn put(
+        &self,
+        object: &mut InMemDicomObject,
+        numbered: &Numbered<'_>,
+        frames: &[Frame],
+    ) -> Result<&'static str> {
+        let bits: u16 = match self {
+            Self::Masks(_) => 1,
+            Self::Labels(..) if numbered.segments.iter().any(|(number, _)| *number > 255) => 16,
+            Self::Labels(..) | Self::Shares(_) => 8,
+        };
+        us(object, tags::BITS_ALLOCATED, &[bits]);
+        us(object, tags::BITS_STORED, &[bits]);
+        us(object, tags::HIGH_BIT, &[bits - 1]);
+        match self {
+            Self::Masks(map) => {
+                let planes: Vec<ArrayView2<'_, u16>> = map.labels().outer_iter().collect();
+                let masks = frames.iter().filter_map(|frame| {
+                    let label = numbered.segments.get(frame.segment?).map_or(0, |(_, segment)| segment.number);
+                    planes.get(frame.plane).map(|plane| (*plane, label))
+                });
+                let packed = pack(masks, map.labels().dim().1 * map.labels().dim().2 * frames.len());
+                object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::U8(packed.into())));
+                Ok(uids::EXPLICIT_VR_LITTLE_ENDIAN)
+            }
+            Self::Labels(map, Encoding::Native) => {
+                us(object, tags::PIXEL_PADDING_VALUE, &[0]);
+                object.put(native(map.labels(), bits)?);
+                Ok(uids::EXPLICIT_VR_LITTLE_ENDIAN)
+            }
+            Self::Labels(map, Encoding::RunLengths) => {
+                us(object, tags::PIXEL_PADDING_VALUE, &[0]);
+                compressed(object, map.labels().outer_iter().map(|plane| run_lengths(plane, bits)))
+            }
+            Self::Shares(shares) => {
+                compressed(object, frames.iter().map(|frame| run_lengths(shares.plane(*frame), bits)))
+            }
+        }
+    }
+}
+
+/// Which planes hold each segment.
+fn touched(map: &LabelMap, numbered: &Numbered<'_>) -> Vec<Vec<bool>> {
     let mut index_of = vec![None; usize::from(u16::MAX) + 1];
     for (index, (_, segment)) in numbered.segments.iter().enumerate() {
         index_of[usize::from(segment.number)] = Some(index);
     }
-    let mut touched = vec![vec![false; planes]; numbered.segments.len()];
+    let mut touched = vec![vec![false; map.labels().dim().0]; numbered.segments.len()];
     for (plane, slice) in map.labels().outer_iter().enumerate() {
         for &label in slice {
             if let Some(index) = index_of[usize::from(label)] {
@@ -39,58 +109,16 @@ pub(super) fn frames(map: &LabelMap, numbered: &Numbered<'_>, kind: SegKind) -> 
             }
         }
     }
-    let mut frames: Vec<Frame> = Vec::new();
-    for (segment, planes) in touched.iter().enumerate() {
-        let present = planes.iter().enumerate().filter(|(_, touched)| **touched);
-        frames.extend(present.map(|(plane, _)| Frame { plane, segment: Some(segment) }));
-    }
-    if frames.is_empty() {
-        frames.push(Frame { plane: 0, segment: Some(0) });
-    }
-    frames
+    touched
 }
 
-/// Puts Pixel Data and the attributes that describe its bits; gives the transfer syntax that they need.
-pub(super) fn put(
-    object: &mut InMemDicomObject,
-    map: &LabelMap,
-    numbered: &Numbered<'_>,
-    frames: &[Frame],
-    kind: SegKind,
-) -> Result<&'static str> {
-    let bits: u16 = match kind {
-        SegKind::Binary => 1,
-        SegKind::LabelMap(_) if numbered.segments.iter().any(|(number, _)| *number > 255) => 16,
-        SegKind::LabelMap(_) => 8,
-    };
-    us(object, tags::BITS_ALLOCATED, &[bits]);
-    us(object, tags::BITS_STORED, &[bits]);
-    us(object, tags::HIGH_BIT, &[bits - 1]);
-    let planes: Vec<ArrayView2<'_, u16>> = map.labels().outer_iter().collect();
-    match kind {
-        SegKind::Binary => {
-            let masks = frames.iter().filter_map(|frame| {
-                let label = numbered.segments.get(frame.segment?).map_or(0, |(_, segment)| segment.number);
-                planes.get(frame.plane).map(|plane| (*plane, label))
-            });
-            let packed = pack(masks, map.labels().dim().1 * map.labels().dim().2 * frames.len());
-            object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::U8(packed.into())));
-            Ok(uids::EXPLICIT_VR_LITTLE_ENDIAN)
-        }
-        SegKind::LabelMap(Encoding::Native) => {
-            us(object, tags::PIXEL_PADDING_VALUE, &[0]);
-            object.put(native(map.labels(), bits)?);
-            Ok(uids::EXPLICIT_VR_LITTLE_ENDIAN)
-        }
-        SegKind::LabelMap(Encoding::RunLengths) => {
-            us(object, tags::PIXEL_PADDING_VALUE, &[0]);
-            let fragments: Vec<Vec<u8>> = planes.iter().map(|plane| run_lengths(*plane, bits)).collect();
-            let offsets = offset_table(&fragments)?;
-            let pixels: Value<InMemDicomObject, Vec<u8>> = PixelFragmentSequence::new(offsets, fragments).into();
-            object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, pixels));
-            Ok(uids::RLE_LOSSLESS)
-        }
-    }
+/// Puts frames in RLE Lossless, a fragment a frame, behind a table of their offsets.
+fn compressed(object: &mut InMemDicomObject, frames: impl Iterator<Item = Vec<u8>>) -> Result<&'static str> {
+    let fragments: Vec<Vec<u8>> = frames.collect();
+    let offsets = offset_table(&fragments)?;
+    let pixels: Value<InMemDicomObject, Vec<u8>> = PixelFragmentSequence::new(offsets, fragments).into();
+    object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, pixels));
+    Ok(uids::RLE_LOSSLESS)
 }
 
 /// All labels in one value, 8 or 16 bits each; a pad byte makes the length even. Fails when the value has no 32-bit length.
@@ -135,14 +163,14 @@ fn offset_table(fragments: &[Vec<u8>]) -> Result<Vec<u32>> {
         at = u32::try_from(fragment.len() + 8)
             .ok()
             .and_then(|length| at.checked_add(length))
-            .ok_or_else(|| Error::limit("the label map is over 4 GiB even when compressed"))?;
+            .ok_or_else(|| Error::limit("the frames are over 4 GiB even when compressed"))?;
     }
     Ok(offsets)
 }
 
 /// One frame in RLE Lossless (PS3.5 annex G): a header, then one segment of runs for each byte of a pixel,
 /// the most significant first. Runs end with their row.
-fn run_lengths(plane: ArrayView2<'_, u16>, bits: u16) -> Vec<u8> {
+fn run_lengths<T: Copy + Into<u16>>(plane: ArrayView2<'_, T>, bits: u16) -> Vec<u8> {
     let shifts: &[u16] = if bits == 16 { &[8, 0] } else { &[0] };
     let mut out = vec![0u8; 64];
     out[..4].copy_from_slice(&(shifts.len() as u32).to_le_bytes());
@@ -153,7 +181,7 @@ fn run_lengths(plane: ArrayView2<'_, u16>, bits: u16) -> Vec<u8> {
         out[4 + 4 * segment..8 + 4 * segment].copy_from_slice(&offset);
         for row in plane.outer_iter() {
             row_bytes.clear();
-            row_bytes.extend(row.iter().map(|value| (value >> shift) as u8));
+            row_bytes.extend(row.iter().map(|&value| (value.into() >> shift) as u8));
             pack_bits(&row_bytes, &mut out);
         }
         if out.len() % 2 == 1 {
@@ -187,6 +215,7 @@ mod tests {
     use ndarray::{Array2, Array3};
     use netra_core::{CodedConcept, Segment};
 
+    use super::super::SegKind;
     use super::*;
 
     fn unpack_bits(mut bytes: &[u8], length: usize) -> Vec<u8> {
@@ -259,12 +288,12 @@ mod tests {
         let map = LabelMap::new(labels, vec![segment(9), segment(4), segment(7)]).unwrap();
         let numbered = Numbered::of(&map, SegKind::Binary);
         assert_eq!(numbered.segments.iter().map(|(n, s)| (*n, s.number)).collect::<Vec<_>>(), [(1, 4), (2, 7), (3, 9)]);
-        let stored = frames(&map, &numbered, SegKind::Binary);
+        let stored = Shown::Masks(&map).frames(&numbered);
         assert_eq!(stored, [Frame { plane: 0, segment: Some(0) }, Frame { plane: 2, segment: Some(2) }]);
 
         let map = LabelMap::new(Array3::zeros((3, 2, 2)), vec![segment(1)]).unwrap();
         let numbered = Numbered::of(&map, SegKind::Binary);
-        assert_eq!(frames(&map, &numbered, SegKind::Binary).len(), 1);
-        assert_eq!(frames(&map, &numbered, SegKind::LabelMap(Encoding::RunLengths)).len(), 3);
+        assert_eq!(Shown::Masks(&map).frames(&numbered).len(), 1);
+        assert_eq!(Shown::Labels(&map, Encoding::RunLengths).frames(&numbered).len(), 3);
     }
 }

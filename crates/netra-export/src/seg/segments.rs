@@ -17,13 +17,13 @@ pub(super) struct Numbered<'a> {
 }
 
 impl<'a> Numbered<'a> {
-    /// A label map keeps the labels; a binary segmentation counts its segments 1, 2, 3 ... (C.8.20.2.4).
+    /// A label map keeps the labels; every other segmentation counts its segments 1, 2, 3 ... (C.8.20.2.4).
     pub fn of(map: &'a LabelMap, kind: SegKind) -> Self {
         let mut segments: Vec<&Segment> = map.segments().iter().collect();
         segments.sort_by_key(|segment| segment.number);
         let numbered = segments.into_iter().zip(1u16..).map(|(segment, count)| match kind {
             SegKind::LabelMap(_) => (segment.number, segment),
-            SegKind::Binary => (count, segment),
+            SegKind::Binary | SegKind::Fractional => (count, segment),
         });
         Self { segments: numbered.collect() }
     }
@@ -37,7 +37,7 @@ pub(super) fn items(
     set: &ResultSet,
 ) -> Vec<InMemDicomObject> {
     let mut items = Vec::with_capacity(numbered.segments.len() + 1);
-    if kind != SegKind::Binary {
+    if matches!(kind, SegKind::LabelMap(_)) {
         items.push(background(model));
     }
     for (number, segment) in &numbered.segments {

@@ -2,6 +2,7 @@
 // Each test crate uses its own part of this.
 #![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
+pub mod details;
 pub mod peers;
 mod sources;
 

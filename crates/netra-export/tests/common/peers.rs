@@ -29,7 +29,7 @@ pub fn validate(python: &Path, script: &str, arguments: &[&Path]) {
     eprint!("{text}");
 }
 
-/// Writes what the file must hold, for the scripts.
+/// Writes what a segmentation must hold, for the scripts: its labels, and its probabilities where it has them.
 pub fn expected(case: &Case, findings: &Findings, folder: &Path) -> PathBuf {
     let Finding::Segmentation { labels, .. } = &findings.finding else { panic!("labels") };
     let bytes: Vec<u8> = labels.labels().iter().flat_map(|label| label.to_le_bytes()).collect();
@@ -41,6 +41,43 @@ pub fn expected(case: &Case, findings: &Findings, folder: &Path) -> PathBuf {
     let code = |concept: &CodedConcept| concept.value.clone();
     let regions: Vec<Option<String>> = segments.iter().map(|s| s.anatomic_region.as_ref().map(code)).collect();
     let types: Vec<String> = segments.iter().map(|s| code(&s.property_type)).collect();
+    let wide = numbers.iter().any(|&number| number > 255);
+    let mut document = grid(case);
+    document["labels"] = name.into();
+    document["numbers"] = serde_json::json!(numbers);
+    document["regions"] = serde_json::json!(regions);
+    document["types"] = serde_json::json!(types);
+    document["dtype"] = if wide { "uint16" } else { "uint8" }.into();
+    if let Some(probabilities) = &findings.probabilities {
+        let given = labels.segments().iter().map(|segment| segment.number);
+        assert!(given.is_sorted(), "the script wants probabilities in ascending order of segments");
+        let name = format!("{}.u8", case.name);
+        std::fs::write(folder.join(&name), probabilities.values.iter().copied().collect::<Vec<u8>>()).unwrap();
+        document["shares"] = name.into();
+    }
+    write(case, &document, folder)
+}
+
+/// Writes what a parametric map must hold.
+pub fn expected_maps(case: &Case, findings: &Findings, folder: &Path) -> PathBuf {
+    let (Finding::Classes(classes), Some(saliency)) = (&findings.finding, &findings.saliency) else { panic!("maps") };
+    let values = saliency.maps.iter().flat_map(|map| map.values.iter());
+    let name = format!("{}.f32", case.name);
+    std::fs::write(folder.join(&name), values.flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
+    let mut document = grid(case);
+    document["maps"] = name.into();
+    document["classes"] = saliency.maps.iter().map(|map| classes[map.class].label.as_str()).collect();
+    write(case, &document, folder)
+}
+
+fn write(case: &Case, document: &serde_json::Value, folder: &Path) -> PathBuf {
+    let path = folder.join(format!("{}.expected.json", case.name));
+    std::fs::write(&path, document.to_string()).unwrap();
+    path
+}
+
+/// Where a result must lie, and what it must refer to.
+fn grid(case: &Case) -> serde_json::Value {
     let frames: Vec<(String, u32)> = case.frames().into_iter().map(|f| (f.sop_instance_uid, f.frame)).collect();
     // A slice that was put in between two frames is found by its place alone.
     let frames = Some(frames).filter(|_| !case.is_corrected());
@@ -53,13 +90,8 @@ pub fn expected(case: &Case, findings: &Findings, folder: &Path) -> PathBuf {
         }
         Owned::Image(image) => (None, None, image.spacing),
     };
-    let wide = numbers.iter().any(|&number| number > 255);
-    let document = serde_json::json!({
-        "shape": labels.labels().shape(), "labels": name, "numbers": numbers, "regions": regions, "types": types,
-        "frames": frames,
-        "affine": affine, "position": position, "spacing": spacing, "dtype": if wide { "uint16" } else { "uint8" },
-    });
-    let path = folder.join(format!("{}.expected.json", case.name));
-    std::fs::write(&path, document.to_string()).unwrap();
-    path
+    serde_json::json!({
+        "shape": case.source().pixels.shape(), "frames": frames, "affine": affine, "position": position,
+        "spacing": spacing,
+    })
 }

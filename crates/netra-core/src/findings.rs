@@ -101,6 +101,17 @@ pub enum Finding {
     Generated(ndarray::Array3<f32>),
 }
 
+impl Finding {
+    /// Whether a search ended without result: no voxel has a segment, every class is below its threshold.
+    pub fn is_negative(&self) -> bool {
+        match self {
+            Finding::Classes(classes) => classes.iter().all(|class| class.positive == Some(false)),
+            Finding::Segmentation { extents, .. } => extents.iter().all(|(voxels, _)| *voxels == 0),
+            Finding::Generated(_) => false,
+        }
+    }
+}
+
 /// Wall time of one stage of the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageTiming {

@@ -32,6 +32,10 @@ impl Exporter for Ko {
         format!("{stem}.ko.dcm")
     }
 
+    fn shows(&self, finding: &Finding) -> bool {
+        !finding.is_negative()
+    }
+
     fn write(&self, findings: &Findings, source: &Source<'_>, set: &ResultSet, out: &Path) -> Result<()> {
         let planes = SourcePlanes::of(source)?;
         let frames = frames(findings, source, &planes)?;
@@ -46,9 +50,7 @@ fn frames<'p>(findings: &Findings, source: &Source<'_>, planes: &'p SourcePlanes
         (Finding::Segmentation { .. }, _) => {
             fullest_planes(label_map(findings, source, "a key object selection")?).into_iter().collect()
         }
-        (Finding::Classes(classes), Pixels::Image(_)) if classes.iter().all(|class| class.positive == Some(false)) => {
-            Vec::new()
-        }
+        (finding @ Finding::Classes(_), Pixels::Image(_)) if finding.is_negative() => Vec::new(),
         // A class without a threshold may well be there.
         (Finding::Classes(_), Pixels::Image(_)) => vec![0],
         (Finding::Classes(_), Pixels::Volume(_)) => {

@@ -90,6 +90,12 @@ pub trait Exporter {
         Detail::default()
     }
 
+    /// Whether it has anything to show of a finding: what points at things has nothing to point at where nothing was found, and
+    /// [`write`](Self::write) refuses.
+    fn shows(&self, _finding: &Finding) -> bool {
+        true
+    }
+
     /// Writes `findings` on `source` to `out`, one file of `set`, whole or not at all. Fails with
     /// [`Unsupported`](netra_core::ErrorKind::Unsupported) when the format cannot hold this kind of finding or source.
     fn write(&self, findings: &Findings, source: &Source<'_>, set: &ResultSet, out: &Path) -> Result<()>;

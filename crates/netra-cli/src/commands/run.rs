@@ -29,6 +29,9 @@ enum Outcome {
         device: String,
         summary: String,
         files: Vec<PathBuf>,
+        /// Formats that have nothing to show where nothing was found.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        left_out: Vec<String>,
         seconds: f64,
         /// They stand in the files, too.
         #[serde(skip)]
@@ -230,7 +233,7 @@ fn write(
     outcomes: &mut Vec<Outcome>,
 ) -> netra::Result<()> {
     let Results { formats, out, .. } = *results;
-    let mut files = Vec::new();
+    let (mut files, mut left_out) = (Vec::new(), Vec::new());
     let mut set = ResultSet::new(formats)?;
     if results.deidentifier.is_none() {
         set = set.with_inputs(receipt.input.files.clone());
@@ -240,14 +243,18 @@ fn write(
     }
     for format in formats {
         let written = netra::export::exporter(format).and_then(|exporter| {
+            if !exporter.shows(&reading.findings.finding) {
+                return Ok(None);
+            }
             let file = exporter.file_name(&stem);
             let path = out.join(&file);
             exporter.write(&reading.findings, &reading.source(), &set, &path)?;
             receipt.outputs.push(ReceiptOutput { format: format.clone(), file, sha256: file_sha256(&path)? });
-            Ok(path)
+            Ok(Some(path))
         });
         match written {
-            Ok(path) => files.push(path),
+            Ok(Some(path)) => files.push(path),
+            Ok(None) => left_out.push(format.clone()),
             Err(error) => outcomes.push(failed(format!("{stem} as {format}"), &error)),
         }
     }
@@ -261,6 +268,7 @@ fn write(
         device,
         summary: summary(&reading.findings.finding),
         files,
+        left_out,
         seconds: reading.findings.timings.iter().map(|t| t.seconds).sum(),
         warnings: reading.findings.warnings.clone(),
         // A generated picture has no row.
@@ -277,13 +285,16 @@ fn failed(input: String, error: &Error) -> Outcome {
 fn print(outcome: &Outcome, terminal: &Terminal) {
     match outcome {
         Outcome::Failed { input, error, .. } => terminal.error(&format!("{input}: {error}")),
-        Outcome::Done { input, device, summary, files, seconds, warnings, .. } => {
+        Outcome::Done { input, device, summary, files, left_out, seconds, warnings, .. } => {
             terminal.line(&format!("{input}: {summary} ({seconds:.2} s on {device})"));
             for warning in warnings {
                 terminal.note(&format!("  warning {}: {}", warning.code, warning.message));
             }
             for file in files {
                 terminal.line(&format!("  wrote {}", file.display()));
+            }
+            if !left_out.is_empty() {
+                terminal.line(&format!("  nothing was found, so no {}", left_out.join(", ")));
             }
         }
     }

@@ -3,6 +3,7 @@
 use netra_core::{Classification, Findings, Rgb};
 
 use super::canvas::{Canvas, shortened, text_width};
+use super::grey::Window;
 use super::montage::{Montage, Over};
 use super::page::{MARGIN, MUTED, Page, TEXT, WIDTH};
 use super::{grey, panels};
@@ -17,7 +18,12 @@ const PANEL: usize = 600;
 const GAP: usize = 40;
 
 /// An image beside the bars; a volume's planes above them.
-pub(super) fn classes(findings: &Findings, classes: &[Classification], pixels: Pixels<'_>) -> Canvas {
+pub(super) fn classes(
+    findings: &Findings,
+    classes: &[Classification],
+    pixels: Pixels<'_>,
+    window: Option<Window>,
+) -> Canvas {
     let sorted = sorted(classes);
     match pixels {
         Pixels::Image(image) => {
@@ -30,7 +36,7 @@ pub(super) fn classes(findings: &Findings, classes: &[Classification], pixels: P
             page.canvas
         }
         Pixels::Volume(volume) => {
-            let montage = Montage::new(volume, None);
+            let montage = Montage::new(volume, window, None);
             let mut page = Page::new(findings, montage.height() + height(&sorted), &[]);
             let top = page.top;
             montage.draw(&mut page.canvas, (MARGIN, top), Over::Nothing);

@@ -29,6 +29,12 @@ impl Window {
         Self { low, high: if high > low { high } else { low + 1.0 } }
     }
 
+    /// Of this centre and width; `None` when they make no range.
+    pub fn stated(centre: f64, width: f64) -> Option<Self> {
+        let (low, high) = ((centre - width / 2.0) as f32, (centre + width / 2.0) as f32);
+        (low.is_finite() && high.is_finite() && high > low).then_some(Self { low, high })
+    }
+
     /// The values of black and white.
     pub fn range(&self) -> [f32; 2] {
         [self.low, self.high]

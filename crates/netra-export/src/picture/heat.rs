@@ -1,9 +1,10 @@
 //! Classes with heat maps: the source, the maps over it in grey, and the probabilities.
 
 use ndarray::{Array2, ArrayView2, Axis};
-use netra_core::{Classification, Findings, Image, SaliencyMethod, Volume};
+use netra_core::{Classification, Findings, Image, SaliencyMethod};
 
 use super::canvas::{Canvas, shortened, text_width, wrapped};
+use super::grey::Window;
 use super::montage::{Montage, Over};
 use super::page::{MARGIN, MUTED, Page, TEXT, WIDTH};
 use super::resize::{SPLINE, resize};
@@ -36,6 +37,7 @@ pub(super) fn classes(
     classes: &[Classification],
     maps: &HeatMaps<'_>,
     pixels: Pixels<'_>,
+    window: Option<Window>,
 ) -> Canvas {
     let shown = &maps.maps[..maps.maps.len().min(MOST_MAPS)];
     let notes = wrapped(NOTE, &notes(maps, matches!(pixels, Pixels::Volume(_))), ROOM as f32, NOTE_LINES);
@@ -44,7 +46,11 @@ pub(super) fn classes(
     let unit = unit(maps.method);
     let (mut page, end) = match pixels {
         Pixels::Image(image) => over_image(findings, shown, image, unit, below),
-        Pixels::Volume(volume) => over_volume(findings, shown, volume, unit, below),
+        Pixels::Volume(volume) => {
+            let height = MOST_ROW.min(MOST_ROWS / shown.len() as f64);
+            let montage = Montage::in_rows(volume, window, ROOM - LEGEND_WIDTH - GAP, height);
+            over_volume(findings, shown, &montage, unit, below)
+        }
     };
     for (i, line) in notes.iter().enumerate() {
         page.canvas.text((MARGIN as f32, (end + 12 + i * NOTE_LINE) as f32), NOTE, MUTED, 1.0, line);
@@ -81,10 +87,14 @@ fn over_image(findings: &Findings, maps: &[Heat<'_>], image: &Image, unit: &str,
 }
 
 /// A row a map: the axial, the coronal and the sagittal plane through its maximum. Gives the page and where its body is free.
-fn over_volume(findings: &Findings, maps: &[Heat<'_>], volume: &Volume, unit: &str, below: usize) -> (Page, usize) {
+fn over_volume(
+    findings: &Findings,
+    maps: &[Heat<'_>],
+    montage: &Montage<'_>,
+    unit: &str,
+    below: usize,
+) -> (Page, usize) {
     let rows = maps.len();
-    let width = ROOM - LEGEND_WIDTH - GAP;
-    let montage = Montage::in_rows(volume, width, MOST_ROW.min(MOST_ROWS / rows as f64));
     let pitch = montage.row_height().max(2 * LEGEND);
     let mut page = Page::new(findings, rows * pitch + below, &[]);
     for (row, heat) in maps.iter().enumerate() {

@@ -15,6 +15,7 @@ mod ramp;
 mod resize;
 mod sheet;
 mod view;
+mod voi;
 
 use std::path::Path;
 
@@ -39,7 +40,7 @@ pub fn write_thumbnails(thumbnails: &[Thumbnail], out: &Path) -> Result<()> {
 /// A picture of about 1400 pixels' width. A segmentation of an image: the source beside the overlay. A segmentation of
 /// a volume: rows of axial, coronal and sagittal planes through the labelled extent, head up, the patient's right on the
 /// left. Classes: the source beside their probabilities; with heat maps the source, at most four maps over it, and the probabilities
-/// below. Grey values are windowed from the 0.5th to the 99.5th percentile.
+/// below. A CT volume has the window that its files state; other grey values are windowed from the 0.5th to the 99.5th percentile.
 #[derive(Clone, Copy, Debug)]
 pub struct Png;
 
@@ -59,17 +60,18 @@ impl Exporter for Png {
 
 /// A finding as a picture for people.
 pub(crate) fn drawn(findings: &Findings, source: &Source<'_>) -> Result<Canvas> {
+    let window = voi::window(source);
     Ok(match (&findings.finding, source.pixels) {
         (Finding::Segmentation { extents, .. }, pixels) => {
             let map = label_map(findings, source, "a picture")?;
             match pixels {
                 Pixels::Image(image) => panels::segmentation(findings, map, extents, image),
-                Pixels::Volume(volume) => montage::segmentation(findings, map, extents, volume),
+                Pixels::Volume(volume) => montage::segmentation(findings, map, extents, volume, window),
             }
         }
         (Finding::Classes(classes), pixels) => match HeatMaps::of(findings, source)? {
-            Some(maps) => heat::classes(findings, classes, &maps, pixels),
-            None => bars::classes(findings, classes, pixels),
+            Some(maps) => heat::classes(findings, classes, &maps, pixels, window),
+            None => bars::classes(findings, classes, pixels, window),
         },
         (Finding::Generated(map), _) => panels::generated(findings, map)?,
         _ => return Err(Error::unsupported("no picture of this kind of finding is known")),

@@ -30,9 +30,10 @@ pub(super) fn segmentation(
     map: &LabelMap,
     extents: &[(u64, ExtentMeasure)],
     volume: &Volume,
+    window: Option<Window>,
 ) -> Canvas {
     let labelled = labelled_extent(map.labels());
-    let montage = Montage::new(volume, labelled);
+    let montage = Montage::new(volume, window, labelled);
     let mut entries = legend(map, extents);
     if entries.is_empty() {
         entries.push(Entry { colour: MUTED, label: "Nothing was found".to_owned(), value: String::new() });
@@ -65,8 +66,9 @@ pub(super) struct Montage<'a> {
 }
 
 impl<'a> Montage<'a> {
-    /// Planes through `extent` (first and last index of each array axis), or through the whole volume.
-    pub fn new(volume: &'a Volume, extent: Option<[[usize; 2]; 3]>) -> Self {
+    /// Planes through `extent` (first and last index of each array axis), or through the whole volume; without a window the
+    /// values of the shown part make one.
+    pub fn new(volume: &'a Volume, window: Option<Window>, extent: Option<[[usize; 2]; 3]>) -> Self {
         let geometry = volume.geometry();
         let (shape, spacing) = (geometry.shape(), geometry.spacing());
         let whole = shape.map(|length| [0, length - 1]);
@@ -79,13 +81,13 @@ impl<'a> Montage<'a> {
                 [first.saturating_sub(around), (last + around).min(shape[axis] - 1)]
             })
         });
-        let window = {
+        let window = window.unwrap_or_else(|| {
             let mut part = volume.voxels();
             for (axis, [first, last]) in shown.iter().enumerate() {
                 part.slice_axis_inplace(Axis(axis), Slice::from(*first..*last + 1));
             }
             Window::of(part.iter().copied(), part.len())
-        };
+        });
         let axes = Axes::of(geometry);
         let mut montage = Self { volume, axes, shown, planes, scale: 1.0, window };
         let widest = View::ALL.map(|view| montage.millimetres(view)[1]).into_iter().fold(0.0, f64::max);
@@ -96,8 +98,8 @@ impl<'a> Montage<'a> {
     }
 
     /// The whole volume at the scale at which one plane of each view fits beside the others within `width` and `height`.
-    pub fn in_rows(volume: &'a Volume, width: usize, height: f64) -> Self {
-        let mut montage = Self::new(volume, None);
+    pub fn in_rows(volume: &'a Volume, window: Option<Window>, width: usize, height: f64) -> Self {
+        let mut montage = Self::new(volume, window, None);
         let sizes = View::ALL.map(|view| montage.millimetres(view));
         let widths: f64 = sizes.iter().map(|size| size[1]).sum();
         let tallest = sizes.iter().map(|size| size[0]).fold(0.0, f64::max);

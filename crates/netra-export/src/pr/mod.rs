@@ -14,7 +14,7 @@ use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use ndarray::Axis;
-use netra_core::{Error, Findings, LabelMap, ModelIdentity, Result, SourceFrame};
+use netra_core::{Error, Finding, Findings, LabelMap, ModelIdentity, Result, SourceFrame};
 use netra_dicom::write::element::{copy_or_empty, ds, empty, first_text, is, numbers, sequence, sl, text, texts};
 use netra_dicom::write::{Moment, write_part10};
 
@@ -50,6 +50,10 @@ impl Exporter for Pr {
 
     fn file_name(&self, stem: &str) -> String {
         format!("{stem}.pr.dcm")
+    }
+
+    fn shows(&self, finding: &Finding) -> bool {
+        !finding.is_negative()
     }
 
     fn write(&self, findings: &Findings, source: &Source<'_>, set: &ResultSet, out: &Path) -> Result<()> {

@@ -184,8 +184,9 @@ impl<'a> Montage<'a> {
         let (from, extent) = self.part(view);
         let voxels: ArrayView3<'_, f32> = self.volume.voxels();
         let plane = self.axes.plane(&voxels, view, index);
-        let mut grey = resize(plane, from, extent, size, CUBIC);
-        grey.mapv_inplace(|value| self.window.grey(value));
+        // Windowed first: beside bone that is far beyond white, cubic interpolation would draw a dark rim.
+        let mut grey = resize(plane.mapv(|value| self.window.grey(value)).view(), from, extent, size, CUBIC);
+        grey.mapv_inplace(|value| value.clamp(0.0, 1.0));
         let colours = match over {
             Over::Nothing => [grey.clone(), grey.clone(), grey],
             Over::Labels(map) => {

@@ -5,16 +5,17 @@
 mod common;
 mod phantoms;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use common::Case;
-use ndarray::Array3;
+use ndarray::{Array3, Axis};
 use netra_core::{
     BackendIdentity, Classification, CodedConcept, Finding, Findings, HeatMap, LabelMap, Limits, ModelIdentity,
     ModelStatement, Saliency, SaliencyMethod, Segment, StageTiming,
 };
-use netra_export::convert::thumbnail;
-use netra_export::{Exporter, Html, Png, ResultSet, Thumbnail, write_thumbnails};
+use netra_dicom::{GeometryPolicy, Voi};
+use netra_export::convert::{Options, convert, thumbnail};
+use netra_export::{Exporter, Html, Png, ResultSet, SecondaryCapture, Thumbnail, write_thumbnails};
 
 fn coded(value: &str, meaning: &str) -> CodedConcept {
     CodedConcept { value: value.into(), scheme: "SCT".into(), meaning: meaning.into() }
@@ -154,8 +155,8 @@ fn explained(mut findings: Findings, method: SaliencyMethod, maps: Vec<HeatMap>)
 #[test]
 fn every_kind_of_picture_can_be_drawn() {
     let folder = tempfile::tempdir().unwrap();
-    let kept = std::env::var_os("NETRA_GALLERY").map_or(folder.path().join("pictures"), PathBuf::from);
-    std::fs::create_dir_all(&kept).unwrap();
+    let drawn = folder.path().join("drawn");
+    std::fs::create_dir(&drawn).unwrap();
     let [chest, head_ct, fundus] = phantoms::write(folder.path());
     let generated = netra_core::phantom::chest_radiograph(256, 256, 5).mapv(|v| f32::from(v) / 4095.0);
     let (activation, occlusion) = (SaliencyMethod::ClassActivation, SaliencyMethod::Occlusion);
@@ -165,6 +166,7 @@ fn every_kind_of_picture_can_be_drawn() {
     ];
     let in_head = vec![heat(&head_ct, 0, phantoms::HAEMORRHAGE, [0.16, 0.12, 0.12], 0.4)];
     let in_eye = vec![heat(&fundus, 0, [0.5, 0.35, 0.42], [1.0, 0.11, 0.11], 0.22)];
+    let made = findings("Gallery generator", Finding::Generated(generated.insert_axis(Axis(0))));
     let pictures: [(&str, &Case, Findings); 9] = [
         ("radiograph-segmentation", &chest, lungs(&chest)),
         ("radiograph-classes", &chest, chest_classes()),
@@ -174,33 +176,61 @@ fn every_kind_of_picture_can_be_drawn() {
         ("volume-heat-map", &head_ct, explained(head_classes(), occlusion, in_head)),
         ("photograph-segmentation", &fundus, eye(&fundus)),
         ("photograph-heat-map", &fundus, explained(eye_classes(), occlusion, in_eye)),
-        (
-            "generated",
-            &chest,
-            findings("Gallery generator", Finding::Generated(generated.insert_axis(ndarray::Axis(0)))),
-        ),
+        ("generated", &chest, made),
     ];
+    let set = ResultSet::new(&["png", "html", "sc"]).unwrap();
     for (name, case, findings) in &pictures {
-        let set = ResultSet::new(&["png", "html"]).unwrap();
-        let png = kept.join(format!("{name}.png"));
+        let png = drawn.join(format!("{name}.png"));
         Png.write(findings, &case.source(), &set, &png).unwrap();
         let [width, height] = size(&png);
         assert!((1000..2000).contains(&width) && (300..2500).contains(&height), "{name}: {width} x {height}");
     }
+
     let (_, case, findings) = &pictures[3];
-    Html.write(findings, &case.source(), &ResultSet::new(&["html"]).unwrap(), &folder.path().join("report.html"))
-        .unwrap();
-    if std::env::var_os("NETRA_GALLERY").is_some() {
-        std::fs::copy(folder.path().join("report.html"), kept.join("report.html")).unwrap();
+    Html.write(findings, &case.source(), &set, &drawn.join("report.html")).unwrap();
+    // A Secondary Capture as Netra itself reads it, and the frames of a scan.
+    let (_, case, findings) = &pictures[0];
+    let capture = folder.path().join("capture.dcm");
+    SecondaryCapture.write(findings, &case.source(), &set, &capture).unwrap();
+    let capture = Case::open("capture", &capture);
+    for (name, scan) in [("secondary-capture", &capture.scan), ("frames", &head_ct.scan)] {
+        let options = Options {
+            policy: GeometryPolicy::Refuse,
+            voi: Voi::Apply,
+            force: false,
+            limits: Limits::default(),
+            progress: &|_, _, _| {},
+        };
+        convert(scan, &drawn.join(format!("{name}.png")), &options).unwrap();
+        assert!(size(&drawn.join(format!("{name}.png")))[0] > 1000, "{name}");
     }
     let overview: Vec<Thumbnail> =
         [&chest, &head_ct, &fundus].map(|case| thumbnail(case.scan.clone(), &Limits::default())).into();
-    write_thumbnails(&overview, &kept.join("thumbnails.png")).unwrap();
-    assert!(size(&kept.join("thumbnails.png"))[0] > 300);
+    write_thumbnails(&overview, &drawn.join("thumbnails.png")).unwrap();
+    assert!(size(&drawn.join("thumbnails.png"))[0] > 300);
+    if let Some(gallery) = std::env::var_os("NETRA_GALLERY") {
+        keep(&drawn, Path::new(&gallery));
+    }
 }
 
 fn size(png: &Path) -> [u32; 2] {
     let bytes = std::fs::read(png).unwrap();
     assert!(bytes.starts_with(b"\x89PNG"), "{}", png.display());
     [16, 20].map(|at| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()))
+}
+
+/// Every picture at half its width as JPEG, which a repository can hold; what is drawn itself lies in `full/`.
+fn keep(drawn: &Path, gallery: &Path) {
+    let full = gallery.join("full");
+    std::fs::create_dir_all(&full).unwrap();
+    for entry in std::fs::read_dir(drawn).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, full.join(path.file_name().unwrap())).unwrap();
+        if path.extension().is_some_and(|end| end == "png") {
+            let picture = image::open(&path).unwrap().to_rgb8();
+            let (width, height) = (picture.width() / 2, picture.height() / 2);
+            let half = image::imageops::resize(&picture, width, height, image::imageops::FilterType::Lanczos3);
+            half.save(gallery.join(path.with_extension("jpg").file_name().unwrap())).unwrap();
+        }
+    }
 }

@@ -7,8 +7,7 @@ use ndarray::{Array4, ArrayView4};
 use netra_core::{Error, Limits, Probabilities, Result, Segment, Warning};
 
 use crate::clock::Clock;
-use crate::inferer::Outcome;
-use crate::postprocess::{self, Postprocessed};
+use crate::postprocess::{self, Decided, Postprocessed};
 use crate::resident::{Attempt, Resident};
 use crate::{Input, Model, Placement, Sample, Stage, inferer, preprocess};
 
@@ -97,22 +96,22 @@ fn on_host(model: &Model, sample: Sample<'_>, told: &Told<'_>) -> Result<Inferre
         &fits,
         &|done, total| (told.progress)(Stage::Network, done, total),
     )?;
-    let mut probabilities = None;
-    let outcome = match (outcome, told.segments) {
-        (Outcome::Values(values), Some(segments)) => {
-            let steps = &model.manifest().postprocess;
-            let of = || postprocess::probabilities(steps, values.view(), &place, segments);
-            probabilities = Some(clock.borrow_mut().time("probabilities", of)?);
-            match pointwise {
-                Some(_) => Outcome::Labels(discretise(values.view())?),
-                None => Outcome::Values(values),
-            }
-        }
-        (outcome, _) => outcome,
-    };
+    if let Some(segments) = told.segments {
+        let steps = &model.manifest().postprocess;
+        let of = || postprocess::probabilities(steps, postprocess::values(outcome)?, &place, segments);
+        let Decided { probabilities, state, steps } = clock.borrow_mut().time("probabilities", of)?;
+        return Ok(Inferred {
+            state,
+            place,
+            steps,
+            resident: false,
+            warning: None,
+            probabilities: Some(probabilities),
+        });
+    }
     let state = Postprocessed { outcome, geometry: place.geometry.clone() };
     let steps = pointwise.map_or(0, <[_]>::len);
-    Ok(Inferred { state, place, steps, resident: false, warning: None, probabilities })
+    Ok(Inferred { state, place, steps, resident: false, warning: None, probabilities: None })
 }
 
 fn refused(why: &Error) -> Warning {

@@ -120,7 +120,10 @@ pub(crate) fn plan(
     .map_or_else(
         || {
             let post = match spatial {
-                true => postprocess_bytes(&manifest.postprocess, decided, result, output_channels, size),
+                true => {
+                    let result = if decided { labels } else { result };
+                    postprocess_bytes(&manifest.postprocess, decided, result, output_channels, size)
+                }
                 false => result,
             };
             ([prepared.peak, prepared.kept + network, prepared.kept + post], None)
@@ -132,19 +135,19 @@ pub(crate) fn plan(
         OutputContract::Segmentation { .. } => prepared.kept + elements(size.geometry()?.shape()) * 2,
         OutputContract::Classification { .. } | OutputContract::Generated { .. } => 0,
     };
-    let probabilities = kept_segments.map_or(Ok(0), |segments| detail::probabilities(segments, size))?;
     let stage = |stage: &str, bytes: u64| StagePlan { stage: stage.to_owned(), bytes };
     let mut stages = vec![
         stage("source", source),
         stage("preprocess", source + stages[0]),
         stage("network", source + stages[1]),
-        stage("postprocess", source + probabilities + stages[2].max(measured)),
+        stage("postprocess", source + stages[2].max(measured)),
     ];
     if let Some(segments) = kept_segments {
-        stages.insert(
-            3,
-            stage("probabilities", source + detail::probabilities_stage(segments, &prepared, values, size)?),
-        );
+        // The backend keeps what a run took for the next one.
+        let held = source + network_bytes;
+        let of = detail::probabilities_stage(model, segments, &prepared, values, size)?;
+        stages[3].bytes += network_bytes + detail::probabilities(segments, size)?;
+        stages.insert(3, stage("probabilities", held + of));
     }
     if let Some(bytes) = detail::saliency_stage(model, options, &prepared, network_bytes, size)? {
         stages.push(stage("saliency", source + bytes));

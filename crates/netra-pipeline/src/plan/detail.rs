@@ -1,10 +1,11 @@
 //! Memory of what a run computes only when it is asked.
 
 use netra_core::Result;
+use netra_package::manifest::Postprocess;
 
 use super::{Prepared, bytes, elements};
 use crate::saliency::MOST_MAPS;
-use crate::{InputSize, Model, RunOptions};
+use crate::{InputSize, Model, RunOptions, postprocess};
 
 /// Whether the network's output is kept whole for the probabilities of segments, and their number.
 pub(super) fn kept_segments(model: &Model, options: &RunOptions<'_>) -> Option<usize> {
@@ -16,10 +17,20 @@ pub(super) fn probabilities(segments: usize, size: &InputSize) -> Result<u64> {
     Ok(segments as u64 * elements(size.geometry()?.shape()))
 }
 
-/// While probabilities are computed: the output and a copy of it, one channel on both grids, and the result.
-pub(super) fn probabilities_stage(segments: usize, prepared: &Prepared, values: u64, size: &InputSize) -> Result<u64> {
-    let source = bytes(1, size.geometry()?.shape());
-    Ok(prepared.kept + 2 * values + bytes(1, prepared.shape()) + 2 * source + probabilities(segments, size)?)
+/// While probabilities are computed: the output, a copy where it has to be made probable and labels are decided later, labels, the
+/// result and one segment aside.
+pub(super) fn probabilities_stage(
+    model: &Model,
+    segments: usize,
+    prepared: &Prepared,
+    values: u64,
+    size: &InputSize,
+) -> Result<u64> {
+    let steps = &model.manifest().postprocess;
+    let activated = steps.iter().any(|step| matches!(step, Postprocess::Activations(_)));
+    let values = if activated || postprocess::pointwise(steps).is_some() { values } else { 2 * values };
+    let labels = 2 * elements(prepared.shape());
+    Ok(prepared.kept + values + labels + probabilities(segments + 1, size)?)
 }
 
 /// While a classifier is explained: the input and one covered copy of it (or the features), the network that ran before and the

@@ -50,6 +50,37 @@ pub fn invert_values(
     Ok(all)
 }
 
+/// One channel on the source grid, each value through `store`, so that it is float32 there a row at a time; `store(0)` where
+/// preprocessing cropped and outside a field of view.
+pub(super) fn invert_and_store(
+    channel: ArrayView3<'_, f32>,
+    from: &Geometry,
+    place: &Placement,
+    mode: Interpolation,
+    store: impl Fn(f32) -> u8 + Sync,
+) -> Result<Array3<u8>> {
+    let mut stored = if *from == place.source {
+        Zip::from(channel).par_map_collect(|&v| store(v))
+    } else if mode == Interpolation::Bilinear {
+        resample::linear_with(&[channel], from, &place.source, Padding::Extent, |row, out: &mut [u8]| {
+            let mut values = vec![0.0; out.len()];
+            row(0, &mut values);
+            out.iter_mut().zip(values).for_each(|(out, v)| *out = store(v));
+        })?
+    } else {
+        Zip::from(&one_channel(channel, from, place, mode)?).par_map_collect(|&v| store(v))
+    };
+    if let Some(inside) = field_of_view(place)? {
+        let nothing = store(0.0);
+        Zip::from(&mut stored).and(&inside).par_for_each(|v, &inside| {
+            if inside == 0 {
+                *v = nothing;
+            }
+        });
+    }
+    Ok(stored)
+}
+
 /// [`invert_values`] and `AsDiscrete` in one: only rows of channels are on the source grid at a time, so that the memory
 /// is that of the labels.
 pub fn invert_to_labels(

@@ -18,7 +18,7 @@ use crate::inferer::Outcome;
 pub use discrete::{activate, argmax, labels, select_channels, threshold};
 pub use findings::{Spacing, classification, generated, segmentation};
 pub use invert::{invert_labels, invert_to_labels, invert_values};
-pub use probabilities::probabilities;
+pub(crate) use probabilities::{Decided, probabilities};
 
 use discrete::not_a_number;
 pub(crate) use discrete::select;
@@ -126,7 +126,7 @@ fn invert_then_discretise(
     Ok(Postprocessed { outcome: Outcome::Labels(labels), geometry: place.source.clone() })
 }
 
-fn values(outcome: Outcome) -> Result<Array4<f32>> {
+pub(crate) fn values(outcome: Outcome) -> Result<Array4<f32>> {
     match outcome {
         Outcome::Values(values) => Ok(values),
         Outcome::Labels(_) => Err(Error::invalid("a step for values after `AsDiscrete`")),

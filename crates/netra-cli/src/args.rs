@@ -135,8 +135,9 @@ pub struct RunArgs {
     /// gateway files it).
     #[arg(long, value_delimiter = ',', default_value = "json,png,seg", value_name = "FORMATS")]
     pub emit: Vec<String>,
-    /// Show where a classifier looked, in every format that has a place for it (png, html, sc, json): class activation maps, or
-    /// occlusion maps that take hundreds of runs of the network. Parametric maps (pm) always do.
+    /// Show where a classifier looked, in every format that has a place for it (png, html, sc, fhir, json): for each positive
+    /// class (at most four), or for the most probable one. Class activation maps, or occlusion maps that take hundreds of runs of
+    /// the network. Parametric maps (pm) always show it.
     #[arg(long)]
     pub saliency: bool,
     /// A table of the findings of the whole batch, one row each: Parquet when the name ends in .parquet, else CSV.

@@ -41,7 +41,7 @@ impl Exporter for ParametricMap {
 
     fn write(&self, findings: &Findings, source: &Source<'_>, set: &ResultSet, out: &Path) -> Result<()> {
         let maps = HeatMaps::of(findings, source)?.ok_or_else(|| {
-            Error::unsupported("a parametric map holds heat maps of a classifier, and this finding has none")
+            Error::unsupported("a parametric map holds heat maps of a classifier: this finding has no classes, or the run was not asked for them")
         })?;
         write_part10(data_set(self, &findings.model, &maps, source, set)?, uids::EXPLICIT_VR_LITTLE_ENDIAN, out)
     }

@@ -27,7 +27,7 @@ mod spread;
 
 pub use device::{Adapter, Chosen, Device, Devices, adapters};
 pub use model::{Engine, Model, Pixels, Reading};
-pub use netra_core::{Error, ErrorKind, Finding, Findings, Limits, Result};
+pub use netra_core::{Detail, Error, ErrorKind, Finding, Findings, Limits, Result};
 pub use netra_dicom::{Collection, Scan};
 pub use netra_pipeline::RunOptions;
 pub use spread::{Event, spread};

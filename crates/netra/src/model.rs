@@ -223,7 +223,8 @@ pub struct Reading<'s> {
 
 impl Reading<'_> {
     /// Writes the findings in one format of [`netra_export::NAMES`], whole or not at all. Files that should refer to each other
-    /// are written with one [`ResultSet`](netra_export::ResultSet), by its exporters.
+    /// are written with one [`ResultSet`](netra_export::ResultSet), by its exporters. What a format shows beside the findings themselves
+    /// ([`needs`](netra_export::needs)) has to be asked for before the run, in [`RunOptions::detail`].
     pub fn write(&self, format: &str, path: &Path) -> Result<()> {
         let set = ResultSet::new(&[format])?;
         netra_export::exporter(format)?.write(&self.findings, &self.source(), &set, path)

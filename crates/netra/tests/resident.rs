@@ -3,7 +3,6 @@
 #![allow(clippy::print_stderr)]
 
 #[path = "../../netra-pipeline/tests/common/mod.rs"]
-#[allow(dead_code)]
 mod common;
 #[path = "resident/fakes.rs"]
 mod fakes;

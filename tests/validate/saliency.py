@@ -2,10 +2,11 @@
 
 Usage: saliency.py NETRA WORK
 
-Makes three packages around small random networks, runs them on the simulated radiograph, and compares:
+Makes packages around small random networks, runs them on the simulated radiograph, and compares:
 - class activation maps (Parametric Map) with the features that ONNX Runtime gives, weighted in numpy;
 - occlusion maps with ONNX Runtime run on each covered picture;
 - the fractional Segmentation with the probabilities that ONNX Runtime gives.
+A fourth, whose classes are never positive, has a map of the most probable one and no key object selection.
 """
 
 import hashlib
@@ -187,7 +188,7 @@ def frames(path):
 
 def main():
     netra, work = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
-    run = lambda *arguments: subprocess.run([netra, *arguments], cwd=work, check=True, stdout=subprocess.DEVNULL)
+    run = lambda *arguments: subprocess.run([netra, *arguments], cwd=work, check=True, stdout=subprocess.PIPE, text=True)
     run("demo", "--backend", "cpu", "-o", "demo")
     source = pydicom.dcmread(work / "demo/phantom-chest.dcm")
     x = (source.pixel_array / (2**source.BitsStored - 1) * 2 - 1).astype(np.float32)
@@ -220,6 +221,15 @@ def main():
             # Two roundings of a float32 probability: covering a fiftieth of the picture changes it little.
             assert apart <= 1e-3 * range_ + 2**-22, (end, label, apart, range_)
             print(f"{end}, {label}: {apart / range_:.1e} of the range apart")
+
+    model, _ = network(np.random.default_rng(7), "linear")
+    package(work / "negative", model, "", CLASSES.replace("value = 0.0", "value = 1.0"))
+    done = run("run", "./negative", "demo/phantom-chest.dcm", "-o", "out", "--backend", "cpu", "--emit", "pm,ko")
+    assert "nothing was found, so no ko" in done.stdout, done.stdout
+    assert not list((work / "out").glob("*.ko.dcm"))
+    probabilities = session(model, "y")(x)[0][0]
+    assert [label for label, _ in frames(next((work / "out").glob("*.pm.dcm")))] == [f"class {probabilities.argmax()}"]
+    print("negative: one map, no key object selection")
 
 
 main()

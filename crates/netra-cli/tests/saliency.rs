@@ -13,7 +13,7 @@ fn heat_maps_and_probabilities_are_those_of_onnx_runtime() {
     let output = output.expect("python starts");
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
-    for what in ["linear", "hidden", "seg-fractional"] {
+    for what in ["linear", "hidden", "seg-fractional", "negative"] {
         assert!(told.contains(what), "{told}");
     }
 }

@@ -64,7 +64,8 @@ pub(crate) fn probabilities(
         // A segment that no channel stands for is nowhere.
         let Some(channel) = channel.filter(|&channel| channel < values.len_of(Axis(0))) else { continue };
         let channel = values.index_axis(Axis(0), channel);
-        let share = |v: f32| (v.clamp(0.0, 1.0) * f32::from(Probabilities::MAXIMUM)).round() as u8;
+        // The conversion clamps; rounding by a half and truncation needs no call into a library.
+        let share = |v: f32| (v * f32::from(Probabilities::MAXIMUM) + 0.5) as u8;
         target.assign(&invert_and_store(channel, &state.geometry, place, mode, share)?);
     }
     let probabilities = Probabilities { values: all };

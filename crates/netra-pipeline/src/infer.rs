@@ -96,22 +96,19 @@ fn on_host(model: &Model, sample: Sample<'_>, told: &Told<'_>) -> Result<Inferre
         &fits,
         &|done, total| (told.progress)(Stage::Network, done, total),
     )?;
-    if let Some(segments) = told.segments {
-        let steps = &model.manifest().postprocess;
-        let of = || postprocess::probabilities(steps, postprocess::values(outcome)?, &place, segments);
-        let Decided { probabilities, state, steps } = clock.borrow_mut().time("probabilities", of)?;
-        return Ok(Inferred {
-            state,
-            place,
-            steps,
-            resident: false,
-            warning: None,
-            probabilities: Some(probabilities),
-        });
-    }
-    let state = Postprocessed { outcome, geometry: place.geometry.clone() };
-    let steps = pointwise.map_or(0, <[_]>::len);
-    Ok(Inferred { state, place, steps, resident: false, warning: None, probabilities: None })
+    let (state, steps, probabilities) = match told.segments {
+        Some(segments) => {
+            let steps = &model.manifest().postprocess;
+            let of = || postprocess::probabilities(steps, postprocess::values(outcome)?, &place, segments);
+            let Decided { probabilities, state, steps } = clock.borrow_mut().time("probabilities", of)?;
+            (state, steps, Some(probabilities))
+        }
+        None => {
+            let state = Postprocessed { outcome, geometry: place.geometry.clone() };
+            (state, pointwise.map_or(0, <[_]>::len), None)
+        }
+    };
+    Ok(Inferred { state, place, steps, resident: false, warning: None, probabilities })
 }
 
 fn refused(why: &Error) -> Warning {

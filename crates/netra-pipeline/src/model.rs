@@ -113,7 +113,7 @@ impl Model {
             limits: &options.limits,
             network_bytes: options.network_bytes,
             resident_bytes: options.resident_bytes,
-            segments: self.segments().filter(|_| options.detail.probabilities),
+            segments: self.asked_segments(options),
             clock: &clock,
             progress: &tell,
         };
@@ -149,10 +149,10 @@ impl Model {
         Ok(findings)
     }
 
-    /// The segments of the output, for a segmentation.
-    pub(crate) fn segments(&self) -> Option<&[Segment]> {
+    /// The segments whose probabilities a run is asked for; `None` without them, and for a model of another kind.
+    pub(crate) fn asked_segments(&self, options: &RunOptions<'_>) -> Option<&[Segment]> {
         match &self.manifest.output {
-            OutputContract::Segmentation { segments, .. } => Some(segments),
+            OutputContract::Segmentation { segments, .. } if options.detail.probabilities => Some(segments),
             _ => None,
         }
     }

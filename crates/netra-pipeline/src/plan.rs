@@ -62,7 +62,8 @@ pub(crate) fn plan(
 ) -> Result<RunPlan> {
     let manifest = model.manifest();
     let source = size.bytes();
-    let kept_segments = detail::kept_segments(model, options);
+    // For their probabilities the network's output is kept whole.
+    let kept_segments = model.asked_segments(options).map(<[_]>::len);
     let resident = match kept_segments {
         None => Resident::of(model, matches!(size, InputSize::Volume(_))),
         Some(_) => None,

@@ -7,11 +7,6 @@ use super::{Prepared, bytes, elements};
 use crate::saliency::MOST_MAPS;
 use crate::{InputSize, Model, RunOptions, postprocess};
 
-/// Whether the network's output is kept whole for the probabilities of segments, and their number.
-pub(super) fn kept_segments(model: &Model, options: &RunOptions<'_>) -> Option<usize> {
-    model.segments().filter(|_| options.detail.probabilities).map(<[_]>::len)
-}
-
 /// Bytes of the probabilities themselves.
 pub(super) fn probabilities(segments: usize, size: &InputSize) -> Result<u64> {
     Ok(segments as u64 * elements(size.geometry()?.shape()))

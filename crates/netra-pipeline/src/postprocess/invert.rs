@@ -18,13 +18,7 @@ pub fn invert_labels(labels: Array3<u16>, from: &Geometry, place: &Placement) ->
     } else {
         resample::nearest(labels.view(), from, &place.source, Padding::Extent)?
     };
-    if let Some(inside) = field_of_view(place)? {
-        Zip::from(&mut labels).and(&inside).par_for_each(|label, &inside| {
-            if inside == 0 {
-                *label = 0;
-            }
-        });
-    }
+    clear_outside(&mut labels, place)?;
     Ok(labels)
 }
 
@@ -51,7 +45,7 @@ pub fn invert_values(
 }
 
 /// One channel on the source grid, each value through `store`, so that it is float32 there a row at a time; `store(0)` where
-/// preprocessing cropped and outside a field of view.
+/// preprocessing cropped, 0 outside a field of view.
 pub(super) fn invert_and_store(
     channel: ArrayView3<'_, f32>,
     from: &Geometry,
@@ -70,14 +64,7 @@ pub(super) fn invert_and_store(
     } else {
         Zip::from(&one_channel(channel, from, place, mode)?).par_map_collect(|&v| store(v))
     };
-    if let Some(inside) = field_of_view(place)? {
-        let nothing = store(0.0);
-        Zip::from(&mut stored).and(&inside).par_for_each(|v, &inside| {
-            if inside == 0 {
-                *v = nothing;
-            }
-        });
-    }
+    clear_outside(&mut stored, place)?;
     Ok(stored)
 }
 
@@ -159,6 +146,18 @@ fn one_channel(
         Interpolation::NearestExact => resample::nearest(channel, from, &place.source, Padding::Extent),
         Interpolation::Nearest | Interpolation::Area => Err(no_way_back(mode)),
     }
+}
+
+/// Sets to 0 what lies outside a field of view.
+fn clear_outside<T: Copy + Default + Send + Sync>(values: &mut Array3<T>, place: &Placement) -> Result<()> {
+    if let Some(inside) = field_of_view(place)? {
+        Zip::from(values).and(&inside).par_for_each(|value, &inside| {
+            if inside == 0 {
+                *value = T::default();
+            }
+        });
+    }
+    Ok(())
 }
 
 /// The field of view on the source grid: 1 inside.

@@ -1,8 +1,8 @@
 //! Class activation maps: one run of the network, whose pooled features are an output as well.
 
-use ndarray::{Array4, Axis};
+use ndarray::Array4;
 use netra_core::{Error, ErrorKind, Result, SaliencyMethod};
-use netra_graph::ClassActivation;
+use netra_graph::{ClassActivation, Tensor};
 use netra_package::from_graph;
 use netra_package::manifest::Postprocess;
 
@@ -26,20 +26,13 @@ pub(super) fn maps(model: &Model, explained: &Explained, values: &Array4<f32>, c
     let (Some(features), Some(scores)) = (outputs.next(), outputs.next()) else {
         return Err(Error::new(ErrorKind::Backend, "features and scores were asked for"));
     };
-    let mut maps: Option<Array4<f32>> = None;
+    let mut maps = Vec::new();
     for &class in chosen {
         let map = explained.end.map(features.view(), scores.view(), channels[class], TOLERANCE).map_err(from_graph)?;
-        let with_axes = [vec![1, 1], map.shape().to_vec()].concat();
-        let data = map.into_data();
-        let map = into_values(netra_graph::Tensor::new(with_axes, data).map_err(from_graph)?)?;
-        match &mut maps {
-            None => maps = Some(map),
-            Some(maps) => {
-                maps.append(Axis(0), map.view()).map_err(|e| Error::new(ErrorKind::Backend, "maps").with_source(e))?
-            }
-        }
+        maps.extend_from_slice(map.as_f32().unwrap_or_default());
     }
-    let values = maps.ok_or_else(|| Error::invalid("no class to explain"))?;
+    let shape = [&[1, chosen.len()], features.shape().get(2..).unwrap_or_default()].concat();
+    let values = into_values(Tensor::from_f32(shape, maps).map_err(from_graph)?)?;
     Ok(Maps { method: SaliencyMethod::ClassActivation, values })
 }
 

@@ -38,13 +38,13 @@ pub(crate) fn run(
     }
     let chosen = chosen(classes);
     let (values, place) = preprocess::run(&model.manifest().preprocess, input, limits)?.into_array();
-    let activation = match model.class_activation() {
-        Some(end) => activation::maps(model, end, &values, &chosen),
-        None => Err(Error::unsupported("the network does not end in global average pooling and a linear layer")),
+    let exact = match model.class_activation().map(|end| activation::maps(model, end, &values, &chosen)) {
+        Some(Err(e)) if e.kind() != ErrorKind::Unsupported => return Err(e),
+        maps => maps.and_then(Result::ok),
     };
-    let maps = match activation {
-        Err(e) if e.kind() == ErrorKind::Unsupported => occlusion::maps(model, values, &place, &chosen, progress)?,
-        maps => maps?,
+    let maps = match exact {
+        Some(maps) => maps,
+        None => occlusion::maps(model, values, &place, &chosen, progress)?,
     };
     let (count, slices, rows, columns) = maps.values.dim();
     let grid = coarser(&place.geometry, [slices, rows, columns])?;

@@ -81,8 +81,8 @@ impl Graph {
         };
         let (shape, values) = constant(1)?;
         let (by_class, scale, bias_scale) = match &node.op {
-            Op::Gemm { alpha, beta, trans_a: false, trans_b } => (*trans_b, *alpha, *beta),
-            Op::MatMul => (false, 1.0, 1.0),
+            Op::Gemm { alpha, beta, trans_a: false, trans_b } if shape.len() == 2 => (*trans_b, *alpha, *beta),
+            Op::MatMul if shape.len() == 2 => (false, 1.0, 1.0),
             Op::Conv { group: 1, .. } if shape.len() > 2 && shape[2..].iter().all(|&side| side == 1) => {
                 (true, 1.0, 1.0)
             }
@@ -175,7 +175,7 @@ impl ClassActivation {
         let of_channel = |channel: usize| &values[channel * places..][..places];
         let (map, bias) = match &self.linear {
             None if class < *channels => (of_channel(class).to_vec(), 0.0),
-            Some(linear) if linear.channels == *channels => {
+            Some(linear) if linear.channels == *channels && class < linear.bias.len() => {
                 let mut map = vec![0.0; places];
                 let weights = &linear.weights[class * channels..][..*channels];
                 for (channel, &weight) in weights.iter().enumerate() {

@@ -1,6 +1,6 @@
 """Reads a presentation state with pydicom, highdicom and DCMTK and compares it with what was meant to be written.
 
-usage: pr.py STATE EXPECTED.json SOURCE... [--reference OUT]
+usage: pr.py STATE EXPECTED.json [--reference OUT SOURCE...]
 
 EXPECTED.json: {"shape": [slices, rows, columns], "labels": "FILE of uint16, little endian",
 "frames": [[SOP Instance UID, frame number] of each slice, or null for a slice that no frame has],
@@ -218,9 +218,9 @@ def reference(state, out, images):
 
 def main(arguments):
     warnings.simplefilter("ignore")
-    at = arguments.index("--reference") if "--reference" in arguments else len(arguments)
     path, expected = pathlib.Path(arguments[0]), pathlib.Path(arguments[1])
-    images = [pydicom.dcmread(source) for source in arguments[2:at]]
+    referring = arguments[2:3] == ["--reference"]
+    images = [pydicom.dcmread(source) for source in arguments[4:]]
     state = pydicom.dcmread(path)
     meant = json.loads(expected.read_text())
     labels = np.fromfile(expected.parent / meant["labels"], dtype="<u2").reshape(meant["shape"])
@@ -231,8 +231,8 @@ def main(arguments):
     if state.get("ColorSpace") == "SRGB":
         compare_profile(state)
     other_readers(path, state)
-    if at < len(arguments):
-        reference(state, arguments[at + 1], images)
+    if referring:
+        reference(state, arguments[3], images)
     print(f"{path}: {count} outlined segments of frames, identical")
 
 

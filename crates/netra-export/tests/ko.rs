@@ -5,7 +5,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::peers::{python, validate};
+use common::peers::{agrees, python, validate};
 use common::{Case, Owned, cases};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::open_file;
@@ -177,17 +177,7 @@ fn check(python: &Path, case: &Case, folder: &Path) {
         let out = folder.join(format!("{}-{name}.ko.dcm", case.name));
         Ko.write(&case.findings(3), &case.source(), &set, &out).unwrap();
         let expected = expected(case, &set, &out);
-        let sources = case.files();
-        if sources.is_empty() {
-            validate(python, "ko.py", &[&out, &expected]);
-            validate(python, "dciodvfy.py", &[&out]);
-            continue;
-        }
-        let reference = out.with_extension("highdicom.dcm");
-        let mut arguments: Vec<&Path> = vec![&out, &expected, Path::new("--reference"), &reference];
-        arguments.extend(sources.iter().map(PathBuf::as_path));
-        validate(python, "ko.py", &arguments);
-        validate(python, "dciodvfy.py", &[Path::new("--like"), &reference, &out]);
+        agrees(python, "ko.py", &out, &expected, &case.files(), &out.with_extension("highdicom.dcm"));
     }
 }
 

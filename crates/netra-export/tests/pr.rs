@@ -5,7 +5,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::peers::{expected, python, validate};
+use common::peers::{agrees, expected, python, validate};
 use common::{Case, Owned, cases, set};
 use dicom_core::value::PrimitiveValue;
 use dicom_core::{DataElement, Tag, VR};
@@ -125,17 +125,7 @@ fn check(python: &Path, case: &Case, folder: &Path) {
     let findings = case.findings(300);
     let (out, meant) = (folder.join(format!("{}.pr.dcm", case.name)), meant(case, &findings, folder));
     Pr.write(&findings, &case.source(), &fixed(), &out).unwrap();
-    let (sources, reference) = (case.files(), folder.join(format!("{}-highdicom.dcm", case.name)));
-    let mut arguments: Vec<&Path> = vec![&out, &meant];
-    arguments.extend(sources.iter().map(PathBuf::as_path));
-    if sources.is_empty() {
-        validate(python, "pr.py", &arguments);
-        validate(python, "dciodvfy.py", &[&out]);
-    } else {
-        arguments.extend([Path::new("--reference"), &reference]);
-        validate(python, "pr.py", &arguments);
-        validate(python, "dciodvfy.py", &[Path::new("--like"), &reference, &out]);
-    }
+    agrees(python, "pr.py", &out, &meant, &case.files(), &folder.join(format!("{}-highdicom.dcm", case.name)));
 }
 
 #[test]

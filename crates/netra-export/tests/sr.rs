@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use common::peers::{expected, python, validate};
+use common::peers::{agrees, expected, python, validate};
 use common::{Case, cases};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{InMemDicomObject, open_file};
@@ -278,16 +278,7 @@ fn reports(case: &Case, folder: &Path) -> Vec<(PathBuf, PathBuf)> {
 fn check_reports(python: &Path, case: &Case, folder: &Path) {
     let sources = case.files();
     for (report, meant) in reports(case, folder) {
-        if sources.is_empty() {
-            validate(python, "sr.py", &[&report, &meant]);
-            validate(python, "dciodvfy.py", &[&report]);
-            continue;
-        }
-        let reference = report.with_extension("highdicom.dcm");
-        let mut arguments: Vec<&Path> = vec![&report, &meant, Path::new("--reference"), &reference];
-        arguments.extend(sources.iter().map(PathBuf::as_path));
-        validate(python, "sr.py", &arguments);
-        validate(python, "dciodvfy.py", &[Path::new("--like"), &reference, &report]);
+        agrees(python, "sr.py", &report, &meant, &sources, &report.with_extension("highdicom.dcm"));
     }
 }
 

@@ -7,7 +7,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::details::{heat, probable};
-use common::peers::{expected, expected_maps, python, validate};
+use common::peers::{agrees, expected, expected_maps, python, validate};
 use common::{Case, Owned, cases, set};
 use ndarray::Array3;
 use netra_core::{Findings, Limits, SaliencyMethod};
@@ -44,16 +44,8 @@ fn check(python: &Path, script: &str, exporter: &dyn Exporter, case: &Case, find
     // highdicom (0.28) makes no result of slices that no frame has, and no parametric map outside patient space.
     let no_peer = case.is_corrected() || (exporter.name() == "pm" && matches!(case.pixels, Owned::Image(_)));
     let sources = if no_peer { Vec::new() } else { case.files() };
-    if sources.is_empty() {
-        validate(python, script, &[&out, expected]);
-        validate(python, "dciodvfy.py", &[&out]);
-        return;
-    }
     let reference = folder.join(format!("{}-{}-highdicom.dcm", case.name, exporter.name()));
-    let mut arguments: Vec<&Path> = vec![&out, expected, Path::new("--reference"), &reference];
-    arguments.extend(sources.iter().map(PathBuf::as_path));
-    validate(python, script, &arguments);
-    validate(python, "dciodvfy.py", &[Path::new("--like"), &reference, &out]);
+    agrees(python, script, &out, expected, &sources, &reference);
 }
 
 /// The made-up sources, one of them corrected, and some real ones where there are assets.

@@ -29,6 +29,20 @@ pub fn validate(python: &Path, script: &str, arguments: &[&Path]) {
     eprint!("{text}");
 }
 
+/// What `script` reads of `out` is `expected`, with 0 errors of dciodvfy. With the files that it was made from the script makes
+/// highdicom's own counterpart as `reference`, and there may be no warnings that this has not; nobody makes one without sources.
+pub fn agrees(python: &Path, script: &str, out: &Path, expected: &Path, sources: &[PathBuf], reference: &Path) {
+    if sources.is_empty() {
+        validate(python, script, &[out, expected]);
+        validate(python, "dciodvfy.py", &[out]);
+        return;
+    }
+    let mut arguments: Vec<&Path> = vec![out, expected, Path::new("--reference"), reference];
+    arguments.extend(sources.iter().map(PathBuf::as_path));
+    validate(python, script, &arguments);
+    validate(python, "dciodvfy.py", &[Path::new("--like"), reference, out]);
+}
+
 /// Writes what a segmentation must hold, for the scripts: its labels, and its probabilities where it has them.
 pub fn expected(case: &Case, findings: &Findings, folder: &Path) -> PathBuf {
     let Finding::Segmentation { labels, .. } = &findings.finding else { panic!("labels") };

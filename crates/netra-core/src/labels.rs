@@ -39,6 +39,17 @@ pub struct Segment {
     pub colour: Rgb,
 }
 
+impl Segment {
+    /// The place of each label among `segments`, by label; `None` for a label of none of them.
+    pub fn places<'s>(segments: impl IntoIterator<Item = &'s Segment>) -> Vec<Option<usize>> {
+        let mut places = vec![None; usize::from(u16::MAX) + 1];
+        for (place, segment) in segments.into_iter().enumerate() {
+            places[usize::from(segment.number)] = Some(place);
+        }
+        places
+    }
+}
+
 /// A label for every voxel `(slice, row, column)` of the source grid; an image has one slice.
 #[derive(Clone, Debug)]
 pub struct LabelMap {

@@ -9,10 +9,11 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use netra_core::{Error, Findings, Result, Rgb, SourceFrame};
 use netra_dicom::Scan;
-use netra_dicom::write::element::{code, copy_or_empty, dcm, is, sequence, text, texts, us};
+use netra_dicom::write::element::{code, copy_or_empty, dcm, sequence, text, texts, us};
 use netra_dicom::write::{module, write_part10};
 
 use crate::identity::NOT_FOR_DIAGNOSIS;
+use crate::planes::{put_size, refer_to_instance};
 use crate::{Exporter, Pixels, ResultSet, Source, identity, picture};
 
 const AMBER: Rgb = [255, 191, 71];
@@ -50,14 +51,9 @@ fn data_set(
     set: &ResultSet,
     header: &InMemDicomObject,
 ) -> Result<InMemDicomObject> {
-    let (model, now) = (&findings.model, set.now());
+    let model = &findings.model;
     let banner = format!("{NOT_FOR_DIAGNOSIS}  \u{b7}  {} {}", model.name, model.version);
     let canvas = picture::drawn(findings, source)?.under_banner(AMBER, INK, &banner);
-    let [rows, columns] = canvas.size();
-    let (Ok(rows), Ok(columns)) = (u16::try_from(rows), u16::try_from(columns)) else {
-        return Err(Error::limit(format!("{rows} x {columns} pixels do not fit Rows and Columns")));
-    };
-
     let mut object = InMemDicomObject::new_empty();
     let description = format!("{} picture", model.name);
     let series =
@@ -68,9 +64,7 @@ fn data_set(
     text(&mut object, tags::CONVERSION_TYPE, VR::CS, "WSD");
 
     texts(&mut object, tags::IMAGE_TYPE, VR::CS, &["DERIVED", "SECONDARY"]);
-    is(&mut object, tags::INSTANCE_NUMBER, 1);
-    text(&mut object, tags::CONTENT_DATE, VR::DA, &now.date);
-    text(&mut object, tags::CONTENT_TIME, VR::TM, &now.time);
+    identity::put_content(&mut object, set);
     text(&mut object, tags::PATIENT_ORIENTATION, VR::CS, "");
     text(&mut object, tags::DERIVATION_DESCRIPTION, VR::ST, &banner);
     // The words burnt in name a model and no patient (PS3.3 C.7.6.1.1.8 asks whether the patient could be told).
@@ -81,8 +75,7 @@ fn data_set(
     us(&mut object, tags::SAMPLES_PER_PIXEL, &[3]);
     text(&mut object, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "RGB");
     us(&mut object, tags::PLANAR_CONFIGURATION, &[0]);
-    us(&mut object, tags::ROWS, &[rows]);
-    us(&mut object, tags::COLUMNS, &[columns]);
+    put_size(&mut object, canvas.size())?;
     us(&mut object, tags::BITS_ALLOCATED, &[8]);
     us(&mut object, tags::BITS_STORED, &[8]);
     us(&mut object, tags::HIGH_BIT, &[7]);
@@ -108,8 +101,7 @@ fn instances<'a>(source: &Source<'a>) -> Vec<&'a SourceFrame> {
 
 fn reference(frame: &SourceFrame) -> InMemDicomObject {
     let mut item = InMemDicomObject::new_empty();
-    text(&mut item, tags::REFERENCED_SOP_CLASS_UID, VR::UI, &frame.sop_class_uid);
-    text(&mut item, tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, &frame.sop_instance_uid);
+    refer_to_instance(&mut item, &frame.sop_class_uid, &frame.sop_instance_uid);
     let purpose = dcm("121322", "Source image for image processing operation");
     code(&mut item, tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, &purpose);
     item

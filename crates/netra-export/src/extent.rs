@@ -71,10 +71,7 @@ fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
 }
 
 fn reaches(labels: &Array3<u16>, segments: &[Segment]) -> Vec<Vec<Reach>> {
-    let mut index_of = vec![None; usize::from(u16::MAX) + 1];
-    for (index, segment) in segments.iter().enumerate() {
-        index_of[usize::from(segment.number)] = Some(index);
-    }
+    let index_of = Segment::places(segments);
     let mut reaches: Vec<Vec<Reach>> = segments.iter().map(|_| Vec::new()).collect();
     for (slice, plane) in labels.outer_iter().enumerate() {
         for (row, line) in plane.outer_iter().enumerate() {

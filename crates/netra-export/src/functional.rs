@@ -9,7 +9,7 @@ use netra_dicom::write::element::{at, code, copy, dcm, ds, empty, sequence, text
 use netra_dicom::write::module;
 
 use crate::ResultSet;
-use crate::planes::{Plane, SourcePlanes};
+use crate::planes::{Plane, SourcePlanes, refer_to_instance};
 
 /// What frames are ordered by: an attribute, the functional group that holds it, and a name.
 pub(crate) type Pointer = (Tag, Tag, &'static str);
@@ -108,8 +108,7 @@ fn derivation(planes: &SourcePlanes<'_>, plane: &Plane, method: &CodedConcept) -
 pub(crate) fn references(object: &mut InMemDicomObject, planes: &SourcePlanes<'_>) {
     let instances = planes.instances.iter().map(|instance| {
         let mut item = InMemDicomObject::new_empty();
-        text(&mut item, tags::REFERENCED_SOP_CLASS_UID, VR::UI, &instance.class);
-        text(&mut item, tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, &instance.uid);
+        refer_to_instance(&mut item, &instance.class, &instance.uid);
         item
     });
     let mut series = InMemDicomObject::new_empty();

@@ -1,13 +1,23 @@
 //! Who and where: the modules that a DICOM result shares with every other one.
 
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use netra_core::{ModelIdentity, Result};
+use netra_dicom::write::element::{is, text};
 use netra_dicom::write::module;
 
 use crate::ResultSet;
 
 /// What stands over every result of a model.
 pub(crate) const NOT_FOR_DIAGNOSIS: &str = "AI result, not for diagnosis";
+
+/// Puts Instance Number, Content Date and Content Time: the one instance of its series, of the time of the set.
+pub(crate) fn put_content(object: &mut InMemDicomObject, set: &ResultSet) {
+    is(object, tags::INSTANCE_NUMBER, 1);
+    text(object, tags::CONTENT_DATE, VR::DA, &set.now().date);
+    text(object, tags::CONTENT_TIME, VR::TM, &set.now().time);
+}
 
 /// What the results of one format have of their own.
 pub(crate) struct Series<'a> {

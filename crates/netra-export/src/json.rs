@@ -166,10 +166,7 @@ impl<'a> SaliencyDocument<'a> {
 /// probabilities.
 fn mean_probabilities(findings: &Findings, map: &LabelMap) -> Result<Vec<Option<f64>>> {
     let Some(probabilities) = probabilities(findings, map)? else { return Ok(Vec::new()) };
-    let mut index_of = vec![None; usize::from(u16::MAX) + 1];
-    for (index, segment) in map.segments().iter().enumerate() {
-        index_of[usize::from(segment.number)] = Some(index);
-    }
+    let index_of = Segment::places(map.segments());
     let mut sums = vec![(0u64, 0u64); map.segments().len()];
     for ((slice, row, column), &label) in map.labels().indexed_iter() {
         if let Some(index) = index_of[usize::from(label)] {

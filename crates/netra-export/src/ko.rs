@@ -4,11 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use netra_core::{Error, Finding, Findings, LabelMap, ModelIdentity, Result, SourceFrame};
-use netra_dicom::write::element::{is, sequence, text};
+use netra_dicom::write::element::sequence;
 use netra_dicom::write::write_part10;
 
 use crate::content::{Evidence, Is, Item, Term, device_observer, language, person_observer};
@@ -99,9 +98,7 @@ fn data_set(
         description: &format!("{NOT_FOR_DIAGNOSIS}: {}", model.name),
     };
     identity::put(&mut object, "ko", &series, model, planes.header, set)?;
-    is(&mut object, tags::INSTANCE_NUMBER, 1);
-    text(&mut object, tags::CONTENT_DATE, VR::DA, &set.now().date);
-    text(&mut object, tags::CONTENT_TIME, VR::TM, &set.now().time);
+    identity::put_content(&mut object, set);
     sequence(&mut object, tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, Vec::new());
 
     let results = results(findings, planes, set);

@@ -15,7 +15,7 @@ use netra_dicom::write::{module, write_part10};
 
 use crate::details::{Heat, HeatMaps};
 use crate::functional::{POSITION, Pointer, counted};
-use crate::planes::SourcePlanes;
+use crate::planes::{SourcePlanes, put_size};
 use crate::{Exporter, ResultSet, Source, functional, identity};
 
 const IMAGE_TYPE: [&str; 4] = ["DERIVED", "PRIMARY", "VOLUME", "QUANTITY"];
@@ -68,9 +68,7 @@ fn data_set(
     }
 
     texts(&mut object, tags::IMAGE_TYPE, VR::CS, &IMAGE_TYPE);
-    is(&mut object, tags::INSTANCE_NUMBER, 1);
-    text(&mut object, tags::CONTENT_DATE, VR::DA, &set.now().date);
-    text(&mut object, tags::CONTENT_TIME, VR::TM, &set.now().time);
+    identity::put_content(&mut object, set);
     let derivation = format!(
         "{method}: {}. Model {} {}, package {} sha256={}",
         maps.method.meaning(),
@@ -266,9 +264,7 @@ fn window(heat: &Heat<'_>) -> InMemDicomObject {
 
 /// Floating Point Image Pixel (C.7.6.24): all frames in one value. Fails when that has no 32-bit length.
 fn put_pixels(object: &mut InMemDicomObject, maps: &HeatMaps<'_>, [slices, rows, columns]: [usize; 3]) -> Result<()> {
-    let (Ok(height), Ok(width)) = (u16::try_from(rows), u16::try_from(columns)) else {
-        return Err(Error::limit(format!("{rows} x {columns} pixels do not fit Rows and Columns")));
-    };
+    put_size(object, [rows, columns])?;
     let frames = slices * maps.maps.len();
     let values = frames.saturating_mul(rows).saturating_mul(columns);
     let (Ok(count), true) = (i32::try_from(frames), values < u32::MAX as usize / 4) else {
@@ -277,8 +273,6 @@ fn put_pixels(object: &mut InMemDicomObject, maps: &HeatMaps<'_>, [slices, rows,
     is(object, tags::NUMBER_OF_FRAMES, count);
     us(object, tags::SAMPLES_PER_PIXEL, &[1]);
     text(object, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
-    us(object, tags::ROWS, &[height]);
-    us(object, tags::COLUMNS, &[width]);
     us(object, tags::BITS_ALLOCATED, &[32]);
     let pixels: Vec<f32> = maps.maps.iter().flat_map(|heat| heat.values.iter().copied()).collect();
     object.put(DataElement::new(tags::FLOAT_PIXEL_DATA, VR::OF, PrimitiveValue::F32(pixels.into())));

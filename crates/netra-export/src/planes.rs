@@ -7,7 +7,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use netra_core::{Error, Image, Result, SliceSource, SourceFrame, Volume};
 use netra_dicom::Scan;
-use netra_dicom::write::element::{first_text, is, items, numbers, text, texts};
+use netra_dicom::write::element::{first_text, is, items, numbers, text, texts, us};
 
 use crate::{Pixels, Source};
 
@@ -184,6 +184,16 @@ impl<'a> SourcePlanes<'a> {
             self.orientation = Some(orientation);
         }
     }
+}
+
+/// Puts Rows and Columns. Fails with `Limit` when either has no 16 bits.
+pub(crate) fn put_size(object: &mut InMemDicomObject, [rows, columns]: [usize; 2]) -> Result<()> {
+    let (Ok(height), Ok(width)) = (u16::try_from(rows), u16::try_from(columns)) else {
+        return Err(Error::limit(format!("{rows} x {columns} pixels do not fit Rows and Columns")));
+    };
+    us(object, tags::ROWS, &[height]);
+    us(object, tags::COLUMNS, &[width]);
+    Ok(())
 }
 
 /// Puts class and instance into a reference (PS3.3 table 10-11).

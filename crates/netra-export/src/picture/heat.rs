@@ -6,7 +6,7 @@ use netra_core::{Classification, Findings, Image, SaliencyMethod};
 use super::canvas::{Canvas, shortened, text_width, wrapped};
 use super::grey::Window;
 use super::montage::{Montage, Over};
-use super::page::{MARGIN, MUTED, Page, TEXT, WIDTH};
+use super::page::{MARGIN, MUTED, Page, ROOM, TEXT};
 use super::resize::{SPLINE, resize};
 use super::{bars, grey, panels, ramp};
 use crate::Pixels;
@@ -14,7 +14,6 @@ use crate::details::{Heat, HeatMaps};
 
 /// Maps that are shown; the others are counted.
 pub(crate) const MOST_MAPS: usize = 4;
-const ROOM: usize = WIDTH - 2 * MARGIN;
 const GAP: usize = 24;
 const MOST_HEIGHT: f64 = 560.0;
 /// Of a volume: one row, and all rows together.

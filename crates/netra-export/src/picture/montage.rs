@@ -5,7 +5,7 @@ use netra_core::{ExtentMeasure, Findings, LabelMap, Volume};
 
 use super::canvas::{Canvas, text_width};
 use super::grey::Window;
-use super::page::{Entry, MARGIN, MUTED, Page, TEXT, WIDTH, legend};
+use super::page::{Entry, MARGIN, MUTED, Page, ROOM, TEXT, legend};
 use super::resize::{CUBIC, resize};
 use super::view::{Axes, View, labelled_extent};
 use super::{heat, overlay};
@@ -14,7 +14,6 @@ use crate::details::Heat;
 /// Tiles of the widest view; narrow views have room for more.
 const TILES: usize = 4;
 const MOST_TILES: usize = 7;
-const ROOM: usize = WIDTH - 2 * MARGIN;
 const GAP: usize = 12;
 /// Above each row of tiles.
 const HEADING: usize = 26;

@@ -7,6 +7,8 @@ use crate::quantity::readable;
 
 pub(super) const WIDTH: usize = 1400;
 pub(super) const MARGIN: usize = 36;
+/// Between the margins.
+pub(super) const ROOM: usize = WIDTH - 2 * MARGIN;
 pub(super) const BACKGROUND: Rgb = [15, 18, 23];
 pub(super) const TEXT: Rgb = [236, 239, 244];
 pub(super) const MUTED: Rgb = [150, 160, 174];
@@ -42,12 +44,12 @@ impl Page {
         let mut canvas = Canvas::new(WIDTH, height, BACKGROUND);
         let model = &findings.model;
         let left = MARGIN as f32;
-        let room = (WIDTH - 2 * MARGIN) as f32;
+        let room = ROOM as f32;
         canvas.text((left, 49.0), 17.0, TEXT, 1.0, &shortened(17.0, &model.name, room * 0.75));
         let version = format!("version {}", model.version);
         let right = left + room - text_width(11.0, &version);
         canvas.text((right, 49.0), 11.0, MUTED, 1.0, &version);
-        canvas.rectangle((MARGIN, 66), (WIDTH - 2 * MARGIN, 1), MUTED, 0.35);
+        canvas.rectangle((MARGIN, 66), (ROOM, 1), MUTED, 0.35);
 
         columns.draw(&mut canvas, legend, HEADING + body_height + 30);
 
@@ -83,7 +85,7 @@ impl Columns {
         };
         let (label_width, value_width) = (widest(|e| &e.label).min(360.0), widest(|e| &e.value));
         let width = (26.0 + label_width + 22.0 + value_width + 48.0) as usize;
-        let most = ((WIDTH - 2 * MARGIN + 48) / width).max(1);
+        let most = ((ROOM + 48) / width).max(1);
         // A short legend reads best as one line; a long one as full columns.
         let count = if legend.len() <= most { legend.len().max(1) } else { most };
         let lines = legend.len().div_ceil(count).min(LEGEND_LINES);

@@ -4,7 +4,7 @@ use ndarray::{Array3, Axis};
 use netra_core::{Error, ExtentMeasure, Findings, Image, IntensityUnit, LabelMap, Result};
 
 use super::canvas::Canvas;
-use super::page::{MARGIN, MUTED, Page, WIDTH, legend};
+use super::page::{MARGIN, MUTED, Page, ROOM, legend};
 use super::{grey, overlay};
 
 const GAP: usize = 24;
@@ -18,15 +18,14 @@ pub(super) fn segmentation(
     extents: &[(u64, ExtentMeasure)],
     image: &Image,
 ) -> Canvas {
-    let room = WIDTH - 2 * MARGIN;
     let stacked = aspect(image) > 2.2;
-    let size = fitted(image, if stacked { room } else { (room - GAP) / 2 }, MOST_HEIGHT);
+    let size = fitted(image, if stacked { ROOM } else { (ROOM - GAP) / 2 }, MOST_HEIGHT);
     let body = if stacked { 2 * (size[0] + CAPTION) + GAP } else { size[0] + CAPTION };
     let mut page = Page::new(findings, body, &legend(map, extents));
     let second = if stacked {
         (MARGIN, page.top + size[0] + CAPTION + GAP)
     } else {
-        (MARGIN + (room - GAP) / 2 + GAP, page.top)
+        (MARGIN + (ROOM - GAP) / 2 + GAP, page.top)
     };
 
     let mut colours = grey::colours(image, size);
@@ -44,7 +43,7 @@ pub(super) fn generated(findings: &Findings, map: &Array3<f32>) -> Result<Canvas
     let range = [finite().fold(f32::INFINITY, f32::min), finite().fold(f32::NEG_INFINITY, f32::max)];
     let image = Image::new(map.clone(), IntensityUnit::Arbitrary, range)
         .map_err(|e| Error::unsupported(format!("only 1 or 3 channels can be shown: {e}")))?;
-    let size = fitted(&image, WIDTH - 2 * MARGIN, MOST_HEIGHT);
+    let size = fitted(&image, ROOM, MOST_HEIGHT);
     let mut page = Page::new(findings, size[0] + CAPTION, &[]);
     place(&mut page.canvas, (MARGIN, page.top), &grey::colours(&image, size), "Generated");
     Ok(page.canvas)

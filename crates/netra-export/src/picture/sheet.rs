@@ -5,7 +5,7 @@ use netra_core::{Image, Rgb};
 
 use super::canvas::{Canvas, shortened, text_width, wrapped};
 use super::frame::Mapping;
-use super::page::{BACKGROUND, MARGIN, MUTED, TEXT, WIDTH};
+use super::page::{BACKGROUND, MARGIN, MUTED, ROOM, TEXT, WIDTH};
 use super::panels::fitted;
 use super::resize::{CUBIC, resize};
 
@@ -51,10 +51,9 @@ pub struct Thumbnail {
 
 /// A montage of all frames, numbered from 1 in reading order. `notes` are told under the title.
 pub(crate) fn frames(images: &[Image], mapping: Mapping, title: &str, notes: &str) -> Canvas {
-    let room = WIDTH - 2 * MARGIN;
     // As many columns as make the sheet about as high as wide.
-    let columns = ((images.len() as f64 * 1.3).sqrt().ceil() as usize).clamp(2, (room + GAP) / (LEAST + GAP));
-    let side = (room + GAP) / columns - GAP;
+    let columns = ((images.len() as f64 * 1.3).sqrt().ceil() as usize).clamp(2, (ROOM + GAP) / (LEAST + GAP));
+    let side = (ROOM + GAP) / columns - GAP;
     let sizes: Vec<[usize; 2]> = images.iter().map(|image| fitted(image, side, side as f64)).collect();
     let tallest = sizes.iter().map(|size| size[0]).max().unwrap_or(1);
     let height = HEADING + images.len().div_ceil(columns) * (tallest + GAP) - GAP + FOOTER;
@@ -89,7 +88,7 @@ fn scale_bar(canvas: &mut Canvas, image: &Image, size: [usize; 2], at: (usize, u
 
 /// A sheet of one picture a scan.
 pub(super) fn contact(thumbnails: &[Thumbnail]) -> Canvas {
-    let columns = (WIDTH - 2 * MARGIN + GAP) / (BOX + GAP);
+    let columns = (ROOM + GAP) / (BOX + GAP);
     let cell = BOX + LINES * LINE + 2 * GAP;
     let title = if thumbnails.len() == 1 { "1 scan".to_owned() } else { format!("{} scans", thumbnails.len()) };
     let notes = "One picture a scan, the middle slice of a volume; grey by the file's window, else from the 0.5th to the \
@@ -136,7 +135,7 @@ fn caption(canvas: &mut Canvas, at: (usize, usize), thumbnail: &Thumbnail) {
 /// A page with heading and footer.
 fn page(height: usize, title: &str, notes: &str) -> Canvas {
     let mut canvas = Canvas::new(WIDTH, height, BACKGROUND);
-    let (left, room) = (MARGIN as f32, (WIDTH - 2 * MARGIN) as f32);
+    let (left, room) = (MARGIN as f32, ROOM as f32);
     canvas.text((left, 44.0), 14.0, TEXT, 1.0, &shortened(14.0, title, room));
     canvas.text((left, 70.0), NOTE, MUTED, 1.0, &shortened(NOTE, notes, room));
     let footer = format!("Netra {}", env!("CARGO_PKG_VERSION"));

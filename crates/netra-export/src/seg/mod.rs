@@ -12,9 +12,9 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use netra_core::{Detail, Error, Findings, LabelMap, ModelIdentity, Probabilities, Result, Segment};
 use netra_dicom::write::element::{empty, is, sequence, text, texts, us};
-use netra_dicom::write::{Moment, module, write_part10};
+use netra_dicom::write::{module, write_part10};
 
-use crate::planes::SourcePlanes;
+use crate::planes::{SourcePlanes, put_size};
 use crate::{Exporter, ResultSet, Source, functional, identity, label_map};
 use fractional::Shares;
 use pixels::Shown;
@@ -67,11 +67,6 @@ impl Seg {
             return Err(Error::invalid("a label map without segments makes no segmentation"));
         }
         let planes = SourcePlanes::of(source)?;
-        let (rows, columns) = (map.labels().dim().1, map.labels().dim().2);
-        let (Ok(rows), Ok(columns)) = (u16::try_from(rows), u16::try_from(columns)) else {
-            return Err(Error::limit(format!("{rows} x {columns} pixels do not fit Rows and Columns")));
-        };
-        let now = set.now();
         let mut object = InMemDicomObject::new_empty();
         let series = identity::Series {
             class: match self.kind {
@@ -83,9 +78,10 @@ impl Seg {
         };
         identity::put(&mut object, self.name(), &series, &findings.model, planes.header, set)?;
         put_content_identification(&mut object, &findings.model);
-        put_image(&mut object, planes.header, now);
-        us(&mut object, tags::ROWS, &[rows]);
-        us(&mut object, tags::COLUMNS, &[columns]);
+        identity::put_content(&mut object, set);
+        put_image(&mut object, planes.header);
+        let (_, rows, columns) = map.labels().dim();
+        put_size(&mut object, [rows, columns])?;
 
         let numbered = segments::Numbered::of(map, self.kind);
         let sequence_items = segments::items(&numbered, self.kind, &findings.model, set);
@@ -178,11 +174,8 @@ fn put_content_identification(object: &mut InMemDicomObject, model: &ModelIdenti
 }
 
 /// General Image, Image Pixel and Segmentation Image, as far as they do not depend on the labels.
-fn put_image(object: &mut InMemDicomObject, header: &InMemDicomObject, now: &Moment) {
+fn put_image(object: &mut InMemDicomObject, header: &InMemDicomObject) {
     texts(object, tags::IMAGE_TYPE, VR::CS, &["DERIVED", "PRIMARY"]);
-    is(object, tags::INSTANCE_NUMBER, 1);
-    text(object, tags::CONTENT_DATE, VR::DA, &now.date);
-    text(object, tags::CONTENT_TIME, VR::TM, &now.time);
     us(object, tags::SAMPLES_PER_PIXEL, &[1]);
     text(object, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
     us(object, tags::PIXEL_REPRESENTATION, &[0]);

@@ -5,7 +5,7 @@ use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use ndarray::{Array3, ArrayView2};
-use netra_core::{Error, LabelMap, Result};
+use netra_core::{Error, LabelMap, Result, Segment};
 use netra_dicom::write::element::us;
 
 use super::Encoding;
@@ -97,10 +97,7 @@ impl Shown<'_> {
 
 /// Which planes hold each segment.
 fn touched(map: &LabelMap, numbered: &Numbered<'_>) -> Vec<Vec<bool>> {
-    let mut index_of = vec![None; usize::from(u16::MAX) + 1];
-    for (index, (_, segment)) in numbered.segments.iter().enumerate() {
-        index_of[usize::from(segment.number)] = Some(index);
-    }
+    let index_of = Segment::places(numbered.segments.iter().map(|(_, segment)| *segment));
     let mut touched = vec![vec![false; map.labels().dim().0]; numbered.segments.len()];
     for (plane, slice) in map.labels().outer_iter().enumerate() {
         for &label in slice {
@@ -213,7 +210,7 @@ fn pack_bits(row: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use ndarray::{Array2, Array3};
-    use netra_core::{CodedConcept, Segment};
+    use netra_core::CodedConcept;
 
     use super::super::SegKind;
     use super::*;

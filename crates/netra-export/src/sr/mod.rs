@@ -16,7 +16,7 @@ use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use netra_core::{Error, Finding, Findings, Result};
-use netra_dicom::write::element::{is, sequence, text};
+use netra_dicom::write::element::{sequence, text};
 use netra_dicom::write::write_part10;
 
 use crate::content::{Evidence, Item};
@@ -78,10 +78,7 @@ fn data_set(report: &Report<'_>, groups: Vec<Item>) -> Result<InMemDicomObject> 
 
 /// SR Document Series and SR Document General (C.17.1, C.17.2).
 fn put_document(object: &mut InMemDicomObject, report: &Report<'_>) {
-    let now = report.set.now();
-    is(object, tags::INSTANCE_NUMBER, 1);
-    text(object, tags::CONTENT_DATE, VR::DA, &now.date);
-    text(object, tags::CONTENT_TIME, VR::TM, &now.time);
+    identity::put_content(object, report.set);
     text(object, tags::COMPLETION_FLAG, VR::CS, "PARTIAL");
     text(object, tags::COMPLETION_FLAG_DESCRIPTION, VR::LO, NOT_FOR_DIAGNOSIS);
     text(object, tags::VERIFICATION_FLAG, VR::CS, "UNVERIFIED");

@@ -1,9 +1,8 @@
 //! Receipts on disk.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use netra::export::atomic;
+use netra::export::write_json;
 use netra::receipt::{FORMAT, Receipt};
 use netra::{Error, ErrorKind, Result};
 
@@ -14,9 +13,7 @@ const MAX_BYTES: u64 = 256 << 20;
 pub fn write(mut receipt: Receipt, folder: &Path, stem: &str) -> Result<PathBuf> {
     receipt.peak_bytes = peak_bytes();
     let path = folder.join(format!("{stem}.receipt.json"));
-    let text = serde_json::to_string_pretty(&receipt)
-        .map_err(|e| Error::invalid(format!("a value has no JSON form: {e}")).at(path.display()))?;
-    atomic::write(&path, |file| writeln!(file, "{text}").map_err(|e| Error::io(&path, e)))?;
+    write_json(&receipt, &path)?;
     Ok(path)
 }
 

@@ -30,13 +30,21 @@ impl Exporter for Json {
     }
 
     fn write(&self, findings: &Findings, source: &Source<'_>, _: &ResultSet, out: &Path) -> Result<()> {
-        let document = Document::new(findings, source)?;
-        let mut text = serde_json::to_string_pretty(&document).map_err(|e| {
-            Error::new(ErrorKind::InvalidInput, format!("a value has no JSON form: {e}")).at(out.display())
-        })?;
-        text.push('\n');
-        atomic::write(out, |file| file.write_all(text.as_bytes()).map_err(|e| Error::io(out, e)))
+        write(&Document::new(findings, source)?, out)
     }
+}
+
+/// A document for programs that people can read, too.
+pub(crate) fn text(document: &impl Serialize) -> Result<String> {
+    let text = serde_json::to_string_pretty(document);
+    let text = text.map_err(|e| Error::new(ErrorKind::InvalidInput, format!("a value has no JSON form: {e}")))?;
+    Ok(text + "\n")
+}
+
+/// Writes a document as JSON, whole or not at all.
+pub fn write(document: &impl Serialize, out: &Path) -> Result<()> {
+    let text = text(document).map_err(|e| e.at(out.display()))?;
+    atomic::write(out, |file| file.write_all(text.as_bytes()).map_err(|e| Error::io(out, e)))
 }
 
 #[derive(Serialize)]

@@ -41,7 +41,7 @@ use netra_dicom::Scan;
 pub use capture::SecondaryCapture;
 pub use fhir::Fhir;
 pub use interpreter::{Identifier, Interpreter, PersonName};
-pub use json::Json;
+pub use json::{Json, write as write_json};
 pub use ko::Ko;
 pub use netra_dicom::write::atomic;
 pub use nifti::Nifti;

@@ -1,17 +1,14 @@
 //! The report beside a converted file. UIDs, numbers and verdicts; no patient's data.
 
 use std::fmt;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use dicom_dictionary_std::tags;
-use netra_core::{
-    Error, ErrorKind, Geometry, Image, IntensityUnit, Result, SlicePart, SliceSource, SourceFrame, Volume, Warning,
-};
+use netra_core::{Geometry, Image, IntensityUnit, Result, SlicePart, SliceSource, SourceFrame, Volume, Warning};
 use netra_dicom::{Audit, GeometryPolicy, Instance, Scan};
 use serde::Serialize;
 
-use crate::atomic;
+use crate::json;
 use crate::nifti::{Stored, ras};
 use crate::picture::Mapping;
 
@@ -203,14 +200,11 @@ impl Report {
 
     /// The document.
     pub fn text(&self) -> Result<String> {
-        let text = serde_json::to_string_pretty(self);
-        let text = text.map_err(|e| Error::new(ErrorKind::InvalidInput, format!("a value has no JSON form: {e}")))?;
-        Ok(text + "\n")
+        json::text(self)
     }
 
     pub fn write(&self, path: &Path) -> Result<()> {
-        let text = self.text()?;
-        atomic::write(path, |file| file.write_all(text.as_bytes()).map_err(|e| Error::io(path, e)))
+        json::write(self, path)
     }
 }
 

@@ -9,13 +9,12 @@ mod observation;
 mod report;
 mod study;
 
-use std::io::Write;
 use std::path::Path;
 
-use netra_core::{Error, ErrorKind, Findings, Result};
+use netra_core::{Findings, Result};
 use serde_json::{Value, json};
 
-use crate::{Exporter, Pixels, ResultSet, Source, atomic, picture};
+use crate::{Exporter, Pixels, ResultSet, Source, picture, write_json};
 use code::{coding, pruned, reference, url};
 use study::Study;
 
@@ -104,11 +103,7 @@ impl Exporter for Fhir {
 
     fn write(&self, findings: &Findings, source: &Source<'_>, set: &ResultSet, out: &Path) -> Result<()> {
         let bundle = self.bundle(findings, source, set).map_err(|e| e.at(out.display()))?;
-        let mut text = serde_json::to_string_pretty(&bundle).map_err(|e| {
-            Error::new(ErrorKind::InvalidInput, format!("a value has no JSON form: {e}")).at(out.display())
-        })?;
-        text.push('\n');
-        atomic::write(out, |file| file.write_all(text.as_bytes()).map_err(|e| Error::io(out, e)))
+        write_json(&bundle, out)
     }
 }
 

@@ -12,11 +12,11 @@ use netra_dicom::Scan;
 use netra_dicom::write::element::{code, copy_or_empty, dcm, sequence, text, texts, us};
 use netra_dicom::write::{module, write_part10};
 
+use crate::colour::AMBER;
 use crate::identity::NOT_FOR_DIAGNOSIS;
 use crate::planes::{put_size, refer_to_instance};
 use crate::{Exporter, Pixels, ResultSet, Source, identity, picture};
 
-const AMBER: Rgb = [255, 191, 71];
 const INK: Rgb = [20, 20, 20];
 
 /// The picture of [`Png`](crate::Png) under a banner that says what it is and which model made it, in true colour. It refers to

@@ -12,6 +12,9 @@ pub(crate) const TO_XYZ: [[f64; 3]; 3] = [
 /// XYZ of the white D50.
 const D50: [f64; 3] = [0.964_22, 1.0, 0.825_21];
 
+/// The colour of what warns: banners, and the text over outlines.
+pub(crate) const AMBER: Rgb = [255, 191, 71];
+
 /// An sRGB colour as PCS-values of CIELab under D50, scaled to 16 bits (PS3.3 C.10.7.1.1).
 pub(crate) fn cie_lab(colour: Rgb) -> [u16; 3] {
     let linear = colour.map(|channel| {

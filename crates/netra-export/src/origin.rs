@@ -23,6 +23,14 @@ pub(crate) struct Origin<'a> {
     pub header: Option<&'a InMemDicomObject>,
 }
 
+/// The header of the instance that a frame is stored in; `None` when the scan is not DICOM or has no such instance.
+pub(crate) fn header_of<'a>(scan: &'a Scan, frame: &SourceFrame) -> Option<&'a InMemDicomObject> {
+    let Scan::Dicom(series) = scan else { return None };
+    let uid = Some(frame.sop_instance_uid.as_str());
+    let mut headers = series.instances.iter().map(|instance| instance.header());
+    headers.find(|header| first_text(header, tags::SOP_INSTANCE_UID).as_deref() == uid)
+}
+
 impl<'a> Origin<'a> {
     pub fn of(source: &Source<'a>) -> Self {
         let (kind, acquisition, spacing, frames): (_, _, _, Vec<&SourceFrame>) = match source.pixels {
@@ -33,14 +41,7 @@ impl<'a> Origin<'a> {
                 ("volume", &volume.acquisition, Some(volume.geometry().spacing().to_vec()), volume.frames().collect())
             }
         };
-        let header = match source.scan {
-            Scan::Dicom(series) => frames.first().and_then(|frame| {
-                let uid = Some(frame.sop_instance_uid.as_str());
-                let headers = series.instances.iter().map(|instance| instance.header());
-                headers.into_iter().find(|h| first_text(h, tags::SOP_INSTANCE_UID).as_deref() == uid)
-            }),
-            _ => None,
-        };
+        let header = frames.first().and_then(|frame| header_of(source.scan, frame));
         Self { kind, acquisition, spacing, frames, header }
     }
 

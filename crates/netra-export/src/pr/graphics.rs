@@ -11,11 +11,10 @@ use netra_dicom::write::element::{fl, is, sequence, text, us};
 use super::Drawn;
 use super::outline::{Outline, lines};
 use crate::ResultSet;
-use crate::colour::cie_lab;
+use crate::colour::{AMBER, cie_lab};
 use crate::identity::NOT_FOR_DIAGNOSIS;
 use crate::planes::SourcePlanes;
 
-const AMBER: Rgb = [255, 191, 71];
 /// The layer of the text.
 const TEXT_LAYER: &str = "AI_RESULT";
 
